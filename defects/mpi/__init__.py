@@ -1,0 +1,8 @@
+"""Procedural fluorescent magnetic-particle images of a fastener shank."""
+
+from __future__ import annotations
+
+from defects.mpi.materials import BACKGROUNDS
+from defects.mpi.render import MpiImage, render
+
+__all__ = ["BACKGROUNDS", "MpiImage", "render"]

@@ -1,0 +1,100 @@
+"""The glow of a defect: how it is spread over the pixels, and how strong it must be for a wanted brightness."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from defects.guides import ring
+from defects.masks import Mask, bounding_box
+from defects.mpi.fields import Plane, blur, field
+from defects.mpi.surface import Picture
+
+# Fluorescence peaks near 550 nm: green first, red close behind, hardly any blue. A strong glow overexposes green, then
+# red, and so turns from green to yellow-green to pale yellow, as on a camera.
+COLOUR = np.asarray((0.60, 1.0, 0.13), np.float32)
+_LUMA = np.asarray((0.299, 0.587, 0.114), np.float32)
+# Luminance of the glow over its surroundings at brightness 0 and 1.
+FAINTEST, STRONGEST = 0.07, 0.52
+_STEPS = 18
+_MOST = 24.0
+
+
+def spread(mask: Mask, thickness: float, rng: np.random.Generator) -> tuple[Plane, Plane]:
+    """Core and halo of the emission, each (height, width), about 1 inside the mask for the core.
+
+    Args:
+        mask: (height, width), the true mask.
+        thickness: Its mean local width, px.
+        rng: Source of randomness: particles bead along a crack, so its glow is uneven.
+    """
+    shape = mask.shape
+    scale = min(shape) / 128
+    inside = mask.astype(np.float32)
+    bead = 1 + 0.22 * field(shape, 4.5 * scale, 4.5 * scale, rng) + 0.20 * field(shape, 0.7 * scale, 0.7 * scale, rng)
+    uneven = inside * np.clip(bead, 0.35, 1.8)
+    ridge = blur(uneven, max(0.6, 0.28 * thickness))
+    core = np.asarray(0.55 * blur(uneven, 0.5) + 0.6 * ridge * ridge / np.maximum(ridge.max(), 1e-6), np.float32)
+    # Stray particles beside the crack.
+    near = blur(inside, 1.1 * scale)
+    stray = (rng.random(shape, dtype=np.float32) < 0.10) & (near > 0.04) & ~mask
+    core += 0.45 * blur(stray.astype(np.float32) * near, 0.5)
+    halo = blur(uneven, 1.7 * scale + 0.15 * thickness) + 0.7 * blur(uneven, 5.5 * scale)
+    return core, np.asarray(halo, np.float32)
+
+
+def expose(picture: Picture, emission: Plane) -> Picture:
+    """Add emission to a picture the way a sensor does: each channel saturates towards 1."""
+    left = np.exp(-emission[..., None] * COLOUR)
+    return np.asarray(1 - (1 - picture) * left, np.float32)
+
+
+def contrast_of(brightness: float) -> float:
+    """Luminance of the glow over its surroundings, 0..1, for a brightness in 0..1."""
+    return FAINTEST + (STRONGEST - FAINTEST) * brightness
+
+
+def emission_for(
+    picture: Picture, mask: Mask, thickness: float, brightness: float, rng: np.random.Generator
+) -> Plane:
+    """The emission (height, width) with which the mask's mean luminance exceeds its ring's by what `brightness` says.
+
+    The core's strength is found by bisection on the pixels of mask and ring alone. The halo follows the brightness
+    directly: if it grew with the core, a thin crack would light its surroundings as fast as itself.
+    """
+    core, halo = spread(mask, thickness, rng)
+    wanted = contrast_of(brightness)
+    halo = halo * np.float32(0.10 + 0.42 * wanted)
+    around = _ring(mask)
+    base_in, base_out = picture[mask], picture[around]
+    core_in, core_out, halo_in, halo_out = core[mask], core[around], halo[mask], halo[around]
+
+    def contrast(strength: float) -> float:
+        inside = _luminance(base_in, strength * core_in + halo_in)
+        outside = _luminance(base_out, strength * core_out + halo_out) if around.any() else 0.0
+        return inside - outside
+
+    low, high = 0.0, _MOST
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if contrast(middle) < wanted else (low, middle)
+    return np.asarray(core * np.float32((low + high) / 2) + halo, np.float32)
+
+
+def _luminance(base: npt.NDArray[np.float32], emission: npt.NDArray[np.float32]) -> float:
+    left = np.exp(-emission[:, None] * COLOUR)
+    return float((np.minimum(1 - (1 - base) * left, 1.0) @ _LUMA).mean())
+
+
+def _ring(mask: Mask) -> Mask:
+    """The surroundings that `defects.guides.brightness` compares with, worked out on the mask's box only."""
+    around = np.zeros_like(mask)
+    box = bounding_box(mask)
+    if box is None:
+        return around
+    radius = max(3, round(0.04 * max(mask.shape)))
+    x, y, w, h = box
+    rows = slice(max(0, y - radius - 3), y + h + radius + 3)
+    columns = slice(max(0, x - radius - 3), x + w + radius + 3)
+    around[rows, columns] = ring(mask[rows, columns], radius)
+    return around

@@ -1,0 +1,46 @@
+"""The four surfaces of the procedural fastener, as numbers: colour under ultraviolet light and texture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a surface looks before any particle sticks to it; strengths are relative to its luminance.
+
+    Attributes:
+        colour: Mean red, green, blue in 0..1.
+        second: Colour that the cloudy patches lean towards.
+        lines: Strength of the machining lines.
+        line_length: Their correlation length, px on a 128 px image.
+        cloud: Strength of the cloudy patches.
+        cloud_size: Their size, px on a 128 px image.
+        grain: Strength of the grain.
+        grain_size: Its size, px on a 128 px image.
+        speckle: Fluorescent particles left on the surface, per 1,000 px of a 128 px image.
+    """
+
+    colour: tuple[float, float, float]
+    second: tuple[float, float, float]
+    lines: float
+    line_length: float
+    cloud: float
+    cloud_size: float
+    grain: float
+    grain_size: float
+    speckle: float
+
+
+MATERIALS: dict[str, Material] = {
+    # Plain dark steel: nearly black, violet from the lamp, crisp grinding lines.
+    "dark": Material((0.070, 0.066, 0.140), (0.095, 0.070, 0.165), 0.34, 44.0, 0.10, 30.0, 0.10, 0.7, 5.0),
+    # Phosphate coating: matt grey-green, crystalline, holds many particles, hardly any lines.
+    "phosphate": Material((0.150, 0.178, 0.148), (0.120, 0.160, 0.145), 0.07, 16.0, 0.16, 9.0, 0.30, 1.1, 16.0),
+    # Zinc plating: brighter and bluish with pale, drawn-out patches.
+    "zinc": Material((0.175, 0.255, 0.420), (0.235, 0.300, 0.430), 0.12, 26.0, 0.17, 17.0, 0.07, 0.6, 3.5),
+    # Cadmium plating, chromated: brassy yellow, satin, broad streaks.
+    "cadmium": Material((0.345, 0.285, 0.110), (0.370, 0.260, 0.150), 0.16, 60.0, 0.11, 24.0, 0.09, 0.8, 3.0),
+}
+
+BACKGROUNDS = tuple(MATERIALS)
