@@ -1,0 +1,88 @@
+"""The faults a command reports as one line and an exit code, never as a traceback.
+
+The message of every `MagnaError` is the complete line: what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "Fault",
+    "FaultsError",
+    "GateError",
+    "MagnaError",
+    "OutputError",
+    "UsageError",
+    "WeightsError",
+]
+
+
+class MagnaError(Exception):
+    """Base of all faults that end a command with one line on stderr."""
+
+    exit_code: int = 1
+
+
+class DataError(MagnaError):
+    """An image, a mask, a manifest or a folder that cannot be used as it is."""
+
+
+class UsageError(MagnaError):
+    """A flag, a guide or a configuration value that was asked for wrongly."""
+
+    exit_code = 2
+
+
+class CheckpointError(MagnaError):
+    """A checkpoint that is missing, damaged, pickled or not of the expected kind."""
+
+
+class WeightsError(MagnaError):
+    """Pretrained weights that cannot be found, fetched or trusted."""
+
+
+class OutputError(MagnaError):
+    """An output that cannot be written: disk full, read-only, or in use by another process."""
+
+
+class GateError(MagnaError):
+    """A quality gate that said no."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with one file.
+
+    Attributes:
+        path: The file, as the user would name it.
+        what: What is wrong with it.
+        remedy: What to do about it.
+        warning: True where the data can still be used.
+    """
+
+    path: str
+    what: str
+    remedy: str
+    warning: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.what}; {self.remedy}"
+
+
+class FaultsError(DataError):
+    """All faults of a folder at once, one line each.
+
+    >>> print(FaultsError([Fault("a.png", "0 bytes", "remove it"), Fault("b.png", "16-bit", "convert it to 8-bit")]))
+    a.png: 0 bytes; remove it
+    b.png: 16-bit; convert it to 8-bit
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = tuple(faults)

@@ -1,0 +1,106 @@
+"""An append-only file of JSON lines that survives being killed in the middle of a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.atomic import make_folders, output_errors, sync_folder, to_json, write_all
+from engine.errors import DataError
+
+__all__ = ["LineLog"]
+
+
+class LineLog:
+    """Appends JSON objects, one a line; a last line torn by a kill is dropped on opening.
+
+    Args:
+        path: The file; made, with its folders, if missing.
+
+    Raises:
+        DataError: A line before the last is no JSON object.
+        OutputError: The file cannot be opened for writing.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        with output_errors(self.path):
+            make_folders(self.path.parent)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            with output_errors(self.path):
+                end = self._end_of_whole_lines()
+                if end < os.fstat(self._descriptor).st_size:
+                    os.ftruncate(self._descriptor, end)
+                os.fsync(self._descriptor)
+                sync_folder(self.path.parent)
+        except BaseException:
+            self.close()
+            raise
+
+    def _end_of_whole_lines(self) -> int:
+        end = 0
+        broken = 0
+        with open(self.path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if broken:
+                    raise DataError(f"{self.path}: line {broken} is no JSON object; mend or remove that line")
+                if line.endswith(b"\n") and _parse(line) is not None:
+                    end += len(line)
+                else:
+                    broken = number
+        return end
+
+    def append(self, objs: Sequence[Mapping[str, Any]]) -> None:
+        """Appends the objects in one write and syncs; after a failure the file ends where it did before.
+
+        Raises:
+            OutputError: The disk is full or the file is gone read-only.
+            ValueError: An object holds NaN or an infinity, which JSON does not know.
+        """
+        if not objs:
+            return
+        data = b"".join(to_json(dict(obj)) + b"\n" for obj in objs)
+        with output_errors(self.path):
+            size = os.fstat(self._descriptor).st_size
+            try:
+                write_all(self._descriptor, data)
+                os.fsync(self._descriptor)
+            except OSError:
+                os.ftruncate(self._descriptor, size)
+                raise
+
+    def stream(self) -> Iterator[dict[str, Any]]:
+        """The objects in order, one at a time, in flat memory."""
+        with open(self.path, "rb") as file:
+            for line in file:
+                row = _parse(line)
+                if row is not None:
+                    yield row
+
+    def lines(self) -> list[dict[str, Any]]:
+        """All objects in order."""
+        return list(self.stream())
+
+    def close(self) -> None:
+        """Closes the file; appending after that is an error."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> LineLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
