@@ -1,0 +1,1 @@
+"""The domain: samples, masks, guides, layouts and procedural images."""

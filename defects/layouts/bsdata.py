@@ -1,0 +1,89 @@
+"""The published BSData folder: `data/<name>.jpg` with labelme outlines in `label/<name>.json`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from defects.layouts.listing import Found, by_stem, list_images, stays_inside
+from defects.sample import GOOD, Polygon, Sample
+
+__all__ = ["fits", "place", "read", "read_labelme"]
+
+_PLACE = re.compile(r"\d+_\d+_(\d+_\d+)_crop_\d+")
+
+
+def fits(root: Path) -> bool:
+    """Whether there are folders `data` and `label` with a labelme file."""
+    return (root / "data").is_dir() and (root / "label").is_dir() and any((root / "label").glob("*.json"))
+
+
+def read(root: Path) -> Found:
+    """Read the folder; an image without outlines, or without a label file, is good."""
+    found = Found()
+    images = list_images(root / "data", root, found)
+    labels = {path.stem: path for path in sorted((root / "label").glob("*.json"))}
+    stems = by_stem(images)
+    for stem, path in labels.items():
+        if stem not in stems:
+            found.fault(path, "annotates a picture that is not there", f"add data/{stem}.jpg or remove the file")
+    for image in images:
+        file = labels.get(image.stem)
+        polygons: tuple[Polygon, ...] = ()
+        label = GOOD
+        if file is None:
+            found.warn(image, "has no label file and is taken as good", f"add label/{image.stem}.json if it is not")
+        elif not stays_inside(file, root):
+            found.fault(file, "a symlink that leaves the folder", "copy the file itself into the folder")
+            continue
+        else:
+            outlines = read_labelme(file, found)
+            if outlines is None:
+                continue
+            polygons, label = outlines
+        found.samples.append(
+            Sample(name=image.stem, image=image, polygons=polygons, label=label, group=place(image.stem))
+        )
+    return found
+
+
+def place(stem: str) -> str:
+    """The place on the spindle a picture shows."""
+    match = _PLACE.fullmatch(stem)
+    return f"place_{match[1]}" if match else re.sub(r"_crop_\d+$", "", stem)
+
+
+def read_labelme(path: Path, found: Found) -> tuple[tuple[Polygon, ...], str] | None:
+    """The outlines of one labelme file and the kind of most of them; None, with a fault noted, if unreadable."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        shapes = [_outline(shape) for shape in content["shapes"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found.fault(path, f"not a readable labelme file ({type(error).__name__})", "export it again from labelme")
+        return None
+    kept = [shape for shape in shapes if len(shape[1]) >= 3]
+    if len(kept) < len(shapes):
+        found.warn(path, f"{len(shapes) - len(kept)} shapes are neither polygon nor rectangle and are left out",
+                   "draw them as polygons")
+    if not kept:
+        return (), GOOD
+    kinds = [kind for kind, _ in kept]
+    label = max(sorted(set(kinds)), key=kinds.count)
+    if len(set(kinds)) > 1:
+        found.warn(path, f"holds several kinds ({', '.join(sorted(set(kinds)))})", f"the picture counts as {label}")
+    return tuple(polygon for _, polygon in kept), label
+
+
+def _outline(shape: dict[str, Any]) -> tuple[str, Polygon]:
+    """Kind and points of one shape; no points for one that encloses nothing."""
+    points = tuple((float(x), float(y)) for x, y in shape["points"])
+    kind = str(shape["label"]).strip().lower() or "defect"
+    form = shape.get("shape_type") or "polygon"
+    if form == "rectangle" and len(points) == 2:
+        (left, top), (right, bottom) = points
+        points = ((left, top), (right, top), (right, bottom), (left, bottom))
+    elif form != "polygon":
+        points = ()
+    return kind, points

@@ -1,0 +1,50 @@
+"""One image with its mask, kind, group and source: what every command reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["GOOD", "SOURCES", "Polygon", "Sample"]
+
+GOOD = "good"
+SOURCES = ("real", "synthetic", "procedural", "pasted")
+
+Polygon = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and what is known of it; nothing is opened until it is read.
+
+    Attributes:
+        name: Unique, posix style, without extension, such as `MT_Crack/exp1_num_265613`.
+        image: The image file.
+        mask: The mask file, white where the defect is; None where polygons or `metadata["rle"]` say it.
+        polygons: Outlines (x, y) in pixels of the upright image; pixel (0, 0) covers 0..1.
+        label: `good` or the defect kind.
+        group: Images of the same part share it; empty means a part of its own.
+        source: One of `SOURCES`.
+        metadata: Other columns, `guide` raw values among them.
+    """
+
+    name: str
+    image: Path
+    mask: Path | None = None
+    polygons: tuple[Polygon, ...] = ()
+    label: str = GOOD
+    group: str = ""
+    source: str = "real"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether it is known which pixels are defective: always so for a good part."""
+        return self.label == GOOD or self.mask is not None or bool(self.polygons) or bool(self.metadata.get("rle"))
+
+    @property
+    def part(self) -> str:
+        """The name under which splits keep images together: the group, or the sample's own name."""
+        return f"group:{self.group}" if self.group else f"name:{self.name}"
