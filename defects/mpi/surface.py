@@ -85,7 +85,7 @@ def _with_band(picture: Picture, scan: np.random.Generator) -> Picture:
     height, width = picture.shape[:2]
     x = (np.arange(width, dtype=np.float32) + 0.5) / width
     soft = 0.0055
-    share = 1 / (1 + np.exp(-(x - BAND_START) / soft))
+    share = 1 / (1 + np.exp(np.clip((BAND_START - x) / soft, -30, 30)))
     shadow = 1 - 0.55 * np.exp(-0.5 * ((x - BAND_START + 0.018) / 0.016) ** 2)
     across = 1 - 0.38 * np.clip((x - BAND_START) / (1 - BAND_START), 0, 1)
     flicker = cv2.GaussianBlur(scan.standard_normal((height, 1), dtype=np.float32), (0, 0), sigmaX=0.1, sigmaY=1.2)
