@@ -20,7 +20,7 @@ def main(
     length: Annotated[str | None, typer.Option(help="Length, px, such as 40..90.")] = None,
     width: Annotated[str | None, typer.Option(help="Mean local width, px, such as 2..8.")] = None,
     orientation: Annotated[str, typer.Option(help="Degrees; 0 is horizontal, 90 vertical.")] = "0..180",
-    position: Annotated[str, typer.Option(help="any, centre, left, right, top, bottom or x0,y0,x1,y1 in 0..1.")] = "any",
+    position: Annotated[str, typer.Option(help="any, centre, left, right, top, bottom or x0,y0,x1,y1.")] = "any",
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder begun before.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,

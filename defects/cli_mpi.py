@@ -20,7 +20,7 @@ def main(
     kinds: Annotated[
         str, typer.Option(help="Defect kinds, by commas: crack, scratch, pit, spot. Twice is twice as often.")
     ] = "crack",
-    thickness: Annotated[str | None, typer.Option(help="Width range, px, such as 2..8. Default: scaled to size.")] = None,
+    thickness: Annotated[str | None, typer.Option(help="Width range, px; by default scaled to the size.")] = None,
     brightness: Annotated[str, typer.Option(help="Brightness range within 0 to 1.")] = "0..1",
     per_part: Annotated[int, typer.Option(help="Images of one part (one group).")] = 3,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder begun before.")] = False,

@@ -79,7 +79,8 @@ def _begin(out: Path, plan: MpiPlan, resume: bool) -> None:
         if not resume:
             raise OutputError(f"{out}: is not empty; add --resume to go on with it or choose another folder")
         if path.read_text(encoding="utf-8") != text:
-            raise OutputError(f"{out}: was begun with other settings ({SETTINGS}); repeat those or choose another folder")
+            remedy = f"repeat those in its {SETTINGS} or choose another folder"
+            raise OutputError(f"{out}: was begun with other settings; {remedy}")
     elif any(entry.name != LOCK_NAME for entry in out.iterdir()):
         raise OutputError(f"{out}: is not empty and was not made by gen-mpi; choose another folder")
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +27,7 @@ def field(shape: tuple[int, int], across: float, along: float, rng: np.random.Ge
     # Coarse enough to be cheap, fine enough that the blur hides the resizing.
     step_y, step_x = max(1.0, across / 1.5), max(1.0, along / 1.5)
     small = (max(2, math.ceil(shape[0] / step_y) + 1), max(2, math.ceil(shape[1] / step_x) + 1))
-    noise = rng.standard_normal(small, dtype=np.float32)
+    noise: npt.NDArray[Any] = rng.standard_normal(small, dtype=np.float32)
     sigma_y, sigma_x = across / step_y, along / step_x
     if max(sigma_x, sigma_y) >= 0.3:
         noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=max(sigma_x, 0.01), sigmaY=max(sigma_y, 0.01))

@@ -34,12 +34,13 @@ def spread(mask: Mask, thickness: float, rng: np.random.Generator) -> tuple[Plan
     bead = 1 + 0.22 * field(shape, 4.5 * scale, 4.5 * scale, rng) + 0.20 * field(shape, 0.7 * scale, 0.7 * scale, rng)
     uneven = inside * np.clip(bead, 0.35, 1.8)
     ridge = blur(uneven, max(0.6, 0.28 * thickness))
-    core = np.asarray(0.55 * blur(uneven, 0.5) + 0.6 * ridge * ridge / np.maximum(ridge.max(), 1e-6), np.float32)
+    # The leakage field is strongest over the crack's middle: the core is hotter there than at its edges.
+    core = np.asarray(blur(uneven, 0.55) * (0.30 + 0.95 * ridge**2), np.float32)
     # Stray particles beside the crack.
     near = blur(inside, 1.1 * scale)
     stray = (rng.random(shape, dtype=np.float32) < 0.10) & (near > 0.04) & ~mask
     core += 0.45 * blur(stray.astype(np.float32) * near, 0.5)
-    halo = blur(uneven, 1.7 * scale + 0.15 * thickness) + 0.7 * blur(uneven, 5.5 * scale)
+    halo = blur(uneven, 1.8 * scale + 0.15 * thickness) + 1.1 * blur(uneven, 6.0 * scale)
     return core, np.asarray(halo, np.float32)
 
 
@@ -64,7 +65,7 @@ def emission_for(
     """
     core, halo = spread(mask, thickness, rng)
     wanted = contrast_of(brightness)
-    halo = halo * np.float32(0.10 + 0.42 * wanted)
+    halo = halo * np.float32(0.08 + 0.35 * wanted + 0.9 * wanted**2)
     around = _ring(mask)
     base_in, base_out = picture[mask], picture[around]
     core_in, core_out, halo_in, halo_out = core[mask], core[around], halo[mask], halo[around]

@@ -21,7 +21,10 @@ def speckle(shape: tuple[int, int], material: Material, lines: Plane, rng: np.ra
     strength = rng.exponential(0.16, count).astype(np.float32) * (1 + 0.5 * np.tanh(-lines[y, x]))
     np.add.at(emission, (y, x), strength * scale**2)
     sharp = blur(emission, 0.55 * scale)
-    return np.asarray(1.3 * sharp + 0.8 * blur(emission, 1.3 * scale), np.float32)
+    # Fluid that was not rinsed off veils the surface.
+    veil = rng.uniform(0.0, 0.035) * np.clip(1 + 0.6 * field(shape, 26 * scale, 20 * scale, rng), 0, None)
+    veil[:, int(0.92 * shape[1]) :] = 0
+    return np.asarray(1.3 * sharp + 0.8 * blur(emission, 1.3 * scale) + veil, np.float32)
 
 
 def false_indications(shape: tuple[int, int], count: int, rng: np.random.Generator) -> Plane:

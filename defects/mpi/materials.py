@@ -36,11 +36,11 @@ MATERIALS: dict[str, Material] = {
     # Plain dark steel: nearly black, violet from the lamp, crisp grinding lines.
     "dark": Material((0.070, 0.066, 0.140), (0.095, 0.070, 0.165), 0.34, 44.0, 0.10, 30.0, 0.10, 0.7, 5.0),
     # Phosphate coating: matt grey-green, crystalline, holds many particles, hardly any lines.
-    "phosphate": Material((0.150, 0.178, 0.148), (0.120, 0.160, 0.145), 0.07, 16.0, 0.16, 9.0, 0.30, 1.1, 16.0),
+    "phosphate": Material((0.128, 0.150, 0.128), (0.104, 0.138, 0.122), 0.07, 16.0, 0.13, 7.0, 0.24, 0.9, 15.0),
     # Zinc plating: brighter and bluish with pale, drawn-out patches.
-    "zinc": Material((0.175, 0.255, 0.420), (0.235, 0.300, 0.430), 0.12, 26.0, 0.17, 17.0, 0.07, 0.6, 3.5),
+    "zinc": Material((0.098, 0.160, 0.305), (0.140, 0.190, 0.330), 0.15, 34.0, 0.09, 9.0, 0.09, 0.6, 3.5),
     # Cadmium plating, chromated: brassy yellow, satin, broad streaks.
-    "cadmium": Material((0.345, 0.285, 0.110), (0.370, 0.260, 0.150), 0.16, 60.0, 0.11, 24.0, 0.09, 0.8, 3.0),
+    "cadmium": Material((0.270, 0.218, 0.078), (0.282, 0.212, 0.100), 0.20, 60.0, 0.07, 18.0, 0.08, 0.7, 3.0),
 }
 
 BACKGROUNDS = tuple(MATERIALS)

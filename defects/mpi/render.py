@@ -13,7 +13,7 @@ from defects.masks import Mask, set_width, width
 from defects.mpi.glow import emission_for, expose
 from defects.mpi.indications import false_indications, speckle
 from defects.mpi.materials import BACKGROUNDS, MATERIALS
-from defects.mpi.surface import surface
+from defects.mpi.surface import BAND_START, surface
 
 # A mask this close to the wanted width (relative) is left as it was drawn.
 _WIDTH_TOLERANCE = 0.05
@@ -71,10 +71,10 @@ def render(
         indications = int(scan.integers(0, 3) if faulty else scan.integers(1, 6))
     stray = speckle(mask.shape, material, lines, scan) + false_indications(mask.shape, indications, scan)
     picture = expose(picture, stray)
-    true = mask
+    true = _visible(mask)
     if faulty:
-        if thickness is not None and abs(width(mask) - thickness) > _WIDTH_TOLERANCE * thickness:
-            true = set_width(mask, thickness)
+        if thickness is not None and abs(width(true) - thickness) > _WIDTH_TOLERANCE * thickness:
+            true = _visible(set_width(true, thickness))
         picture = expose(picture, emission_for(picture, true, width(true), brightness, scan))
     noise = scan.standard_normal(picture.shape, dtype=np.float32)
     # Shot noise grows with the square root of the light, read noise does not.
@@ -86,9 +86,16 @@ def render(
     return MpiImage(image, true, {**values, "background": background})
 
 
+def _visible(mask: Mask) -> Mask:
+    """The mask without what the band at the right edge hides, unless that is all of it."""
+    seen = mask.copy()
+    seen[:, math.ceil(BAND_START * mask.shape[1]) :] = False
+    return seen if seen.any() else mask
+
+
 def _check(mask: Mask, thickness: float | None, brightness: float, background: str) -> None:
     if mask.ndim != 2 or mask.dtype != np.bool_ or min(mask.shape) < 32:
-        raise ValueError(f"expected a bool mask of at least 32 x 32, got {mask.dtype} {mask.shape}; threshold or enlarge it")
+        raise ValueError(f"expected a bool mask, 32 x 32 or larger, got {mask.dtype} {mask.shape}; convert it")
     if thickness is not None and not (math.isfinite(thickness) and 1 <= thickness <= min(mask.shape) / 2):
         raise ValueError(f"expected a thickness of 1 px to half the image, got {thickness:g}; give it in pixels")
     if not 0 <= brightness <= 1:

@@ -43,10 +43,10 @@ def texture(shape: tuple[int, int], material: Material, rng: np.random.Generator
 def fall_off(width: int, rng: np.random.Generator) -> Plane:
     """(1, width) illumination across the shank: bright where its surface faces the lamp, darker to the sides."""
     x = np.linspace(0, 1, width, dtype=np.float32)[None]
-    centre, reach = rng.uniform(0.36, 0.52), rng.uniform(0.62, 0.80)
+    centre, reach = rng.uniform(0.38, 0.52), rng.uniform(0.56, 0.70)
     round_off = np.clip(1 - ((x - centre) / reach) ** 2, 0, 1) ** 0.75
     sheen = rng.uniform(0.1, 0.3) * np.exp(-0.5 * ((x - centre) / rng.uniform(0.05, 0.11)) ** 2)
-    return np.asarray(0.24 + 0.86 * round_off + sheen, np.float32)
+    return np.asarray(0.20 + 0.90 * round_off + sheen, np.float32)
 
 
 def surface(
@@ -67,12 +67,12 @@ def surface(
     tall = (int(height * TURN), width)
     relief, cloud, lines = texture(tall, material, part)
     light = fall_off(width, part)
-    tint = np.asarray([part.uniform(0.92, 1.08) for _ in range(3)], np.float32) * np.float32(part.uniform(0.82, 1.2))
+    tint = np.asarray([part.uniform(0.95, 1.05) for _ in range(3)], np.float32) * np.float32(part.uniform(0.82, 1.2))
     top = int(scan.integers(0, tall[0] - height + 1))
     rows = slice(top, top + height)
     relief, cloud, lines = relief[rows], cloud[rows], lines[rows]
-    gain = 1 + 0.025 * scan.standard_normal((height, 1), dtype=np.float32)
-    gain = gain + 0.018 * part.standard_normal((1, width), dtype=np.float32)
+    gain = 1 + 0.018 * scan.standard_normal((height, 1), dtype=np.float32)
+    gain = gain + 0.008 * part.standard_normal((1, width), dtype=np.float32)
     luminance = relief * light * gain * np.float32(scan.uniform(0.92, 1.08))
     lean = np.clip(0.5 + 0.5 * cloud, 0, 1)[..., None]
     first, second = np.asarray(material.colour, np.float32), np.asarray(material.second, np.float32)

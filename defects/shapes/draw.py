@@ -50,7 +50,7 @@ def check(kind: str, count: int, length: float, width: float, orientation: float
         raise ValueError(f"expected an orientation in degrees, got {orientation:g}; 0 is horizontal, 90 vertical")
     left, top, right, bottom = position
     if not (0 <= left <= right <= 1 and 0 <= top <= bottom <= 1):
-        raise ValueError(f"expected a position left, top, right, bottom within 0 to 1, got {position}; order the corners")
+        raise ValueError(f"expected a position left, top, right, bottom in 0 to 1, got {position}; order its sides")
 
 
 def draw(

@@ -37,8 +37,8 @@ def crack(
 ) -> list[Stroke]:
     """A crack as strokes: a jagged main line and its branches.
 
-    The line is a walk whose heading has a slow drift (the crack follows the stress) and a fast part (it goes from grain to
-    grain). Branches leave at 20 to 55 degrees, thinner than the place they leave from, and may branch once more.
+    The line is a walk whose heading has a slow drift (the crack follows the stress) and a fast part (it goes from
+    grain to grain). Branches leave at 20 to 55 degrees, thinner than their parent, and may branch once more.
 
     Args:
         centre: x, y of the middle of the main line, pixels.
@@ -58,7 +58,8 @@ def crack(
     strokes = [main]
     # A short, wide crack has no room for branches: they would only merge into a lump.
     room = min(1.0, length / (12 * width))
-    _branch(main, headings, length, strokes, rng, depth=1, expected=room * rng.choice([0.0, 1.5, 3.0], p=[0.3, 0.4, 0.3]))
+    expected = room * rng.choice([0.0, 1.5, 3.0], p=[0.3, 0.4, 0.3])
+    _branch(main, headings, length, strokes, rng, depth=1, expected=expected)
     factor = width / max(mean_width(strokes), 1e-9)
     return [stroke.scaled_width(factor) for stroke in strokes]
 
@@ -86,8 +87,8 @@ def _branch(
         bend = -side * np.linspace(0, math.radians(rng.uniform(0, 25)), own_count)
         own = angle + bend + smooth_noise(own_count, 1.2, rng) * 0.35
         points = walk(parent.points[at], own, own_length / own_count)
-        fade = np.linspace(1.0, 0.1, own_count + 1) ** 0.7
-        branch = Stroke(points, 0.7 * parent.widths[at] * fade * np.clip(1 + 0.2 * smooth_noise(own_count + 1, 3, rng), 0.5, 1.5))
+        fade = 0.7 * parent.widths[at] * np.linspace(1.0, 0.1, own_count + 1) ** 0.7
+        branch = Stroke(points, fade * np.clip(1 + 0.2 * smooth_noise(own_count + 1, 3, rng), 0.5, 1.5))
         strokes.append(branch)
         if depth < MAX_BRANCH_DEPTH:
             _branch(branch, own, own_length, strokes, rng, depth=depth + 1, expected=0.4)

@@ -44,7 +44,8 @@ class Stroke:
         """Paint it: one quadrilateral a segment, with a disc at every joint so that sharp turns leave no gap."""
         points, radii = self.points, np.maximum(self.widths, THINNEST) / 2
         along = np.diff(points, axis=0)
-        normal = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(np.linalg.norm(along, axis=1), 1e-9)[:, None]
+        steps = np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+        normal = np.stack([-along[:, 1], along[:, 0]], axis=1) / steps
         start, end = normal * radii[:-1, None], normal * radii[1:, None]
         quads = np.stack([points[:-1] + start, points[1:] + end, points[1:] - end, points[:-1] - start], axis=1)
         for quad in fixed_point(quads):
