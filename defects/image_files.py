@@ -108,14 +108,18 @@ def parse_info(data: bytes, path: Path) -> ImageInfo:
         try:
             picture = Image.open(io.BytesIO(data))
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError, struct.error):
-            raise DataError(f"{path}: not a readable image (corrupt or of an unknown kind); "
-                            "copy it again from its source or save it as PNG or JPEG") from None
+            raise DataError(
+                f"{path}: not a readable image (corrupt or of an unknown kind); "
+                "copy it again from its source or save it as PNG or JPEG"
+            ) from None
         finally:
             Image.MAX_IMAGE_PIXELS = cap
     width, height = picture.size
     if width * height > max_pixels():
-        raise DataError(f"{path}: {width} x {height} pixels is over the cap of {max_pixels()}; "
-                        "cut it into tiles, or set MAGNA_MAX_PIXELS higher")
+        raise DataError(
+            f"{path}: {width} x {height} pixels is over the cap of {max_pixels()}; "
+            "cut it into tiles, or set MAGNA_MAX_PIXELS higher"
+        )
     mode = picture.mode
     alpha = mode in {"LA", "PA", "RGBA", "La", "RGBa"} or "transparency" in picture.info
     depth = 16 if mode.startswith("I") else 32 if mode == "F" else 8
@@ -128,8 +132,14 @@ def parse_info(data: bytes, path: Path) -> ImageInfo:
         except (SyntaxError, ValueError, TypeError, OSError, struct.error):
             orientation = 1  # a damaged EXIF block says nothing of the orientation
     return ImageInfo(
-        width, height, _CHANNELS.get(mode, 3) if mode != "P" else 3 + alpha, depth,
-        orientation if 1 <= orientation <= 8 else 1, alpha, mode == "CMYK", picture.format or "",
+        width,
+        height,
+        _CHANNELS.get(mode, 3) if mode != "P" else 3 + alpha,
+        depth,
+        orientation if 1 <= orientation <= 8 else 1,
+        alpha,
+        mode == "CMYK",
+        picture.format or "",
     )
 
 

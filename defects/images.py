@@ -19,12 +19,15 @@ __all__ = ["ImageInfo", "encode_image", "image_info", "read_image", "read_mask_i
 Depth16 = Literal["refuse", "scale"]
 Format = Literal["png", "jpg", "webp"]
 
-# Level 1 with the Sub filter's RLE strategy: see benchmarks; on 128 px pictures several times Pillow's default.
+# Level 1, run lengths, filter Up: 128 px tiles of real pictures in 0.15 (grey) and 0.10 (RGB) of Pillow's default time,
+# files 4 % and 25 % larger; masks want no filter: a quarter of the time and smaller. Sub and Huffman were no better.
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 _SETTINGS: dict[str, list[int]] = {
-    "png": [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE],
+    "png": [*_PNG, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP],
     "jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     "webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
 }
+_MASK_PNG = [*_PNG, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
 
 
 def read_image(path: Path, *, depth16: Depth16 = "refuse") -> npt.NDArray[np.uint8]:
@@ -69,8 +72,10 @@ def read_mask_image(
         if info.orientation == 1 and orientation >= 5 and pixels.shape == size[::-1]:
             pixels = _upright(pixels[..., None], orientation)[..., 0]
         else:
-            raise DataError(f"{path}: the mask is {pixels.shape[1]} x {pixels.shape[0]} but its image is "
-                            f"{size[1]} x {size[0]}; export the mask again at the size of the image")
+            raise DataError(
+                f"{path}: the mask is {pixels.shape[1]} x {pixels.shape[0]} but its image is "
+                f"{size[1]} x {size[0]}; export the mask again at the size of the image"
+            )
     low, high = int(pixels.min()), int(pixels.max())
     between = bool(((pixels != low) & (pixels != high)).any())
     if not between and low == 0 < high and info.format != "JPEG":  # class indices 0 and 1, or a palette entry
@@ -101,8 +106,10 @@ def read_mask(sample: Sample, info: ImageInfo) -> npt.NDArray[np.bool_]:
     """
     size = info.upright
     if not sample.has_pixels:
-        raise DataError(f"{sample.image}: no mask for a picture of kind {sample.label!r}; "
-                        "add its mask, or move the picture to the good ones")
+        raise DataError(
+            f"{sample.image}: no mask for a picture of kind {sample.label!r}; "
+            "add its mask, or move the picture to the good ones"
+        )
     if sample.mask is not None:
         return read_mask_image(sample.mask, size, orientation=info.orientation)[0]
     mask = np.zeros(size, dtype=bool)
@@ -112,11 +119,14 @@ def read_mask(sample: Sample, info: ImageInfo) -> npt.NDArray[np.bool_]:
         try:
             part = decode_rle(rle)
         except ValueError as error:
-            raise DataError(f"{sample.image}: its run-length mask is damaged ({error}); "
-                            "export the annotations again") from None
+            raise DataError(
+                f"{sample.image}: its run-length mask is damaged ({error}); export the annotations again"
+            ) from None
         if part.shape != size:
-            raise DataError(f"{sample.image}: its run-length mask is {part.shape[1]} x {part.shape[0]} but the image "
-                            f"is {size[1]} x {size[0]}; export the annotations again at the size of the image")
+            raise DataError(
+                f"{sample.image}: its run-length mask is {part.shape[1]} x {part.shape[0]} but the image "
+                f"is {size[1]} x {size[0]}; export the annotations again at the size of the image"
+            )
         mask |= part
     fill_polygons(mask, sample.polygons)
     return mask
@@ -134,13 +144,15 @@ def encode_image(array: npt.NDArray[Any], format: Format = "png") -> bytes:
     """
     if format not in _SETTINGS:
         raise ValueError(f"expected format png, jpg or webp, got {format!r}")
+    settings = _SETTINGS[format]
     if array.dtype == np.bool_:
+        settings = _MASK_PNG if format == "png" else settings
         array = array.astype(np.uint8) * np.uint8(255)
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3)):
         raise ValueError(f"expected uint8 (H, W), (H, W, 1) or (H, W, 3), got {array.dtype} {array.shape}")
     if array.ndim == 3 and array.shape[2] == 3:
         array = cv2.cvtColor(array, cv2.COLOR_RGB2BGR)
-    done, data = cv2.imencode(f".{format}", array, _SETTINGS[format])
+    done, data = cv2.imencode(f".{format}", array, settings)
     if not done:
         raise ValueError(f"cannot encode an array of shape {array.shape} as {format}")
     return data.tobytes()
@@ -155,13 +167,16 @@ def _decode(data: bytes, path: Path, info: ImageInfo, depth16: Depth16) -> npt.N
     refuse_damaged(data, path, info)
     array: npt.NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None:
-        raise DataError(f"{path}: the file is corrupt (its contents do not decode); "
-                        "copy it again from its source or remove it")
+        raise DataError(
+            f"{path}: the file is corrupt (its contents do not decode); copy it again from its source or remove it"
+        )
     if array.dtype == np.uint16 and depth16 == "scale":
         array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype != np.uint8:
-        raise DataError(f"{path}: {array.dtype.itemsize * 8}-bit pixels, expected 8-bit; "
-                        "scale it to 8-bit yourself, for only you know which range matters")
+        raise DataError(
+            f"{path}: {array.dtype.itemsize * 8}-bit pixels, expected 8-bit; "
+            "scale it to 8-bit yourself, for only you know which range matters"
+        )
     if array.ndim == 2:
         return array[..., None]
     if array.shape[2] == 1:

@@ -125,8 +125,13 @@ def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], li
         try:
             row = json.loads(line)
         except ValueError:
-            faults.append(Fault(where, "not a line of JSON (an interrupted write?)",
-                                "run the command that wrote it again with --resume, or remove the line"))
+            faults.append(
+                Fault(
+                    where,
+                    "not a line of JSON (an interrupted write?)",
+                    "run the command that wrote it again with --resume, or remove the line",
+                )
+            )
             continue
         if not isinstance(row, dict):
             faults.append(Fault(where, "expected a JSON object", "write one {...} a line"))

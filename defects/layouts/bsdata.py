@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from defects.layouts.listing import Found, by_stem, list_images, stays_inside
 from defects.sample import GOOD, Polygon, Sample
 
-__all__ = ["fits", "place", "read", "read_labelme"]
+__all__ = ["fits", "group_places", "read", "read_labelme"]
 
-_PLACE = re.compile(r"\d+_\d+_(\d+_\d+)_crop_\d+")
+_PLACE = re.compile(r"(\d+)_\d+_(\d+)_\d+_crop_\d+")
+_SPINDLE = re.compile(r"(KGT\d+)-.+")
+_CROP = re.compile(r"_crop_\d+$")
+_NEAR = 5000
 
 
 def fits(root: Path) -> bool:
@@ -26,6 +30,7 @@ def read(root: Path) -> Found:
     images = list_images(root / "data", root, found)
     labels = {path.stem: path for path in sorted((root / "label").glob("*.json"))}
     stems = by_stem(images)
+    groups = group_places(stems)
     for stem, path in labels.items():
         if stem not in stems:
             found.fault(path, "annotates a picture that is not there", f"add data/{stem}.jpg or remove the file")
@@ -44,15 +49,39 @@ def read(root: Path) -> Found:
                 continue
             polygons, label = outlines
         found.samples.append(
-            Sample(name=image.stem, image=image, polygons=polygons, label=label, group=place(image.stem))
+            Sample(name=image.stem, image=image, polygons=polygons, label=label, group=groups[image.stem])
         )
     return found
 
 
-def place(stem: str) -> str:
-    """The place on the spindle a picture shows."""
-    match = _PLACE.fullmatch(stem)
-    return f"place_{match[1]}" if match else re.sub(r"_crop_\d+$", "", stem)
+def group_places(stems: Iterable[str]) -> dict[str, str]:
+    """Which pictures show one place of a spindle.
+
+    Names are `01_<time>_<position>_<angle>_crop_<n>`: one place is photographed for days while its pitting grows, in
+    crops whose number depends on the day and not on the place. Position (micrometres) and angle (degrees) go along the
+    thread together, 2,500 to each 45, and a picture shows about three such steps: places at most two steps apart are
+    chained, as they show the same pit from two sides (395000_270 and 397500_315 do; seen in the pictures, the pit's
+    outline is the same day for day). The rest, `KGT<n>-<side>-<shot>-A<pass>_crop_<n>`, pass round the same spindle
+    every 49 shots or so and overlap within a pass, so that one spindle is one group. The development set's 324
+    pictures fall into 15 groups: 13 places and 2 spindles.
+    """
+    groups: dict[str, str] = {}
+    places: list[tuple[str, int, str]] = []
+    for stem in stems:
+        match = _PLACE.fullmatch(stem)
+        if match:
+            places.append((match[1], int(match[2]), stem))
+            continue
+        match = _SPINDLE.fullmatch(stem)
+        groups[stem] = f"spindle_{match[1]}" if match else _CROP.sub("", stem)
+    last: tuple[str, int] | None = None
+    current = ""
+    for spindle, position, stem in sorted(places):
+        if last is None or last[0] != spindle or position - last[1] > _NEAR:
+            current = f"place_{spindle}_{position}"
+        groups[stem] = current
+        last = (spindle, position)
+    return groups
 
 
 def read_labelme(path: Path, found: Found) -> tuple[tuple[Polygon, ...], str] | None:
@@ -65,8 +94,11 @@ def read_labelme(path: Path, found: Found) -> tuple[tuple[Polygon, ...], str] | 
         return None
     kept = [shape for shape in shapes if len(shape[1]) >= 3]
     if len(kept) < len(shapes):
-        found.warn(path, f"{len(shapes) - len(kept)} shapes are neither polygon nor rectangle and are left out",
-                   "draw them as polygons")
+        found.warn(
+            path,
+            f"{len(shapes) - len(kept)} shapes are neither polygon nor rectangle and are left out",
+            "draw them as polygons",
+        )
     if not kept:
         return (), GOOD
     kinds = [kind for kind, _ in kept]

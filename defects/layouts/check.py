@@ -85,19 +85,41 @@ def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | N
     except DataError as error:
         return Inspection(sample, size, channels, 0.0, 0.0, (_fault(error, place),))
     if not binary:
-        faults.append(Fault(str(place), "the mask has grey values, taken as defect from half of white upwards",
-                            "save it as black and white to decide yourself", warning=True))
+        faults.append(
+            Fault(
+                str(place),
+                "the mask has grey values, taken as defect from half of white upwards",
+                "save it as black and white to decide yourself",
+                warning=True,
+            )
+        )
     if info.orientation > 1 and sample.mask is not None and image_info(sample.mask).orientation == 1:
-        faults.append(Fault(str(sample.image), "is turned by its EXIF tag and the mask has no such tag",
-                            "look whether the mask fits the upright picture, or save the picture upright without tag",
-                            warning=True))
+        faults.append(
+            Fault(
+                str(sample.image),
+                "is turned by its EXIF tag and the mask has no such tag",
+                "look whether the mask fits the upright picture, or save the picture upright without tag",
+                warning=True,
+            )
+        )
     coverage = float(mask.mean())
     if coverage == 0 and sample.label != GOOD:
-        faults.append(Fault(str(place), f"the mask of a picture of kind {sample.label!r} is empty",
-                            "mark the defect, or move the picture to the good ones", warning=True))
+        faults.append(
+            Fault(
+                str(place),
+                f"the mask of a picture of kind {sample.label!r} is empty",
+                "mark the defect, or move the picture to the good ones",
+                warning=True,
+            )
+        )
     if coverage > 0 and sample.label == GOOD:
-        faults.append(Fault(str(place), f"the picture is called good but {int(mask.sum())} pixels are marked",
-                            "name its kind, or remove the mask"))
+        faults.append(
+            Fault(
+                str(place),
+                f"the picture is called good but {int(mask.sum())} pixels are marked",
+                "name its kind, or remove the mask",
+            )
+        )
     thickness = float(width(mask)) if width is not None and coverage > 0 else 0.0
     return Inspection(sample, size, channels, coverage, thickness, tuple(faults))
 

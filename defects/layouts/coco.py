@@ -76,8 +76,9 @@ def _sample(
         if isinstance(shape, dict):
             runs.append(shape)
         elif shape:
-            polygons += [tuple((float(x), float(y)) for x, y in zip(flat[::2], flat[1::2], strict=True))
-                         for flat in shape]
+            polygons += [
+                tuple((float(x), float(y)) for x, y in zip(flat[::2], flat[1::2], strict=True)) for flat in shape
+            ]
         elif mark.get("bbox"):
             x, y, w, h = (float(value) for value in mark["bbox"])
             polygons.append(((x, y), (x + w, y), (x + w, y + h), (x, y + h)))
@@ -88,8 +89,9 @@ def _sample(
     label = max(sorted(set(labels)), key=labels.count) if labels else GOOD
     if len(set(labels)) > 1:
         found.warn(path, f"{name} holds several kinds ({', '.join(sorted(set(labels)))})", f"it counts as {label}")
-    return Sample(name=name, image=image, polygons=tuple(polygons), label=label,
-                  metadata={"rle": tuple(runs)} if runs else {})
+    return Sample(
+        name=name, image=image, polygons=tuple(polygons), label=label, metadata={"rle": tuple(runs)} if runs else {}
+    )
 
 
 def _locate(root: Path, folder: Path, file_name: str) -> Path | None:

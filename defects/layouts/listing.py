@@ -74,8 +74,11 @@ def list_images(
             if len({path.stem for path in same}) == 1:
                 found.fault(same[0], f"has the same name as {names}", "rename one of them or remove the copy")
             else:
-                found.fault(same[0], f"differs from {names} only in upper and lower case",
-                            "rename one of them; Windows and macOS cannot keep both")
+                found.fault(
+                    same[0],
+                    f"differs from {names} only in upper and lower case",
+                    "rename one of them; Windows and macOS cannot keep both",
+                )
     return kept
 
 
@@ -91,7 +94,7 @@ def _walk(folder: Path, deep: bool) -> Iterator[Path]:
     for entry in os.scandir(folder):
         if entry.name.startswith("."):
             continue
-        if entry.is_file() or entry.is_symlink() and not entry.is_dir():
+        if entry.is_file() or (entry.is_symlink() and not entry.is_dir()):
             yield Path(entry.path)
         elif deep and entry.is_dir(follow_symlinks=False):
             yield from _walk(Path(entry.path), deep)

@@ -15,6 +15,7 @@ _PREFIX = "MT_"
 _NAME = re.compile(r"exp(\d+)_num_(\d+)")
 _NEAR = 130
 _FAR = 1500
+_AGAIN = ((9196, 10642), (53049, 65043))  # one tile each, taken again much later
 
 
 def fits(root: Path) -> bool:
@@ -51,16 +52,18 @@ def read(root: Path) -> Found:
 
 
 def group_shots(stems: Iterable[str]) -> dict[str, str]:
-    """Which shots show one tile, from their names `exp<exposure>_num<number>`.
+    """Which shots show one tile, from their names `exp<exposure>_num_<number>`; a name of another form is left out.
 
-    The numbers count through one film of all tiles: each tile is taken under exposures 1 to 6 in turn, its shots
-    mostly 10 to 50 numbers apart (the largest step within a tile: 1,257), the next tile usually hundreds further
-    on, but sometimes only 7. So a number alone does not tell; the exposure does: it rises within a tile and falls
-    to the next. Neighbouring numbers are chained, across the kinds, when the exposure rises and the step is at most
-    1,500, or when the step is at most 130 whatever the exposure, as a tile was at times photographed twice.
+    The numbers count through one film of all tiles. Each tile is taken under exposures 1 to 6 in turn, mostly 10 to 50
+    numbers apart (at most 1,257); the next tile comes usually hundreds further on, but sometimes after only 7. So the
+    exposure tells, not the number alone: it rises within a tile and falls to the next. Neighbouring numbers are chained,
+    across the kinds, when the exposure rises and the step is at most 1,500, or when the step is at most 130 whatever the
+    exposure, since some tiles were taken twice in a row (304811 and 304836 are two tiles, 320864 and 320895 are one:
+    joining too much costs little, too little leaks).
 
-    Raises:
-        Nothing; a name of another form is left out and so is a part of its own.
+    The 988 development images fall into 153 groups, 134 of them of 6 shots or so. Verified by matching the texture of
+    every group with every other's (template matching after taking out the light): within a group 0.70 to 0.95 for 95 %,
+    between groups at most 0.61, but for two tiles taken again much later, seen in the pictures and named in `_AGAIN`.
     """
     shots: list[tuple[int, int, str]] = []
     for stem in stems:
@@ -68,6 +71,8 @@ def group_shots(stems: Iterable[str]) -> dict[str, str]:
         if match:
             shots.append((int(match[2]), int(match[1]), stem))
     groups: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    of_number: dict[int, str] = {}
     current = ""
     last: tuple[int, int] | None = None
     for number, exposure, stem in sorted(shots):
@@ -75,5 +80,9 @@ def group_shots(stems: Iterable[str]) -> dict[str, str]:
         if last is None or not (step <= _NEAR or (exposure > last[1] and step <= _FAR)):
             current = f"tile_{number}"
         groups[stem] = current
+        of_number[number] = current
         last = (number, exposure)
-    return groups
+    for first, again in _AGAIN:
+        if first in of_number and again in of_number:
+            renamed[of_number[again]] = of_number[first]
+    return {stem: renamed.get(group, group) for stem, group in groups.items()}

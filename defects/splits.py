@@ -1,0 +1,181 @@
+"""Splits that keep the images of one part together, and the search for images that show the same part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from defects.sample import Sample
+from engine.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["check_no_leak", "near_duplicate_groups", "split", "thumbnail"]
+
+
+def split(samples: Sequence[Sample], fractions: Mapping[str, float], seed: int) -> dict[str, list[Sample]]:
+    """Divide samples so that no group is in two parts and every part has its share of every kind.
+
+    Groups are dealt out one by one, those of the rarest kinds and the largest first, each to the part it brings
+    nearest to its share of the group's kinds; equal ones in an order drawn from the seed. A part that has none of a
+    kind yet goes first for its last groups. The order of the samples does not matter.
+
+    Args:
+        samples: With groups; one without a group is its own.
+        fractions: Share of every part, such as `{"train": 0.8, "test": 0.2}`; positive, summing to 1.
+        seed: Another seed, another split.
+
+    Raises:
+        ValueError: The fractions are not positive or do not sum to 1.
+    """
+    if not fractions or min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise ValueError(f"expected positive fractions that sum to 1, got {dict(fractions)}")
+    members: dict[str, list[Sample]] = defaultdict(list)
+    for sample in sorted(samples, key=lambda sample: sample.name):
+        members[sample.part].append(sample)
+    totals = Counter(sample.label for sample in samples)
+    counts = {part: Counter(sample.label for sample in group) for part, group in members.items()}
+    order = sorted(
+        members, key=lambda part: (min(totals[label] for label in counts[part]), -len(members[part]), _draw(seed, part))
+    )
+    names = list(fractions)
+    filled: dict[str, Counter[str]] = {name: Counter() for name in names}
+    result: dict[str, list[Sample]] = {name: [] for name in names}
+    left = Counter(label for count in counts.values() for label in count)
+    for part in order:
+        best = max(
+            names,
+            key=lambda name: (
+                _last_chance(counts[part], name, filled, left),
+                _gain(counts[part], filled[name], totals, fractions[name]),
+            ),
+        )
+        filled[best] += counts[part]
+        result[best] += members[part]
+        left -= Counter(set(counts[part]))
+    return {name: sorted(chosen, key=lambda sample: sample.name) for name, chosen in result.items()}
+
+
+def check_no_leak(a: Iterable[Sample], b: Iterable[Sample]) -> None:
+    """Make sure that two sets share no part and no image file.
+
+    Raises:
+        DataError: They do; the message names the first parts.
+    """
+    left, right = list(a), list(b)
+    shared = sorted({sample.part for sample in left} & {sample.part for sample in right})
+    hashes = {sample.metadata.get("sha256"): sample.name for sample in left if sample.metadata.get("sha256")}
+    files = {sample.image.resolve() for sample in left}
+    same = [
+        sample.name for sample in right if sample.image.resolve() in files or sample.metadata.get("sha256") in hashes
+    ]
+    if shared or same:
+        named = [part.partition(":")[2] for part in shared] or sorted(same)
+        raise DataError(
+            f"the two sets share {len(named)} parts, such as {', '.join(named[:3])}; "
+            "split again by group so that the score is of unseen parts"
+        )
+
+
+def near_duplicate_groups(
+    samples: Sequence[Sample], *, threshold: float = 0.95, mask_threshold: float = 0.7
+) -> list[str]:
+    """Group images that look alike, for sets whose names do not tell the part.
+
+    Two images belong together when their normalised thumbnails correlate by `threshold` or more, and, where both
+    have a defect, their masks by `mask_threshold` or more; groups are chained. Sides that differ by over a tenth
+    in aspect are never together. Images that already share a group stay together.
+
+    Args:
+        samples: Opened one by one.
+        threshold: Correlation of the pictures, -1 to 1.
+        mask_threshold: Correlation of the masks.
+
+    Returns:
+        A group for every sample, in order; the name of its first sample.
+
+    Raises:
+        DataError: An image or mask does not open.
+    """
+    import numpy as np
+
+    from defects.images import read_sample
+
+    pictures, masks, aspects = [], [], []
+    for sample in samples:
+        image, mask = read_sample(sample)
+        pictures.append(thumbnail(image.mean(axis=2)))
+        masks.append(thumbnail(mask.astype(np.float32), detail=False))
+        aspects.append(image.shape[1] / image.shape[0])
+    parent = list(range(len(samples)))
+    first: dict[str, int] = {}
+    for index, sample in enumerate(samples):
+        _join(parent, index, first.setdefault(sample.part, index))
+    if samples:
+        looks, marks, ratios = np.stack(pictures), np.stack(masks), np.asarray(aspects)
+        marked = marks.any(axis=1)
+        for start in range(0, len(samples), 512):  # a block at a time keeps memory flat
+            rows = slice(start, start + 512)
+            alike = looks[rows] @ looks.T >= threshold
+            alike &= (marks[rows] @ marks.T >= mask_threshold) | ~(marked[rows, None] & marked[None])
+            alike &= np.abs(np.log(ratios[rows, None] / ratios[None])) < 0.1
+            for row, column in np.argwhere(alike):
+                _join(parent, int(row) + start, int(column))
+    return [samples[_top(parent, index)].name for index in range(len(samples))]
+
+
+def thumbnail(picture: npt.NDArray[np.floating], *, side: int = 32, detail: bool = True) -> npt.NDArray[np.float32]:
+    """A small picture as a vector of mean 0 and length 1, so that the product of two is their correlation.
+
+    Args:
+        picture: (H, W).
+        side: Of the thumbnail, px.
+        detail: Whether to take out the coarse course of brightness first, which exposures share.
+
+    Returns:
+        (side * side,), all zeros for a picture without contrast.
+    """
+    import cv2
+    import numpy as np
+
+    small = cv2.resize(picture.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    if detail:
+        small = small - cv2.GaussianBlur(small, (0, 0), side / 8)
+    vector = (small - small.mean()).ravel()
+    length = float(np.linalg.norm(vector))
+    return np.asarray(vector / length if length > 1e-4 * side else np.zeros_like(vector), dtype=np.float32)
+
+
+def _gain(count: Counter[str], filled: Counter[str], totals: Counter[str], fraction: float) -> float:
+    """How much nearer, in squared error over the kinds, a group brings a part to its share."""
+    return sum(
+        (fraction - filled[label] / totals[label]) ** 2 - (fraction - (filled[label] + number) / totals[label]) ** 2
+        for label, number in count.items()
+    )
+
+
+def _last_chance(count: Counter[str], name: str, filled: Mapping[str, Counter[str]], left: Counter[str]) -> bool:
+    """Whether a part has none of a kind of which there are no more groups left than parts without any."""
+    return any(
+        not filled[name][label] and left[label] <= sum(not other[label] for other in filled.values()) for label in count
+    )
+
+
+def _draw(seed: int, part: str) -> str:
+    return hashlib.sha256(f"{seed}|{part}".encode()).hexdigest()
+
+
+def _top(parent: list[int], index: int) -> int:
+    while parent[index] != index:
+        parent[index] = parent[parent[index]]
+        index = parent[index]
+    return index
+
+
+def _join(parent: list[int], a: int, b: int) -> None:
+    a, b = _top(parent, a), _top(parent, b)
+    parent[max(a, b)] = min(a, b)
