@@ -1,0 +1,116 @@
+"""Configuration: every key known, every value checked, every refusal one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, Field
+
+from engine import config
+from engine.config import dump_config, load_config
+from engine.errors import UsageError
+
+
+class Losses(BaseModel):
+    adversarial: float = 1.0
+    style: float = Field(default=0.1, ge=0)
+
+
+class Stage(BaseModel):
+    channels: int = 8
+
+
+class Toy(BaseModel):
+    size: int = 128
+    name: str | None = None
+    losses: Losses = Losses()
+    stages: list[Stage] = []
+    extra: Losses | None = None
+
+
+@pytest.fixture
+def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "gan").mkdir()
+    (tmp_path / "gan" / "magna.yaml").write_text("size: 256\nlosses:\n  style: 0.5\n", encoding="utf-8")
+    monkeypatch.setattr(config, "_PACKAGED", tmp_path)
+    return tmp_path
+
+
+def test_no_name_gives_the_defaults() -> None:
+    assert load_config(None, Toy, []) == Toy()
+
+
+def test_a_bare_name_is_found_among_the_packaged_ones_and_a_path_where_it_is(packaged: Path) -> None:
+    expected = Toy(size=256, losses=Losses(style=0.5))
+    assert load_config("magna", Toy, []) == expected
+    assert load_config(str(packaged / "gan" / "magna.yaml"), Toy, []) == expected
+
+
+def test_set_overrides_in_order_and_reads_yaml(packaged: Path) -> None:
+    sets = ["size=64", "size=512", "losses.style=1e-4", "name=null", "stages=[{channels: 3}]", "extra.adversarial=2"]
+    assert load_config("magna", Toy, sets) == Toy(
+        size=512, losses=Losses(style=1e-4), stages=[Stage(channels=3)], extra=Losses(adversarial=2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("sise=64", "defaults: unknown key sise; did you mean size?"),
+        ("losses.stile=1", "defaults: unknown key losses.stile; did you mean style?"),
+        ("extra.stile=1", "defaults: unknown key extra.stile; did you mean style?"),
+        ("stages=[{chanels: 1}]", "defaults: unknown key stages.0.chanels; did you mean channels?"),
+        ("q=1", "defaults: unknown key q; known are extra, losses, name, size, stages"),
+        ("size=big", "defaults: size: .* got 'big'; correct it in the file or by --set"),
+        ("losses.style=-1", "defaults: losses.style: .*greater than or equal to 0, got -1"),
+        ("size", "--set size: expected a.b=value"),
+        ("a..b=1", "--set a..b=1: expected a.b=value"),
+        ("=1", "--set =1: expected a.b=value"),
+        ("name=[", r"--set name=\[: '\[' is no YAML value"),
+    ],
+)
+def test_a_wrong_override_is_one_line(override: str, line: str) -> None:
+    with pytest.raises(UsageError, match=line) as caught:
+        load_config(None, Toy, [override])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_override_below_a_plain_value_is_refused() -> None:
+    with pytest.raises(UsageError, match="size holds no keys of its own"):
+        load_config(None, Toy, ["size=1", "size.x=2"])
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"size: [", "is no YAML"),
+        (b"- 1\n", "expected keys and values, got a list"),
+        (b"size: \xff", "is no UTF-8 text"),
+        (b"unknown: 1\nsize: x\n", "unknown key unknown"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path: Path, content: bytes, line: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=line) as caught:
+        load_config(str(path), Toy, [])
+    assert all(str(path) in each for each in str(caught.value).splitlines())
+
+
+def test_a_missing_file_or_name_is_one_line(packaged: Path) -> None:
+    with pytest.raises(UsageError, match=r"no\.yaml: No such file or directory; give a YAML file"):
+        load_config("no.yaml", Toy, [])
+    with pytest.raises(UsageError, match=r"no configuration is called mgna; did you mean magna\?"):
+        load_config("mgna", Toy, [])
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("# nothing\n", encoding="utf-8")
+    assert load_config(str(tmp_path / "x.yaml"), Toy, []) == Toy()
+
+
+def test_what_is_dumped_is_read_back(tmp_path: Path) -> None:
+    toy = Toy(size=3, name="ü: 1", stages=[Stage(channels=2)], extra=Losses(style=1e-7))
+    (tmp_path / "x.yaml").write_text(dump_config(toy), encoding="utf-8")
+    assert load_config(str(tmp_path / "x.yaml"), Toy, []) == toy

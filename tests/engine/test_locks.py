@@ -1,0 +1,100 @@
+"""One writer to a folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.errors import OutputError
+from engine.files import LOCK_NAME, lock_folder
+
+HOLDER = """
+import sys, time
+from engine.files import lock_folder
+with lock_folder(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+FORKING_HOLDER = """
+import os, sys, time
+from engine.files import lock_folder
+with lock_folder(sys.argv[1]):
+    child = os.fork()
+    if child == 0:
+        print("held", flush=True)
+        time.sleep(60)
+    print(child, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_process_is_refused_and_told_who_writes(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        with (
+            pytest.raises(OutputError, match=rf"is being written by another process \(pid {child.pid}\); wait for it"),
+            lock_folder(tmp_path),
+        ):
+            pass
+        child.send_signal(signal.SIGKILL)
+    with lock_folder(tmp_path):
+        assert (tmp_path / LOCK_NAME).read_text() == f"{os.getpid()}\n"
+
+
+def test_the_same_process_cannot_hold_a_folder_twice(tmp_path: Path) -> None:
+    with (
+        lock_folder(tmp_path),
+        pytest.raises(OutputError, match="is being written by another process"),
+        lock_folder(tmp_path),
+    ):
+        pass
+
+
+def test_the_lock_leaves_nothing_behind_and_makes_the_folder(tmp_path: Path) -> None:
+    for _ in range(2):
+        with lock_folder(tmp_path / "a" / "b"):
+            assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == [LOCK_NAME]
+        assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_forked_worker_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", FORKING_HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        lines = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
+        worker = int(next(line for line in lines if line != b"held"))
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        try:
+            with lock_folder(tmp_path):
+                os.kill(worker, 0)
+        finally:
+            os.kill(worker, signal.SIGKILL)
+
+
+def test_a_lock_removed_by_its_last_holder_while_we_waited_is_taken_anew(tmp_path: Path) -> None:
+    script = "import sys\nfrom engine.files import lock_folder\nfrom engine.errors import OutputError\nheld = 0\n" + (
+        "while held < 200:\n"
+        "    try:\n"
+        "        with lock_folder(sys.argv[1]):\n"
+        "            with open(sys.argv[1] + '/shared', 'x'): pass\n"
+        "            import os; os.unlink(sys.argv[1] + '/shared')\n"
+        "            held += 1\n"
+        "    except OutputError: pass\n"
+    )
+    children = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) for _ in range(2)]
+    deadline = time.monotonic() + 60
+    assert [child.wait(timeout=deadline - time.monotonic()) for child in children] == [0, 0]
+
+
+def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="choose another output path"), lock_folder(tmp_path / "file"):
+        pass

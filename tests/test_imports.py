@@ -1,0 +1,107 @@
+"""The house: imports go down only, and a command answers --help without loading a network."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Two packages of one floor never import each other.
+FLOORS = [{"gan", "classify"}, {"metrics", "augment"}, {"defects"}, {"engine"}, {"configs"}]
+FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
+PACKAGES = sorted(package for package in FLOOR_OF if (ROOT / package).is_dir())
+
+# The modules that may need torch as soon as they are imported, below the networks.
+TORCH_ALLOWED = {"engine.checkpoint"}
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, module) of every import, inside functions and `if TYPE_CHECKING` too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, "." * node.level + (node.module or "")
+
+
+def upward_imports(root: Path) -> list[str]:
+    """Every import of a package on the same floor or above, or relative, as `file:line: module`."""
+    found = []
+    for package, floor in FLOOR_OF.items():
+        for path in sorted((root / package).rglob("*.py")):
+            for line, module in _imports(ast.parse(path.read_text(encoding="utf-8"))):
+                target = module.split(".")[0]
+                wrong = target in FLOOR_OF and target != package and FLOOR_OF[target] <= floor
+                if wrong or module.startswith(".") or target == "tests":
+                    found.append(f"{path.relative_to(root)}:{line}: {module}")
+    return found
+
+
+def test_imports_go_down_only() -> None:
+    assert upward_imports(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("package", "code", "module"),
+    [
+        ("engine", "from defects.sample import Sample", "defects.sample"),
+        ("defects", "def f():\n    import gan.generator", "gan.generator"),
+        ("defects", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from metrics import scores", "metrics"),
+        ("gan", "from classify import cam", "classify"),
+        ("augment", "import metrics", "metrics"),
+        ("gan", "from .blocks import Down", ".blocks"),
+        ("engine", "from tests.builder import build", "tests.builder"),
+    ],
+)
+def test_the_check_fires_on_a_planted_import(tmp_path: Path, package: str, code: str, module: str) -> None:
+    (tmp_path / package / "deep").mkdir(parents=True)
+    (tmp_path / package / "deep" / "planted.py").write_text(code, encoding="utf-8")
+    line = code.count("\n") + 1
+    assert upward_imports(tmp_path) == [f"{package}/deep/planted.py:{line}: {module}"]
+
+
+def test_the_check_lets_downward_imports_pass(tmp_path: Path) -> None:
+    (tmp_path / "gan").mkdir()
+    (tmp_path / "gan" / "fine.py").write_text("import gan.blocks, defects.masks, engine.files, torch", encoding="utf-8")
+    assert upward_imports(tmp_path) == []
+
+
+def _modules(*packages: str) -> list[str]:
+    paths = (path for package in packages for path in (ROOT / package).rglob("*.py"))
+    return sorted(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in paths)
+
+
+def _loaded_by(modules: list[str], heavy: list[str]) -> list[str]:
+    """Which of the heavy modules each import, in a fresh process, brings along, as `module: heavy`."""
+    code = (
+        "import importlib, sys\n"
+        f"for module in {modules!r}:\n"
+        "    importlib.import_module(module)\n"
+        f"    for heavy in {heavy!r}:\n"
+        "        if heavy in sys.modules:\n"
+        "            sys.exit(f'{module}: {heavy}')\n"
+    )
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    return [process.stderr.strip()] if process.returncode else []
+
+
+def test_the_domain_and_the_machinery_import_without_torch() -> None:
+    modules = [module for module in _modules("defects", "engine") if module not in TORCH_ALLOWED]
+    assert modules
+    assert _loaded_by(modules, ["torch"]) == []
+
+
+def test_the_torch_check_fires() -> None:
+    assert _loaded_by(["engine.files", "engine.checkpoint"], ["torch"]) == ["engine.checkpoint: torch"]
+
+
+def test_commands_import_nothing_heavy() -> None:
+    commands = [module for module in _modules(*PACKAGES) if "cli" in module.split(".")[-1].split("_")]
+    assert commands
+    assert _loaded_by(commands, ["torch", "torchvision", "cv2", "numpy", "sklearn", "skimage", "matplotlib"]) == []
