@@ -37,6 +37,16 @@ def field(shape: tuple[int, int], across: float, along: float, rng: np.random.Ge
     return np.asarray((noise - noise.mean()) / max(deviation, 1e-6), np.float32)
 
 
+def rough(shape: tuple[int, int], across: float, along: float, rng: np.random.Generator) -> Plane:
+    """Like `field` on a 128 px image; on a larger one it is scaled up and keeps detail down to single pixels."""
+    scale = min(shape) / 128
+    coarse = field(shape, across * scale, along * scale, rng)
+    if scale < 1.5:
+        return coarse
+    stretch = scale**0.5 if along > 4 * across else 1.0
+    return np.asarray(0.7 * coarse + 0.7 * field(shape, across, along * stretch, rng), np.float32)
+
+
 def blur(plane: Plane, sigma: float) -> Plane:
     """Gaussian blur, done on a smaller copy when `sigma` (px) is large."""
     if sigma < 4:

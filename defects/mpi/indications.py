@@ -19,8 +19,8 @@ def speckle(shape: tuple[int, int], material: Material, lines: Plane, rng: np.ra
     # The band at the right edge is no part of the shank: no particles there.
     y, x = rng.integers(0, shape[0], count), rng.integers(0, int(0.9 * shape[1]), count)
     strength = rng.exponential(0.16, count).astype(np.float32) * (1 + 0.5 * np.tanh(-lines[y, x]))
-    np.add.at(emission, (y, x), strength * scale**2)
-    sharp = blur(emission, 0.55 * scale)
+    np.add.at(emission, (y, x), strength * scale**1.5)
+    sharp = blur(emission, 0.55 * scale**0.7)
     # Fluid that was not rinsed off veils the surface.
     veil = rng.uniform(0.0, 0.035) * np.clip(1 + 0.6 * field(shape, 26 * scale, 20 * scale, rng), 0, None)
     veil[:, int(0.92 * shape[1]) :] = 0

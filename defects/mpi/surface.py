@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defects.mpi.fields import Plane, field
+from defects.mpi.fields import Plane, field, rough
 from defects.mpi.materials import Material
 
 Picture = npt.NDArray[np.float32]
@@ -26,13 +26,13 @@ def texture(shape: tuple[int, int], material: Material, rng: np.random.Generator
         (height, width).
     """
     scale = min(shape) / 128
-    length = material.line_length * scale * rng.uniform(0.7, 1.4)
-    fine = field(shape, 0.45 * scale, length, rng)
-    coarse = field(shape, 1.8 * scale, length * 1.6, rng)
+    length = material.line_length * rng.uniform(0.7, 1.4)
+    fine = rough(shape, 0.45, length, rng)
+    coarse = field(shape, 1.8 * scale, length * 1.6 * scale, rng)
     lines = 0.8 * fine + 0.6 * coarse
     size = material.cloud_size * scale * rng.uniform(0.8, 1.25)
     cloud = 0.8 * field(shape, size * 0.8, size * 1.2, rng) + 0.6 * field(shape, size * 0.3, size * 0.5, rng)
-    grain = field(shape, material.grain_size * scale, material.grain_size * scale, rng)
+    grain = rough(shape, material.grain_size, material.grain_size, rng)
     # Sharp lines are scratches by the wheel: dark ones are deeper than bright ones are high.
     shaped = np.tanh(lines * 0.8) + 0.25 * np.minimum(lines + 1.0, 0)
     strength = material.lines * rng.uniform(0.75, 1.3)

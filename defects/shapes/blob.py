@@ -77,8 +77,8 @@ def pits(
         angle, far = rng.uniform(0, 2 * math.pi), (math.sqrt(rng.random()) * spread if index else 0.0)
         along, across = far * math.cos(angle), 0.55 * far * math.sin(angle)
         x, y = along * math.cos(turn) - across * math.sin(turn), along * math.sin(turn) + across * math.cos(turn)
-        tilt = orientation + rng.uniform(-40, 40)
-        found.append(outline(np.asarray((centre[0] + x, centre[1] + y)), float(size), rng.uniform(1.0, 1.5), tilt, 0.16, rng))
+        at, tilt = np.asarray((centre[0] + x, centre[1] + y)), orientation + rng.uniform(-40, 40)
+        found.append(outline(at, float(size), rng.uniform(1.0, 1.5), tilt, 0.16, rng))
     return found
 
 

@@ -48,13 +48,15 @@ def crack(
         rng: Source of randomness.
     """
     count = max(6, round(length / STEP))
+    # The outline cannot follow a turn sharper than the crack is wide: it would grow knobs.
+    turn, swell = max(1.2, 0.35 * width / STEP), max(4.0, 1.3 * width / STEP)
     wander, jag = rng.uniform(0.12, 0.38), rng.uniform(0.15, 0.45)
     drift = smooth_noise(count, count / 5, rng) * wander
-    headings = -math.radians(orientation) + drift - drift.mean() + smooth_noise(count, 1.2, rng) * jag
+    headings = -math.radians(orientation) + drift - drift.mean() + smooth_noise(count, turn, rng) * jag
     points = walk(np.zeros(2), headings, length / count)
     points += np.asarray(centre) - points[[0, count // 2, -1]].mean(axis=0)
-    uneven = np.clip(1 + 0.22 * smooth_noise(count + 1, 4.0, rng), 0.5, 1.6)
-    main = Stroke(points, taper(count + 1, rng.uniform(0.35, 0.7)) * uneven)
+    uneven = np.clip(1 + 0.22 * smooth_noise(count + 1, swell, rng), 0.5, 1.6)
+    main = Stroke(points, width * taper(count + 1, rng.uniform(0.35, 0.7)) * uneven)
     strokes = [main]
     # A short, wide crack has no room for branches: they would only merge into a lump.
     room = min(1.0, length / (12 * width))
@@ -82,13 +84,15 @@ def _branch(
         own_length = length * rng.uniform(0.18, 0.45)
         own_count = max(4, round(own_length / STEP))
         side = -side if rng.random() < 0.7 else side
-        angle = headings[max(0, at - 3) : at + 3].mean() + side * math.radians(rng.uniform(20, 55))
+        thick = parent.widths[at] / STEP
+        reach = 3 + int(thick / 2)
+        angle = headings[max(0, at - reach) : at + reach].mean() + side * math.radians(rng.uniform(20, 55))
         # A branch turns back towards the direction of its parent.
         bend = -side * np.linspace(0, math.radians(rng.uniform(0, 25)), own_count)
-        own = angle + bend + smooth_noise(own_count, 1.2, rng) * 0.35
+        own = angle + bend + smooth_noise(own_count, max(1.2, thick / 3), rng) * 0.35
         points = walk(parent.points[at], own, own_length / own_count)
         fade = 0.7 * parent.widths[at] * np.linspace(1.0, 0.1, own_count + 1) ** 0.7
-        branch = Stroke(points, fade * np.clip(1 + 0.2 * smooth_noise(own_count + 1, 3, rng), 0.5, 1.5))
+        branch = Stroke(points, fade * np.clip(1 + 0.2 * smooth_noise(own_count + 1, max(3.0, thick), rng), 0.5, 1.5))
         strokes.append(branch)
         if depth < MAX_BRANCH_DEPTH:
             _branch(branch, own, own_length, strokes, rng, depth=depth + 1, expected=0.4)
