@@ -116,15 +116,15 @@ def near_duplicate_groups(
     for index, sample in enumerate(samples):
         _join(parent, index, first.setdefault(sample.part, index))
     if samples:
-        looks, marks, ratios = np.stack(pictures), np.stack(masks), np.asarray(aspects)
+        looks, marks, ratios = np.stack(pictures), np.stack(masks), np.log(np.asarray(aspects))
         marked = marks.any(axis=1)
-        for start in range(0, len(samples), 512):  # a block at a time keeps memory flat
-            rows = slice(start, start + 512)
-            alike = looks[rows] @ looks.T >= threshold
-            alike &= (marks[rows] @ marks.T >= mask_threshold) | ~(marked[rows, None] & marked[None])
-            alike &= np.abs(np.log(ratios[rows, None] / ratios[None])) < 0.1
-            for row, column in np.argwhere(alike):
-                _join(parent, int(row) + start, int(column))
+        for row in range(len(samples)):
+            alike = looks @ looks[row] >= threshold
+            if marked[row]:
+                alike &= (marks @ marks[row] >= mask_threshold) | ~marked
+            alike &= np.abs(ratios - ratios[row]) < 0.1
+            for column in np.flatnonzero(alike[:row]):
+                _join(parent, row, int(column))
     return [samples[_top(parent, index)].name for index in range(len(samples))]
 
 

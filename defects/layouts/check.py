@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Inspection", "check_images", "inspect"]
 
+_SPECK = 4
+
 
 @dataclass(frozen=True)
 class Inspection:
@@ -102,25 +104,27 @@ def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | N
                 warning=True,
             )
         )
-    coverage = float(mask.mean())
-    if coverage == 0 and sample.label != GOOD:
+    marked = int(mask.sum())
+    if sample.label == GOOD and marked > 0:
         faults.append(
             Fault(
                 str(place),
-                f"the mask of a picture of kind {sample.label!r} is empty",
+                f"the picture is called good but {marked} pixels are marked",
+                "name its kind, or remove the mask",
+            )
+        )
+    if sample.label != GOOD and marked < _SPECK:
+        how = f"has only {marked} px" if marked else "is empty"
+        faults.append(
+            Fault(
+                str(place),
+                f"the mask of a picture of kind {sample.label!r} {how}",
                 "mark the defect, or move the picture to the good ones",
                 warning=True,
             )
         )
-    if coverage > 0 and sample.label == GOOD:
-        faults.append(
-            Fault(
-                str(place),
-                f"the picture is called good but {int(mask.sum())} pixels are marked",
-                "name its kind, or remove the mask",
-            )
-        )
-    thickness = float(width(mask)) if width is not None and coverage > 0 else 0.0
+    coverage = marked / mask.size
+    thickness = float(width(mask)) if width is not None and marked else 0.0
     return Inspection(sample, size, channels, coverage, thickness, tuple(faults))
 
 

@@ -54,16 +54,17 @@ def read(root: Path) -> Found:
 def group_shots(stems: Iterable[str]) -> dict[str, str]:
     """Which shots show one tile, from their names `exp<exposure>_num_<number>`; a name of another form is left out.
 
-    The numbers count through one film of all tiles. Each tile is taken under exposures 1 to 6 in turn, mostly 10 to 50
-    numbers apart (at most 1,257); the next tile comes usually hundreds further on, but sometimes after only 7. So the
-    exposure tells, not the number alone: it rises within a tile and falls to the next. Neighbouring numbers are chained,
-    across the kinds, when the exposure rises and the step is at most 1,500, or when the step is at most 130 whatever the
-    exposure, since some tiles were taken twice in a row (304811 and 304836 are two tiles, 320864 and 320895 are one:
-    joining too much costs little, too little leaks).
+    The numbers count through one film of all tiles. Each tile is taken under exposures 1 to 6 in turn, mostly 10 to
+    50 numbers apart (at most 1,257); the next tile comes usually hundreds further on, but sometimes after only 7. So
+    the exposure tells, not the number alone: it rises within a tile and falls to the next. Neighbouring numbers are
+    chained, across the kinds, when the exposure rises and the step is at most 1,500, or when the step is at most 130
+    whatever the exposure, since some tiles were taken twice in a row (304811 and 304836 are two tiles, 320864 and
+    320895 are one: joining too much costs little, too little leaks).
 
-    The 988 development images fall into 153 groups, 134 of them of 6 shots or so. Verified by matching the texture of
-    every group with every other's (template matching after taking out the light): within a group 0.70 to 0.95 for 95 %,
-    between groups at most 0.61, but for two tiles taken again much later, seen in the pictures and named in `_AGAIN`.
+    The 988 development images fall into 153 groups, 132 of them of 6 shots. Verified by matching the texture of every
+    group with every other's (template matching after taking out the light): 0.70 and more for 95 % of the pairs within
+    a group, at most 0.61 between groups, but for two tiles taken again much later, which the pictures confirm and
+    `_AGAIN` names.
     """
     shots: list[tuple[int, int, str]] = []
     for stem in stems:

@@ -1,0 +1,164 @@
+"""What a data set holds, in numbers: by kind, by size, by part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from defects.layouts.check import Inspection
+from defects.sample import GOOD
+from engine.errors import Fault
+
+__all__ = ["KindSummary", "Summary", "summarise"]
+
+
+@dataclass
+class KindSummary:
+    """The images of one kind.
+
+    Attributes:
+        images: How many.
+        groups: Of how many parts.
+        coverage: Defective part of each image that has a defect, 0 to 1.
+        thickness: Mean defect width of each such image, px.
+    """
+
+    images: int = 0
+    groups: set[str] = field(default_factory=set)
+    coverage: list[float] = field(default_factory=list)
+    thickness: list[float] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON; ranges as [least, median, most], null where there is no defect."""
+        return {
+            "images": self.images,
+            "groups": len(self.groups),
+            "marked": len(self.coverage),
+            "coverage": _range(self.coverage, 5),
+            "thickness_px": _range(self.thickness, 2),
+        }
+
+
+@dataclass
+class Summary:
+    """A whole data set; `kinds` has `good` first, then by name."""
+
+    kinds: dict[str, KindSummary]
+    sizes: Counter[tuple[int, int]]
+    channels: Counter[int]
+    faults: list[Fault]
+
+    @property
+    def images(self) -> int:
+        """How many images there are, those with faults included."""
+        return sum(kind.images for kind in self.kinds.values())
+
+    @property
+    def marked(self) -> int:
+        """How many images have a marked defect."""
+        return sum(len(kind.coverage) for kind in self.kinds.values())
+
+    @property
+    def errors(self) -> list[Fault]:
+        """The faults that must be mended."""
+        return [fault for fault in self.faults if not fault.warning]
+
+    @property
+    def warnings(self) -> list[Fault]:
+        """The faults one should know of."""
+        return [fault for fault in self.faults if fault.warning]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "images": self.images,
+            "groups": len(set[str]().union(*(kind.groups for kind in self.kinds.values()))),
+            "kinds": {name: kind.to_dict() for name, kind in self.kinds.items()},
+            "sizes": [
+                {"width": width, "height": height, "images": number}
+                for (height, width), number in self.sizes.most_common()
+            ],
+            "channels": {str(channels): number for channels, number in sorted(self.channels.items())},
+            "faults": [_as_dict(fault) for fault in self.errors],
+            "warnings": [_as_dict(fault) for fault in self.warnings],
+        }
+
+    def lines(self) -> list[str]:
+        """A table for a terminal."""
+        rows = [("kind", "images", "groups", "marked", "defect area, %", "thickness, px")]
+        for name, kind in self.kinds.items():
+            area = _text([100 * value for value in kind.coverage], 2)
+            row = (str(kind.images), str(len(kind.groups)), str(len(kind.coverage)), area, _text(kind.thickness, 1))
+            rows.append((name, *row))
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        table = [
+            "  ".join(
+                cell.ljust(width) if column in (0, 4, 5) else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        if self.sizes:
+            (height, width), number = self.sizes.most_common(1)[0]
+            low, high = _sides(self.sizes, 1), _sides(self.sizes, 0)
+            span = "" if len(self.sizes) == 1 else f"; widths {low}, heights {high}, {len(self.sizes)} sizes"
+            table.append(f"size: {width} x {height} px in {number} of {sum(self.sizes.values())}{span}")
+            table.append(
+                "channels: "
+                + ", ".join(
+                    f"{number} {'grey' if channels == 1 else 'RGB'}"
+                    for channels, number in sorted(self.channels.items())
+                )
+            )
+        return table
+
+
+def summarise(inspections: Iterable[Inspection], faults: Sequence[Fault] = ()) -> Summary:
+    """Gather what opening the samples showed.
+
+    Args:
+        inspections: Of every sample.
+        faults: Those of the folder's structure, listed first.
+    """
+    kinds: dict[str, KindSummary] = {}
+    sizes: Counter[tuple[int, int]] = Counter()
+    channels: Counter[int] = Counter()
+    gathered = list(faults)
+    for seen in inspections:
+        kind = kinds.setdefault(seen.sample.label, KindSummary())
+        kind.images += 1
+        kind.groups.add(seen.sample.part)
+        gathered += seen.faults
+        if seen.size is not None:
+            sizes[seen.size] += 1
+            channels[seen.channels] += 1
+        if seen.coverage > 0:
+            kind.coverage.append(seen.coverage)
+            if seen.thickness > 0:
+                kind.thickness.append(seen.thickness)
+    names = sorted(kinds, key=lambda name: (name != GOOD, name))
+    return Summary({name: kinds[name] for name in names}, sizes, channels, gathered)
+
+
+def _range(values: Sequence[float], digits: int) -> list[float] | None:
+    if not values:
+        return None
+    return [round(value, digits) for value in (min(values), median(values), max(values))]
+
+
+def _text(values: Sequence[float], digits: int) -> str:
+    if not values:
+        return "-"
+    return f"{min(values):.{digits}f} .. {median(values):.{digits}f} .. {max(values):.{digits}f}"
+
+
+def _sides(sizes: Iterable[tuple[int, int]], axis: int) -> str:
+    sides = [size[axis] for size in sizes]
+    return f"{min(sides)}..{max(sides)}"
+
+
+def _as_dict(fault: Fault) -> dict[str, str]:
+    return {"path": fault.path, "what": fault.what, "remedy": fault.remedy}
