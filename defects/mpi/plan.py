@@ -90,7 +90,7 @@ class MpiPlan:
         """Range of the mean local width in pixels."""
         if self.thickness is not None:
             return self.thickness
-        return _THICKNESS[0] * self.size / 128, _THICKNESS[1] * self.size / 128
+        return max(1.2, _THICKNESS[0] * self.size / 128), _THICKNESS[1] * self.size / 128
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values."""

@@ -1,0 +1,184 @@
+"""Procedural masks: reproducible, of the width asked for, and refused in one line when they cannot be drawn."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from defects.cli_masks import app
+from defects.masks import components, width
+from defects.shapes import KINDS, POSITIONS, ShapeSpec, draw
+from engine.commands import main
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_seed_gives_the_same_mask_and_another_seed_another(kind: str) -> None:
+    spec = ShapeSpec.typical(kind, 128)
+    first, again, other = (spec.sample(rng(seed)).draw(128, rng(seed)) for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    height=st.integers(32, 200),
+    breadth=st.integers(32, 200),
+    count=st.integers(1, 4),
+    length=st.floats(1, 300),
+    wanted=st.floats(1, 12),
+    orientation=st.floats(-360, 360),
+    position=st.sampled_from(list(POSITIONS.values())),
+    seed=st.integers(0, 10_000),
+)
+def test_any_values_in_range_give_a_mask_that_is_not_empty(
+    kind: str,
+    height: int,
+    breadth: int,
+    count: int,
+    length: float,
+    wanted: float,
+    orientation: float,
+    position: tuple[float, float, float, float],
+    seed: int,
+) -> None:
+    mask = draw(
+        kind,
+        (height, breadth),
+        rng(seed),
+        count=count,
+        length=length,
+        width=wanted,
+        orientation=orientation,
+        position=position,
+    )
+    assert mask.shape == (height, breadth)
+    assert mask.dtype == np.bool_
+    assert mask.any()
+
+
+@pytest.mark.parametrize("size", [128, 256])
+@pytest.mark.parametrize("kind", KINDS)
+def test_mean_local_width_is_the_one_asked_for(kind: str, size: int) -> None:
+    spec = ShapeSpec.typical(kind, size)
+    for seed in range(6):
+        shape = spec.sample(rng(seed))
+        assert width(shape.draw(size, rng(seed))) == pytest.approx(shape.width, rel=0.12, abs=0.3)
+
+
+@pytest.mark.parametrize("kind", ["crack", "scratch"])
+@pytest.mark.parametrize("orientation", [0, 45, 90, 135])
+def test_lines_lie_in_the_orientation_asked_for(kind: str, orientation: float) -> None:
+    mask = draw(kind, 128, rng(5), length=80, width=3, orientation=orientation)
+    y, x = np.nonzero(mask)
+    _, axes = np.linalg.eigh(np.cov(np.stack([x, y])))
+    found = math.degrees(math.atan2(-axes[1, 1], axes[0, 1]))
+    assert abs((found - orientation + 90) % 180 - 90) < 15
+
+
+def test_centres_lie_in_the_position_asked_for() -> None:
+    for seed in range(5):
+        mask = draw("spot", 128, rng(seed), length=6, width=5, position=POSITIONS["left"])
+        assert np.nonzero(mask)[1].mean() < 0.45 * 128
+
+
+def test_count_is_the_number_of_spots() -> None:
+    mask = draw("spot", 512, rng(1), count=4, length=8, width=6, position=POSITIONS["any"])
+    assert len(components(mask)) == 4
+
+
+def test_some_cracks_branch() -> None:
+    masks = [draw("crack", 128, rng(seed), length=90, width=2) for seed in range(12)]
+    straight = [draw("scratch", 128, rng(seed), length=90, width=2) for seed in range(12)]
+    # The area of a line is its length times its width: branches add to it.
+    assert max(mask.sum() for mask in masks) > 1.3 * max(mask.sum() for mask in straight)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kind": "dent"}, "expected a kind of crack, scratch, pit, spot, got 'dent'"),
+        ({"count": 0}, "expected a count of 1 to 1000, got 0"),
+        ({"width": 0.5}, "expected a width of at least 1 px, got 0.5"),
+        ({"width": math.nan}, "expected a width of at least 1 px, got nan"),
+        ({"length": -3.0}, "expected a length of at least 1 px, got -3"),
+        ({"orientation": math.inf}, "expected an orientation in degrees"),
+        ({"position": (0.5, 0.0, 0.2, 1.0)}, "expected a position left, top, right, bottom"),
+        ({"size": 4}, "expected a mask of at least 8 x 8 px"),
+    ],
+)
+def test_a_value_out_of_range_is_named(values: dict[str, object], message: str) -> None:
+    arguments: dict[str, object] = {"kind": "crack", "size": 64, "rng": rng(), "length": 30.0, "width": 3.0, **values}
+    with pytest.raises(ValueError, match=message):
+        draw(**arguments)  # type: ignore[arg-type]
+
+
+def test_command_writes_black_and_white_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "masks"
+    arguments = ["--out", str(out), "--kind", "pit", "--count", "3", "--size", "96", "--width", "3..5", "--json"]
+    assert main(app, arguments) == 0
+    assert json.loads(capsys.readouterr().out)["written"] == 3
+    files = sorted(out.iterdir())
+    assert [file.name for file in files] == ["pit-0000.png", "pit-0001.png", "pit-0002.png"]
+    for file in files:
+        pixels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        assert pixels is not None
+        assert pixels.shape == (96, 96)
+        assert set(np.unique(pixels).tolist()) == {0, 255}
+
+
+def test_resume_gives_the_same_tree_and_refuses_other_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    assert main(app, ["--out", str(whole), "--count", "6"]) == 0
+    assert main(app, ["--out", str(resumed), "--count", "2"]) == 0
+    assert main(app, ["--out", str(resumed), "--count", "6"]) == 1
+    assert main(app, ["--out", str(resumed), "--count", "6", "--resume"]) == 0
+    assert tree(resumed) == tree(whole)
+    capsys.readouterr()
+    assert main(app, ["--out", str(resumed), "--count", "6", "--seed", "1", "--resume"]) == 1
+    assert "was drawn with other settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--width", "8..2"], "--width: the range 8..2 runs backwards; write 2..8"),
+        (["--width", "wide"], "--width: expected a number or low..high"),
+        (["--length", "nan"], "--length: expected finite numbers"),
+        (["--per-mask", "1.5"], "--per-mask: expected whole numbers"),
+        (["--kind", "dent"], "expected a kind of crack, scratch, pit, spot"),
+        (["--position", "middle"], "--position: expected any, centre"),
+        (["--size", "4"], "expected a mask of at least 8 x 8 px"),
+        (["--count", "0"], "--count"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(app, ["--out", str(tmp_path / "out"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_dry_run_writes_nothing(tmp_path: Path) -> None:
+    assert main(app, ["--out", str(tmp_path / "out"), "--dry-run"]) == 0
+    assert not (tmp_path / "out").exists()
