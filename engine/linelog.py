@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,34 @@ class LineLog:
             except OSError:
                 os.ftruncate(self._descriptor, size)
                 raise
+
+    def truncate(self, count: int) -> None:
+        """Keeps the first `count` lines: what a resumed run writes again must not stand twice.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        with output_errors(self.path), open(self.path, "rb") as file:
+            end = sum(len(line) for line, _ in zip(file, range(count), strict=False))
+            os.ftruncate(self._descriptor, end)
+            os.fsync(self._descriptor)
+
+    def truncate(self, keep: int) -> None:
+        """Forgets all but the first `keep` objects, as when a run goes back to its last checkpoint.
+
+        Raises:
+            DataError: There are fewer than that.
+            OutputError: The file cannot be written.
+        """
+        with output_errors(self.path):
+            end = number = 0
+            with open(self.path, "rb") as file:
+                for number, line in enumerate(islice(file, keep), start=1):
+                    end += len(line)
+            if number < keep:
+                raise DataError(f"{self.path}: expected at least {keep} lines, got {number}; start in a new folder")
+            os.ftruncate(self._descriptor, end)
+            os.fsync(self._descriptor)
 
     def stream(self) -> Iterator[dict[str, Any]]:
         """The objects in order, one at a time, in flat memory."""
