@@ -36,7 +36,7 @@ MATERIALS: dict[str, Material] = {
     # Plain dark steel: nearly black, violet from the lamp, crisp grinding lines.
     "dark": Material((0.070, 0.066, 0.140), (0.095, 0.070, 0.165), 0.34, 44.0, 0.10, 30.0, 0.10, 0.7, 5.0),
     # Phosphate coating: matt grey-green, crystalline, holds many particles, hardly any lines.
-    "phosphate": Material((0.150, 0.172, 0.146), (0.126, 0.160, 0.140), 0.07, 16.0, 0.13, 7.0, 0.24, 0.9, 15.0),
+    "phosphate": Material((0.162, 0.186, 0.158), (0.138, 0.174, 0.152), 0.07, 16.0, 0.13, 7.0, 0.24, 0.9, 15.0),
     # Zinc plating: brighter and bluish with pale, drawn-out patches.
     "zinc": Material((0.098, 0.160, 0.305), (0.140, 0.190, 0.330), 0.15, 34.0, 0.09, 9.0, 0.09, 0.6, 3.5),
     # Cadmium plating, chromated: brassy yellow, satin, broad streaks.

@@ -67,7 +67,7 @@ def surface(
     tall = (int(height * TURN), width)
     relief, cloud, lines = texture(tall, material, part)
     light = fall_off(width, part)
-    tint = np.asarray([part.uniform(0.95, 1.05) for _ in range(3)], np.float32) * np.float32(part.uniform(0.82, 1.2))
+    tint = np.asarray([part.uniform(0.95, 1.05) for _ in range(3)], np.float32) * np.float32(part.uniform(0.88, 1.16))
     top = int(scan.integers(0, tall[0] - height + 1))
     rows = slice(top, top + height)
     relief, cloud, lines = relief[rows], cloud[rows], lines[rows]
