@@ -38,6 +38,7 @@ def main(app: typer.Typer, arguments: Sequence[str] | None = None, *, name: str 
     Returns:
         0 done, 1 failed, 2 wrong usage, 3 a quality gate said no, 130 interrupted.
     """
+    app.rich_markup_mode = None  # plain help: loading rich takes longer than all the rest of --help
     command = get_command(app)
     try:
         result = command.main(args=arguments, prog_name=name, standalone_mode=False)

@@ -81,24 +81,7 @@ class LineLog:
             OutputError: The file cannot be written.
         """
         with output_errors(self.path), open(self.path, "rb") as file:
-            end = sum(len(line) for line, _ in zip(file, range(count), strict=False))
-            os.ftruncate(self._descriptor, end)
-            os.fsync(self._descriptor)
-
-    def truncate(self, keep: int) -> None:
-        """Forgets all but the first `keep` objects, as when a run goes back to its last checkpoint.
-
-        Raises:
-            DataError: There are fewer than that.
-            OutputError: The file cannot be written.
-        """
-        with output_errors(self.path):
-            end = number = 0
-            with open(self.path, "rb") as file:
-                for number, line in enumerate(islice(file, keep), start=1):
-                    end += len(line)
-            if number < keep:
-                raise DataError(f"{self.path}: expected at least {keep} lines, got {number}; start in a new folder")
+            end = sum(len(line) for line in islice(file, count))
             os.ftruncate(self._descriptor, end)
             os.fsync(self._descriptor)
 

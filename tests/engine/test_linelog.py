@@ -98,18 +98,10 @@ def test_nan_is_refused_before_anything_is_written(tmp_path: Path) -> None:
         assert log.lines() == []
 
 
-@pytest.mark.parametrize("keep", [0, 2, 3])
+@pytest.mark.parametrize("keep", [0, 2, 3, 5])
 def test_a_run_that_goes_back_forgets_what_came_after(tmp_path: Path, keep: int) -> None:
     with LineLog(tmp_path / "log.jsonl") as log:
         log.append([{"epoch": number} for number in range(3)])
         log.truncate(keep)
         log.append([{"epoch": "again"}])
-        assert [row["epoch"] for row in log.stream()] == [*range(keep), "again"]
-
-
-def test_going_back_to_more_lines_than_there_are_is_refused(tmp_path: Path) -> None:
-    with LineLog(tmp_path / "log.jsonl") as log:
-        log.append([{"epoch": 1}])
-        with pytest.raises(DataError, match="expected at least 2 lines, got 1"):
-            log.truncate(2)
-        assert log.lines() == [{"epoch": 1}]
+        assert [row["epoch"] for row in log.stream()] == [*range(min(keep, 3)), "again"]
