@@ -1,0 +1,70 @@
+"""Labels of one image for YOLO and labelme, from the mask that is written beside it.
+
+Every connected part of the mask is one object. Its outline encloses exactly the part's pixels (see `gan.polygons`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defects.masks import components
+from engine.files import to_json
+from gan.polygons import INSET, outline
+
+LABELME_VERSION = "5.0.0"
+
+Outline = list[tuple[float, float]]
+
+
+def outlines(mask: NDArray[np.bool_]) -> list[Outline]:
+    """The outline of every part of a mask (H, W), a hair inside its pixels' edges, in px."""
+    return [outline(part.mask, INSET) for part in components(mask)]
+
+
+def yolo_text(parts: Sequence[Outline], size: int, kind: int) -> str:
+    """The label file of a YOLO segmentation set: `kind x y x y ...` a line, coordinates relative to the size."""
+    return "".join(f"{kind} " + " ".join(f"{x / size:.7g} {y / size:.7g}" for x, y in part) + "\n" for part in parts)
+
+
+def labelme_json(parts: Sequence[Outline], size: int, kind: str, image: str, folder: str) -> bytes:
+    """The labelme file of an image.
+
+    Args:
+        parts: outlines in px.
+        size: side of the image in px.
+        kind: name of the defect.
+        image: path of the image, and
+        folder: of the labelme file, both relative to the sample folder.
+    """
+    shapes = [
+        {
+            "label": kind,
+            "points": [[round(x, 2), round(y, 2)] for x, y in part],
+            "group_id": None,
+            "shape_type": "polygon",
+            "flags": {},
+        }
+        for part in parts
+    ]
+    return to_json(
+        {
+            "version": LABELME_VERSION,
+            "flags": {},
+            "shapes": shapes,
+            "imagePath": os.path.relpath(image, folder).replace(os.sep, "/"),
+            "imageData": None,
+            "imageHeight": size,
+            "imageWidth": size,
+        },
+        indent=1,
+    )
+
+
+def yolo_yaml(classes: Sequence[str]) -> str:
+    """The `data.yaml` of a YOLO set whose images are not split yet."""
+    names = "".join(f"  {number}: {to_json(name).decode()}\n" for number, name in enumerate(classes))
+    return f"path: .\ntrain: images\nval: images\nnames:\n{names}"

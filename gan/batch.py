@@ -1,0 +1,107 @@
+"""One micro-batch from masks to files: read, bring to width, paint, encode, annotate, write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from defects.images import encode_image
+from defects.manifest import row_of
+from defects.sample import Sample
+from engine.files import sha256_bytes, write_many
+from gan.annotate import labelme_json, outlines, yolo_text
+from gan.jobs import Job, Resolved
+from gan.plan import Plan
+
+Row = dict[str, Any]
+
+
+def files_of(plan: Plan, name: str) -> dict[str, str]:
+    """The files of one image by what they are, relative to the sample folder."""
+    labels = plan.jobs.request.labels
+    files = {"image": f"images/{name}.{plan.jobs.request.format}", "mask": f"masks/{name}.png"}
+    if "yolo" in labels:
+        files["yolo"] = f"labels/{name}.txt"
+    if "labelme" in labels:
+        files["labelme"] = f"labelme/{name}.json"
+    return files
+
+
+def make_batch(plan: Plan, out: Path, numbers: range, wanted: Sequence[int]) -> list[Row]:
+    """Makes a micro-batch and writes the files of the wanted jobs.
+
+    Args:
+        plan: of the run.
+        out: the sample folder.
+        numbers: all jobs of the micro-batch: it is painted whole, however few of it are wanted.
+        wanted: those whose files are to be written.
+
+    Returns:
+        The manifest rows of the wanted jobs, in order; they are not written yet.
+    """
+    jobs = [plan.jobs[i] for i in numbers]
+    resolved = _resolve(plan, jobs)
+    keys = [plan.jobs.noise_key(job) for job in jobs]
+    images = plan.painter.paint([r.condition for r in resolved], [r.vector for r in resolved], keys)
+    files: list[tuple[Path, bytes]] = []
+    rows: list[Row] = []
+    for number, job, item, image in zip(numbers, jobs, resolved, images, strict=True):
+        if number in wanted:
+            made, row = _finish(plan, out, job, item, image)
+            files += made
+            rows.append(row)
+    write_many(files)
+    return rows
+
+
+def _resolve(plan: Plan, jobs: Sequence[Job]) -> list[Resolved]:
+    """Neighbouring jobs are often of one mask, which is then read and measured once."""
+    result = []
+    mask, square, measured = -1, np.zeros((0, 0), bool), 0.0
+    for job in jobs:
+        if job.mask != mask:
+            square, measured = plan.jobs.square(plan.jobs.masks.read(job.mask))
+            mask = job.mask
+        result.append(plan.jobs.resolve(job, square, measured))
+    return result
+
+
+def _finish(
+    plan: Plan, out: Path, job: Job, item: Resolved, image: NDArray[np.uint8]
+) -> tuple[list[tuple[Path, bytes]], Row]:
+    size, request = plan.jobs.size, plan.jobs.request
+    if size != image.shape[0]:
+        how = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
+        image = cv2.resize(image, (size, size), interpolation=how).reshape(size, size, -1)
+    names = files_of(plan, job.name)
+    content = {"image": encode_image(image, request.format), "mask": encode_image(item.label)}
+    if "yolo" in names or "labelme" in names:
+        parts = outlines(item.label)
+        if "yolo" in names:
+            content["yolo"] = yolo_text(parts, size, plan.jobs.classes.index(item.kind)).encode()
+        if "labelme" in names:
+            folder = names["labelme"].rpartition("/")[0]
+            content["labelme"] = labelme_json(parts, size, item.kind, names["image"], folder)
+    entry = plan.jobs.masks.entries[job.mask]
+    sample = Sample(
+        name=job.name,
+        image=out / names["image"],
+        mask=out / names["mask"],
+        label=item.kind,
+        group=entry.name,
+        source="synthetic",
+        metadata={
+            "guide": item.raw,
+            "guide_scaled": item.scaled,
+            "checkpoint": plan.checkpoint,
+            "seed": request.seed,
+            "mask_source": entry.file,
+        },
+    )
+    row = row_of(sample, out, sha256=sha256_bytes(content["image"]))
+    return [(out / names[what], data) for what, data in content.items()], row

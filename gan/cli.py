@@ -1,0 +1,109 @@
+"""`gen-defects`: labelled defect images from masks and guide values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from gan.plan import Plan
+
+app = typer.Typer(add_completion=False)
+
+_SHOWN_WARNINGS = 5
+
+
+@app.command()
+def main(
+    masks: Annotated[Path, typer.Option(help="A mask image or a folder of them; a subfolder's name is the kind.")],
+    guide: Annotated[
+        str,
+        typer.Option(
+            help="Such as thickness=0.7,brightness=0.2..0.8,background=dark|light; also 6px, random, measured. "
+            "What is not given: thickness measured, the rest random."
+        ),
+    ] = "",
+    num: Annotated[int, typer.Option(min=1, help="Images for each mask and each cell of the guide's grid.")] = 1,
+    out: Annotated[Path, typer.Option(help="Sample folder to write.")] = Path("runs/defects"),
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Checkpoint or run folder of train-gan; the bundled generator without it.")
+    ] = None,
+    labels: Annotated[str, typer.Option(help="mask,coco,yolo,labelme: any of them, separated by commas.")] = "mask",
+    format: Annotated[str, typer.Option(help="png, jpg or webp; label masks are always PNG.")] = "png",
+    size: Annotated[int | None, typer.Option(help="Side of the images, px; the generator's own without it.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    guide_mode: Annotated[
+        str, typer.Option(help="grid: every combination of listed values; draw: one of them for each image.")
+    ] = "grid",
+    same_noise: Annotated[
+        bool, typer.Option("--same-noise", help="Image i of every mask and cell from the same noise, to compare.")
+    ] = False,
+    label: Annotated[str, typer.Option(help="Name of the defect; else the kind guide or the mask's folder.")] = "",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images recorded at once; changes no byte.")] = 32,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one for each core without it.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be made.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Result as one JSON object on stdout.")] = False,
+) -> None:
+    """Make images of defects, with labels that are true of them, from masks and guide values."""
+    import json as json_text
+    import os
+
+    from gan.request import Request
+
+    names = tuple(name.strip() for name in labels.split(",") if name.strip())
+    request = Request(guide, num, size, seed, format, names, guide_mode, same_noise, label)
+
+    from engine.progress import Progress
+    from gan.generate import generate
+    from gan.plan import make_plan
+
+    count = workers or len(os.sched_getaffinity(0))
+    plan = make_plan(request, masks, checkpoint, device=device, workers=count)
+    for line in _warnings(plan):
+        typer.echo(line, err=True)
+    result: dict[str, Any] = {"out": str(out), "images": len(plan.jobs), "dry_run": dry_run, **plan.description}
+    if not dry_run:
+        with Progress(len(plan.jobs), "gen-defects", json=json, unit="image") as progress:
+            done = generate(
+                plan, out, resume=resume, batch_size=batch_size, workers=count, on_progress=progress.update
+            )
+        result |= {"written": done.written, "seconds": round(done.seconds, 3), "next": f"check-data {out}"}
+    if json:
+        typer.echo(json_text.dumps(result, ensure_ascii=False))
+        return
+    for line in _report(result):
+        typer.echo(line)
+
+
+def _warnings(plan: Plan) -> list[str]:
+    lines = [f"warning: {fault}" for fault in plan.warnings[:_SHOWN_WARNINGS]]
+    more = len(plan.warnings) - _SHOWN_WARNINGS
+    return [*lines, f"warning: and {more} more masks like these"] if more > 0 else lines
+
+
+def _report(result: dict[str, Any]) -> list[str]:
+    guide = ", ".join(f"{name} {value}" for name, value in result["guide"].items())
+    what = (
+        f"{result['images']} images of {result['size']} x {result['size']} px "
+        f"from {result['masks']['count']} masks ({guide}; labels {', '.join(result['labels'])})"
+    )
+    if result["dry_run"]:
+        return [f"would write {what} to {result['out']}"]
+    rate = result["written"] / max(result["seconds"], 1e-9)
+    return [
+        f"{result['out']}: {what}",
+        f"{result['written']} written in {result['seconds']:.1f} s ({rate:.1f} images/s)",
+        f"contact sheet: {result['out']}/preview.png",
+        f"next: {result['next']}",
+    ]
+
+
+def gen_defects() -> None:
+    """Entry point."""
+    from engine.commands import run
+
+    run(app)

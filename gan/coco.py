@@ -1,0 +1,72 @@
+"""The COCO annotations of a whole sample folder, written in flat memory from its manifest and its masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from defects.images import read_mask_image
+from defects.masks import components
+from engine.files import inside, to_json
+from engine.stream import open_atomic
+from gan.polygons import outline
+
+NAME = "annotations.coco.json"
+_SLICE = 64
+
+Row = dict[str, Any]
+
+
+def write_coco(root: Path, rows: Iterable[Row], again: Iterable[Row], size: int, classes: Sequence[str]) -> None:
+    """Writes `annotations.coco.json`: one annotation for each connected part, its polygon along the pixels' edges.
+
+    Args:
+        root: the sample folder; `file_name` is relative to it.
+        rows: the manifest's rows, and
+        again: the same once more, for they are gone through twice instead of being kept.
+        size: side of the images in px.
+        classes: names of the kinds; category ids start at 1.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    categories = [{"id": i, "name": name, "supercategory": "defect"} for i, name in enumerate(classes, start=1)]
+    images = (
+        {"id": i, "file_name": row["file_name"], "width": size, "height": size} for i, row in enumerate(rows, start=1)
+    )
+    with open_atomic(root / NAME) as file:
+        file.write(b'{"info": {"description": "synthetic surface defects"},\n"licenses": [],\n"categories": ')
+        file.write(to_json(categories) + b',\n"images": [')
+        for i, image in enumerate(images):
+            file.write((b",\n" if i else b"\n") + to_json(image))
+        file.write(b'\n],\n"annotations": [')
+        for i, mark in enumerate(_annotations(root, again, classes), start=1):
+            file.write((b",\n" if i > 1 else b"\n") + to_json({"id": i, **mark}))
+        file.write(b"\n]}\n")
+
+
+def _annotations(root: Path, rows: Iterable[Row], classes: Sequence[str]) -> Iterator[Row]:
+    numbered = enumerate(rows, start=1)
+    with ThreadPoolExecutor(2) as pool:
+        while some := list(islice(numbered, _SLICE)):
+            for marks in pool.map(lambda pair: _marks(root, *pair, classes), some):
+                yield from marks
+
+
+def _marks(root: Path, number: int, row: Row, classes: Sequence[str]) -> list[Row]:
+    mask, _ = read_mask_image(inside(root, row["mask"]))
+    category = classes.index(row["label"]) + 1
+    return [
+        {
+            "image_id": number,
+            "category_id": category,
+            "segmentation": [[coordinate for point in outline(part.mask) for coordinate in point]],
+            "area": part.area,
+            "bbox": list(part.box),
+            "iscrowd": 0,
+        }
+        for part in components(mask)
+    ]

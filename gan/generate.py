@@ -1,0 +1,145 @@
+"""The main job: from masks and a guide to a sample folder of images, labels, manifest and contact sheet.
+
+Worker threads make whole micro-batches; this thread appends their rows to the manifest in the order of the jobs,
+after their files are on disk. A folder that was interrupted is therefore always a prefix of the finished one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from defects.manifest import NAME
+from engine.files import write_text
+from engine.linelog import LineLog
+from engine.locks import lock_folder
+from gan.annotate import yolo_yaml
+from gan.batch import make_batch
+from gan.coco import write_coco
+from gan.output import begin, recorded
+from gan.plan import Plan
+from gan.preview import write_preview
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run did: images in the folder, images written now, and the seconds that took."""
+
+    images: int
+    written: int
+    seconds: float
+
+
+def generate(
+    plan: Plan,
+    out: Path,
+    *,
+    resume: bool = False,
+    batch_size: int = 32,
+    workers: int = 2,
+    on_progress: Callable[[int], object] | None = None,
+) -> Done:
+    """Makes every image of the plan that is not there yet.
+
+    Args:
+        plan: what to make.
+        out: the sample folder.
+        resume: go on with a folder that was begun with the same plan.
+        batch_size: images recorded in the manifest at once.
+        workers: threads that make images.
+        on_progress: told how many more images are done.
+
+    Raises:
+        OutputError: the folder is in use, not empty, or cannot be written; what was recorded stays valid.
+        UsageError: resumed with other settings.
+    """
+    start = time.perf_counter()
+    with lock_folder(out):
+        begin(out, plan.description, resume=resume)
+        with LineLog(out / NAME) as log:
+            done, lost = recorded(log, plan, out)
+            tell = on_progress or (lambda _: None)
+            tell(done - len(lost))
+            with _single_threaded():
+                _run(plan, out, log, done, lost, batch_size, workers, tell)
+            _finish(plan, out, log)
+    return Done(len(plan.jobs), len(plan.jobs) - done + len(lost), time.perf_counter() - start)
+
+
+def _batches(plan: Plan, done: int, lost: set[int]) -> Iterator[tuple[range, list[int]]]:
+    """The micro-batches with something to do; their bounds depend on the plan only."""
+    total = len(plan.jobs)
+    for first in range(0, total, plan.painter.count):
+        numbers = range(first, min(first + plan.painter.count, total))
+        wanted = [i for i in numbers if i >= done or i in lost]
+        if wanted:
+            yield numbers, wanted
+
+
+def _run(
+    plan: Plan,
+    out: Path,
+    log: LineLog,
+    done: int,
+    lost: set[int],
+    batch_size: int,
+    workers: int,
+    tell: Callable[[int], object],
+) -> None:
+    waiting: list[dict[str, Any]] = []
+    pending: deque[tuple[list[int], Future[list[dict[str, Any]]]]] = deque()
+
+    def record(least: int) -> None:
+        nonlocal waiting
+        while len(waiting) >= max(1, least):
+            rows, waiting = waiting[:batch_size], waiting[batch_size:]
+            log.append(rows)
+
+    def collect() -> None:
+        wanted, future = pending.popleft()
+        rows = future.result()
+        waiting.extend(row for i, row in zip(wanted, rows, strict=True) if i >= done)
+        record(batch_size)
+        tell(len(rows))
+
+    pool = ThreadPoolExecutor(workers, "paint", initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        for numbers, wanted in _batches(plan, done, lost):
+            pending.append((wanted, pool.submit(make_batch, plan, out, numbers, wanted)))
+            if len(pending) >= 2 * workers:
+                collect()
+        while pending:
+            collect()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        record(1)
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Each worker computes alone; the process's own settings come back at the end."""
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads[0])
+        cv2.setNumThreads(threads[1])
+
+
+def _finish(plan: Plan, out: Path, log: LineLog) -> None:
+    labels = plan.jobs.request.labels
+    if "yolo" in labels:
+        write_text(out / "data.yaml", yolo_yaml(plan.jobs.classes))
+    if "coco" in labels:
+        write_coco(out, log.stream(), log.stream(), plan.jobs.size, plan.jobs.classes)
+    write_preview(out, log.stream(), len(plan.jobs.masks.entries))

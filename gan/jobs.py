@@ -1,0 +1,143 @@
+"""The images a request makes, in order; each follows from the request, the mask list and its number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defects.guide_request import Cell, parse_guide
+from defects.guides import CategoricalEntry, GuideSchema, GuideValue, NumericEntry
+from defects.masks import fit_square, set_width, width
+from engine.seeding import numpy_generator
+from gan.mask_list import MaskList
+from gan.request import Request
+
+THINNEST = 1.0
+"""No label is brought below this width, in px."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to make: of mask number `mask`, in cell number `cell` of the grid, the `index`-th of those."""
+
+    mask: int
+    cell: int
+    index: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A job with everything random drawn.
+
+    Attributes:
+        condition: (S, S) mask the network sees, at the generator's size.
+        label: (size, size) mask that is written; the same array where the sizes agree.
+        vector: (G,) guide vector.
+        raw: guide values; lengths are in px of the written image.
+        scaled: guide values, numeric ones in 0..1.
+        kind: name of the defect.
+    """
+
+    condition: Mask
+    label: Mask
+    vector: NDArray[np.float32]
+    raw: dict[str, GuideValue]
+    scaled: dict[str, GuideValue]
+    kind: str
+
+
+class JobList(Sequence[Job]):
+    """The jobs of a request, mask by mask, then cell by cell; one is computed when it is asked for.
+
+    Args:
+        request: what to make.
+        masks: of what.
+        schema: the generator's guide entries.
+        table: raw guide values of its training images.
+        side: of the generator's images, px.
+        kinds: the kinds it was trained on.
+
+    Raises:
+        UsageError: the guide does not fit the schema.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        masks: MaskList,
+        schema: GuideSchema,
+        table: Sequence[Mapping[str, GuideValue]],
+        side: int,
+        kinds: Sequence[str] = (),
+    ) -> None:
+        self.request, self.masks, self.schema, self.table, self.side = request, masks, schema, table, side
+        self.size = request.size or side
+        self.guide = parse_guide(request.guide, schema)
+        self._cells: list[Cell] = self.guide.cells()
+        self._grid = len(self._cells) if request.guide_mode == "grid" else 1
+        kind = schema["kind"] if "kind" in schema.names else None
+        self._kinds = kind.values if isinstance(kind, CategoricalEntry) else ()
+        self._only_kind = kinds[0] if len(kinds) == 1 else "defect"
+        if request.label:
+            self.classes: tuple[str, ...] = (request.label,)
+        else:
+            self.classes = self._kinds or tuple(sorted({entry.kind or self._only_kind for entry in masks.entries}))
+
+    def __len__(self) -> int:
+        return len(self.masks.entries) * self._grid * self.request.num
+
+    def __getitem__(self, i: int) -> Job:  # type: ignore[override]
+        if not 0 <= i < len(self):
+            raise IndexError(f"expected a job from 0 to {len(self) - 1}, got {i}")
+        rest, index = divmod(i, self.request.num)
+        mask, cell = divmod(rest, self._grid)
+        grid = f"-g{cell:0{len(str(self._grid - 1))}d}" if self._grid > 1 else ""
+        digits = max(3, len(str(self.request.num - 1)))
+        return Job(mask, cell, index, f"{self.masks.entries[mask].name}{grid}-{index:0{digits}d}")
+
+    def noise_key(self, job: Job) -> tuple[str | int, ...]:
+        """What the noise of a job depends on, besides the seed."""
+        if self.request.same_noise:
+            return "noise", job.index
+        return "noise", self.masks.entries[job.mask].name, job.cell, job.index
+
+    def square(self, mask: Mask) -> tuple[Mask, float]:
+        """A mask as read, brought to the generator's square by `fit_square`, and its mean width there in px."""
+        square = fit_square(mask, self.side)
+        return square, width(square)
+
+    def resolve(self, job: Job, square: Mask, measured: float) -> Resolved:
+        """Draws a job's guide and brings its mask to the thickness that the guide says.
+
+        Args:
+            job: one of the list.
+            square: (S, S), and
+            measured: its width, both from `square`.
+        """
+        entry = self.masks.entries[job.mask]
+        rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index)
+        cell = self._cells[job.cell if self._grid == len(self._cells) else int(rng.integers(len(self._cells)))]
+        kind = self._kind_of_folder(entry.kind)
+        scaled = self.guide.resolve({**cell, "kind": kind} if kind else cell, rng, {"thickness": measured}, self.table)
+        raw = self.schema.unscale(scaled)
+        thickness = raw.get("thickness")
+        condition = set_width(square, max(THINNEST, thickness)) if isinstance(thickness, float) else square
+        label = condition if self.size == self.side else fit_square(condition, self.size)
+        for numeric in self.schema.entries:
+            value = raw.get(numeric.name)
+            if isinstance(numeric, NumericEntry) and numeric.unit == "px" and isinstance(value, float):
+                raw[numeric.name] = value * self.size / self.side
+        name = self.request.label or str(scaled.get("kind") or entry.kind or self._only_kind)
+        return Resolved(condition, label, self.schema.encode(scaled), raw, scaled, name)
+
+    def _kind_of_folder(self, folder: str) -> str:
+        """The kind guide that a mask's folder names; "" when the guide says the kind, or the folder names none."""
+        if self.request.kind_given:
+            return ""
+        return next((value for value in self._kinds if value.casefold() == folder.casefold()), "")

@@ -1,0 +1,66 @@
+"""The sample folder a run writes: begun, gone on with, and what is already in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.errors import DataError, OutputError, UsageError
+from engine.files import remove_temporaries, write_json
+from engine.linelog import LineLog
+from engine.locks import LOCK_NAME
+from gan.batch import files_of
+from gan.plan import Plan
+
+REQUEST = "request.json"
+
+
+def begin(out: Path, description: dict[str, Any], *, resume: bool) -> None:
+    """Starts or goes on with a folder; the caller holds its lock.
+
+    Raises:
+        OutputError: it is not empty and `resume` is not set.
+        UsageError: it was started with other settings; the first that differs is named.
+        DataError: it holds something else than an interrupted run.
+    """
+    remove_temporaries(out)
+    there = sorted(entry.name for entry in out.iterdir() if entry.name != LOCK_NAME)
+    if there and not resume:
+        raise OutputError(f"{out}: is not empty; add --resume to go on with it, or choose another --out")
+    path = out / REQUEST
+    if not there:
+        write_json(path, description)
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DataError(f"{path}: missing or unreadable, so this is no run to resume; choose another --out") from None
+    for key in description.keys() | (before.keys() if isinstance(before, dict) else set()):
+        old, new = (before.get(key) if isinstance(before, dict) else None), description.get(key)
+        if old != new:
+            raise UsageError(f"{out}: was started with {key} {_short(old)}, now it is {_short(new)}; "
+                             "repeat the first command with --resume, or choose another --out")
+
+
+def recorded(log: LineLog, plan: Plan, out: Path) -> tuple[int, set[int]]:
+    """How many jobs the manifest records, and which of those have lost a file since.
+
+    Raises:
+        DataError: the manifest is not that of this plan.
+    """
+    done = 0
+    lost: set[int] = set()
+    for row in log.stream():
+        files = files_of(plan, plan.jobs[done].name) if done < len(plan.jobs) else {}
+        if row.get("file_name") != files.get("image"):
+            raise DataError(f"{log.path}: row {done + 1} is not one that this run writes; choose another --out")
+        if not all((out / file).is_file() for file in files.values()):
+            lost.add(done)
+        done += 1
+    return done, lost
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
