@@ -1,0 +1,1 @@
+"""The generative networks: their parts, their training and generation."""

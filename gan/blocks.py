@@ -1,0 +1,91 @@
+"""The pieces that the networks are built from."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2
+
+
+def pixel_norm(features: Tensor) -> Tensor:
+    """Scales every pixel's feature vector to mean square 1 (Karras et al. 2018, section 4.2); (N, C, H, W)."""
+    return features * torch.rsqrt(features.square().mean(dim=1, keepdim=True) + 1e-6)
+
+
+class PixelNorm(nn.Module):
+    """`pixel_norm` as a layer."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return pixel_norm(features)
+
+
+def normalisation(kind: str, channels: int) -> nn.Module:
+    """`batch` as in the source's pix2pix heritage, `pixel` for results that do not depend on the batch."""
+    return nn.BatchNorm2d(channels) if kind == "batch" else PixelNorm()
+
+
+class Down(nn.Module):
+    """Stride-2 convolution and LeakyReLU: (N, C, H, W) -> (N, C', H/2, W/2)."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, normalise: nn.Module | None = None) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1)
+        self.normalise = normalise if normalise is not None else nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.leaky_relu(self.normalise(self.convolution(features)), SLOPE)
+
+
+class Up(nn.Module):
+    """One decoder stage: convolve, enlarge, add the skip, normalise, modulate, add texture, activate.
+
+    The features are convolved *before* they are enlarged by nearest neighbours, at a quarter of the cost; the next
+    stage's convolution smooths the blocks, so that no checkerboard remains. The skip has a convolution of its own,
+    which equals joining the channels and saves the copy.
+    """
+
+    def __init__(
+        self, channels_in: int, skip: int, channels_out: int, code: int, *, norm: str | None, modulation: bool, texture: bool
+    ) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.join = nn.Conv2d(skip, channels_out, 3, padding=1, bias=False)
+        self.normalise = normalisation(norm, channels_out) if norm else nn.Identity()
+        self.modulate = nn.Linear(code, 2 * channels_out) if modulation else None
+        self.strength = nn.Parameter(torch.full((1, channels_out, 1, 1), 0.1)) if texture else None
+
+    def forward(self, features: Tensor, skip: Tensor, code: Tensor, texture: Tensor | None) -> Tensor:
+        """`features` (N, C, h, w), `skip` (N, B, H, W), `code` (N, K), `texture` (N, 1, H, W) standard normal.
+
+        Returns:
+            (N, C', H, W).
+        """
+        features = self.convolution(features)
+        if features.shape[-1] != skip.shape[-1]:
+            features = F.interpolate(features, size=skip.shape[-2:], mode="nearest")
+        features = self.normalise(features + self.join(skip))
+        if self.modulate is not None:
+            scale, shift = self.modulate(code)[:, :, None, None].chunk(2, dim=1)
+            features = torch.addcmul(shift, features, 1 + scale)
+        if self.strength is not None and texture is not None:
+            features = torch.addcmul(features, self.strength, texture)
+        return F.leaky_relu(features, SLOPE)
+
+
+def initialise(network: nn.Module, std: float | None) -> None:
+    """Draws all weights from N(0, std), as the source does, or He-normal when `std` is None; biases are zero.
+
+    Modulation layers start at zero in the second case, so that every stage begins as a plain convolution.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            if std is None:
+                nn.init.kaiming_normal_(module.weight, SLOPE, nonlinearity="leaky_relu")
+            else:
+                nn.init.normal_(module.weight, 0.0, std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        if isinstance(module, Up) and module.modulate is not None:
+            nn.init.normal_(module.modulate.weight, 0.0, std or 0.02)

@@ -1,0 +1,66 @@
+"""A trained generator, read from a checkpoint and ready to draw; without a path, the bundled one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from defects.guides import GuideSchema, GuideValue
+from engine.checkpoint import find_checkpoint, load_checkpoint
+from engine.errors import CheckpointError
+from engine.files import sha256_file
+from gan.config import NetworkConfig
+from gan.generator import MagnaGenerator
+
+BUNDLED = Path(__file__).parent / "bundled"
+ARCHITECTURE = "magna"
+
+
+@dataclass(frozen=True)
+class LoadedGenerator:
+    """A generator in eval mode on the CPU, in float32, with what its checkpoint says.
+
+    Attributes:
+        table: raw guide rows of the training images, for `random`.
+        meta: the whole description of the checkpoint.
+        sha256: of the weights file.
+    """
+
+    network: MagnaGenerator
+    schema: GuideSchema
+    size: int
+    channels: int
+    table: list[dict[str, GuideValue]]
+    meta: dict[str, Any]
+    sha256: str
+
+
+def describe(network: NetworkConfig, schema: GuideSchema, table: list[dict[str, GuideValue]]) -> dict[str, Any]:
+    """The part of a checkpoint's description from which `load_generator` builds the network again."""
+    return {"architecture": ARCHITECTURE, "network": network.model_dump(), "guides": schema.to_dict(), "table": table}
+
+
+def load_generator(path: Path | None = None) -> LoadedGenerator:
+    """Reads a checkpoint (file, stem or run folder); None for the bundled generator.
+
+    Raises:
+        CheckpointError: when it is missing, damaged, pickled, or of another architecture.
+    """
+    file = find_checkpoint(path if path is not None else BUNDLED)
+    tensors, meta = load_checkpoint(file)
+    if meta.get("architecture") != ARCHITECTURE:
+        raise CheckpointError(f"{file}: holds {meta.get('architecture', 'something else')!r}, not a Magna generator; give a run of train-gan")
+    try:
+        config = NetworkConfig.model_validate(meta["network"])
+        schema = GuideSchema.from_dict(meta["guides"])
+        network = MagnaGenerator(config, schema.size)
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    except (KeyError, RuntimeError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{file}: does not fit its own description ({reason}); train it again with this version") from error
+    return LoadedGenerator(
+        network.eval().requires_grad_(False), schema, config.size, config.channels, meta["table"], meta, sha256_file(file)
+    )

@@ -1,0 +1,85 @@
+"""The configuration of a generator and its training, as read from `configs/gan/*.yaml`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A part of the configuration; a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkConfig(Section):
+    """Shapes of the networks. Channel counts are those of the 128 px network's scales."""
+
+    size: Literal[32, 64, 128, 256, 512] = Field(128, description="side of the generated image, px")
+    channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB")
+    width: int = Field(24, ge=4, le=128, description="channels at full resolution")
+    max_width: int = Field(192, ge=8, le=512, description="most channels at any scale")
+    latent: int = Field(132, ge=1, description="length of the noise vector (source: 132)")
+    embedding: int = Field(32, ge=1, description="length of the mask embedding (source: 32)")
+    normalisation: Literal["batch", "pixel"] = "pixel"
+    modulation: bool = Field(True, description="noise and guide scale and shift every decoder stage")
+    texture: bool = Field(True, description="spatial noise at every decoder stage (as in StyleGAN)")
+    posterior: bool = Field(True, description="an encoder gives the noise of the paired image (as in BicycleGAN)")
+    critic_width: int = Field(32, ge=4, le=256)
+    critic_scales: int = Field(2, ge=1, le=4, description="16 x 16 patches on the image and its halved copies")
+    spectral: bool = Field(True, description="spectral normalisation in the discriminator")
+    init_std: float | None = Field(None, description="std of N(0, s) initialisation; null for He's")
+
+
+class LossConfig(Section):
+    """Weights of the loss terms (source: 10 / 0.1 / 0.1 and no others)."""
+
+    reconstruction: float = 10.0
+    adversarial: float = 0.1
+    style: float = 0.1
+    kl: float = 0.0
+    guide: float = Field(0.0, description="measured against requested brightness, on images from random noise")
+    style_every: int = Field(1, ge=1, description="steps between style terms, which then weigh as many times more")
+    style_size: int | None = Field(None, description="side of the copy that the VGG sees; null for full size")
+    defect_weight: float = Field(1.0, ge=1.0, description="weight of a pixel in or near the defect in the reconstruction")
+
+
+class DataConfig(Section):
+    """How images become training windows."""
+
+    window: int | None = Field(None, ge=16, description="side of the square window in image px; null for the short side")
+    columns: tuple[str, ...] = Field((), description="metadata columns declared guide entries")
+    backgrounds: int = Field(4, ge=1, le=16, description="k-means clusters when no background column exists")
+    good_per_defect: float = Field(0.25, ge=0, description="good images in an epoch for each defective one")
+    test_fraction: float = Field(0.2, ge=0, lt=1)
+    horizontal_flip: bool = True
+    vertical_flip: bool = True
+    rotation: float = Field(5.0, ge=0, le=180, description="largest rotation, degrees")
+    zoom: float = Field(0.1, ge=0, lt=0.9, description="largest relative change of scale")
+    shear: float = Field(3.0, ge=0, le=30, description="largest shear, degrees")
+    width_jitter: float = Field(1.6, ge=1, description="largest factor by which the conditioning mask's width is changed")
+
+
+class TrainConfig(Section):
+    """The schedule. The rate is constant for the first half, then decays exponentially (source)."""
+
+    epochs: int = Field(200, ge=1)
+    batch_size: int = Field(8, ge=1)
+    learning_rate: float = Field(2e-4, gt=0)
+    final_rate: float = Field(0.02, gt=0, le=1, description="last learning rate relative to the first")
+    ema: float = Field(0.999, ge=0, lt=1)
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    checkpoint_every: int = Field(10, ge=1, description="epochs between checkpoints")
+    sample_every: int = Field(10, ge=1, description="epochs between sample grids")
+    seed: int = 0
+
+
+class GanConfig(Section):
+    """Everything that `train-gan` needs besides the data."""
+
+    name: str = "magna"
+    network: NetworkConfig = NetworkConfig()
+    loss: LossConfig = LossConfig()
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()

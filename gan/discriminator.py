@@ -1,0 +1,73 @@
+"""The conditional PatchGAN discriminator with a receptive field of 16 x 16 pixels.
+
+A 4 x 4 convolution of stride 2 and two of stride 1 see 4, 10 and 16 pixels. The guide is laid over the image as
+constant maps. On more than one scale (not in the source), the same network looks at halved copies, where 16 pixels
+cover 32 or 64 of the image: without it nothing judges a background as a whole.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gan.blocks import SLOPE, initialise
+from gan.config import NetworkConfig
+
+LAYERS = ((4, 2), (4, 1), (4, 1))
+
+
+def receptive_field(layers: tuple[tuple[int, int], ...] = LAYERS) -> int:
+    """Side in px of what one output sees, from (kernel, stride) pairs.
+
+    >>> receptive_field()
+    16
+    """
+    field, jump = 1, 1
+    for kernel, stride in layers:
+        field += (kernel - 1) * jump
+        jump *= stride
+    return field
+
+
+class PatchDiscriminator(nn.Module):
+    """One scale: (images, masks, guides) -> logits (N, 1, h, w), one for each 16 x 16 patch."""
+
+    def __init__(self, config: NetworkConfig, guide_size: int) -> None:
+        super().__init__()
+        width = config.critic_width
+        widths = (config.channels + 1 + guide_size, width, 2 * width, 1)
+        pairs = list(zip(zip(widths, widths[1:], strict=False), LAYERS, strict=True))
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, kernel, stride, 1) for (a, b), (kernel, stride) in pairs)
+        self.norm = nn.BatchNorm2d(2 * width) if config.normalisation == "batch" and not config.spectral else nn.Identity()
+
+    def forward(self, images: Tensor, masks: Tensor, guides: Tensor) -> Tensor:
+        plane = guides[:, :, None, None].expand(-1, -1, *images.shape[-2:])
+        features = torch.cat([images, masks, plane], dim=1)
+        features = F.leaky_relu(self.layers[0](features), SLOPE)
+        features = F.leaky_relu(self.norm(self.layers[1](features)), SLOPE)
+        logits: Tensor = self.layers[2](features)
+        return logits
+
+
+class MagnaDiscriminator(nn.Module):
+    """One `PatchDiscriminator` for each scale."""
+
+    def __init__(self, config: NetworkConfig, guide_size: int) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(PatchDiscriminator(config, guide_size) for _ in range(config.critic_scales))
+        initialise(self, config.init_std)
+        if config.spectral:
+            for scale in self.scales:
+                for layer in scale.layers:
+                    spectral_norm(layer)
+
+    def forward(self, images: Tensor, masks: Tensor, guides: Tensor) -> list[Tensor]:
+        """`images` (N, C, S, S) in [-1, 1], `masks` (N, 1, S, S), `guides` (N, G) -> logits of each scale."""
+        logits = []
+        for index, scale in enumerate(self.scales):
+            if index:
+                images, masks = F.avg_pool2d(images, 2), F.avg_pool2d(masks, 2)
+            logits.append(scale(images, masks, guides))
+        return logits

@@ -1,0 +1,111 @@
+"""From a folder to what training needs: split, guide schema, backgrounds, windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from defects.guides import GuideSchema, GuideValue
+from defects.layouts.dataset import Dataset
+from defects.sample import GOOD, Sample
+from defects.splits import split
+from engine.errors import DataError
+from engine.files import sha256_file
+from gan.columns import background_statistics, cluster_backgrounds, guide_columns
+from gan.config import GanConfig
+from gan.windows import WindowSource
+
+UNITS = {"thickness": "px"}
+MOST_GOOD = 1000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run trains on.
+
+    Attributes:
+        train: windows of the training samples.
+        test: names of the held-out samples.
+        schema: guide entries and scales, fitted on `train` only.
+        table: raw guide rows of the defective training samples, for `random`.
+        meta: what the checkpoint says about the data.
+    """
+
+    train: WindowSource
+    test: list[Sample]
+    schema: GuideSchema
+    table: list[dict[str, GuideValue]]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def defective(self) -> list[int]:
+        return [i for i, s in enumerate(self.train.samples) if s.label != GOOD]
+
+    @property
+    def good(self) -> list[int]:
+        return [i for i, s in enumerate(self.train.samples) if s.label == GOOD]
+
+
+def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = lambda text: None) -> Prepared:
+    """Splits by group, measures the guides and fits their scales.
+
+    Args:
+        dataset: an opened folder.
+        config: of the run; its seed decides the split.
+        tell: receives progress lines.
+
+    Raises:
+        DataError: when there are fewer than two usable defective training images.
+    """
+    usable = [s for s in dataset.samples if s.has_pixels and s.source in ("real", "procedural")]
+    fractions = {"train": 1 - config.data.test_fraction, "test": config.data.test_fraction}
+    parts = split(usable, fractions, config.train.seed) if config.data.test_fraction else {"train": usable, "test": []}
+    train, test = list(parts["train"]), list(parts["test"])
+    defective = [s for s in train if s.label != GOOD]
+    if len(defective) < 2:
+        raise DataError(
+            f"{dataset.root}: {len(defective)} defective training images with a mask, at least 2 are needed; "
+            "add images, or see `check-data` for what was read"
+        )
+    good = thinned([s for s in train if s.label == GOOD], MOST_GOOD) if config.data.good_per_defect else []
+    train = defective + good
+    columns = guide_columns(train, config.data)
+    source = WindowSource(train, columns, size=config.network.size, channels=config.network.channels, config=config.data)
+    clustered = "background" not in columns[0] and config.data.backgrounds > 1
+    tell(f"measuring {len(train) if clustered else len(defective)} images")
+    windows = [source.cut(i, None) for i in range(len(train) if clustered else len(defective))]
+    if clustered:
+        statistics = np.stack([background_statistics(w.image, w.mask) for w in windows])
+        names = cluster_backgrounds(statistics, config.data.backgrounds, config.train.seed)
+        for row, window, name in zip(columns, windows, names, strict=True):
+            row["background"] = window.guide["background"] = name
+    table = [window.guide for window in windows[: len(defective)]]
+    order = ("thickness", "brightness", "background", "kind")
+    present = {name for row in table for name in row}
+    names = [n for n in order if n in present] + sorted(present - set(order))
+    schema = GuideSchema.fit([{n: row[n] for n in names if n in row} for row in table], UNITS)
+    known = {e.name: e for e in schema.entries}
+    for row in columns:
+        for name in [n for n, v in row.items() if isinstance(v, str) and v not in getattr(known.get(n), "values", ())]:
+            row[name] = None
+    meta = {
+        "data": {
+            "layout": dataset.layout,
+            "train": len(train),
+            "defective": len(defective),
+            "test": sorted(s.name for s in test),
+            "train_sha256": sorted(sha256_file(s.image) for s in source.samples),
+        }
+    }
+    return Prepared(source, test, schema, table, meta)
+
+
+
+def thinned(samples: list[Sample], most: int) -> list[Sample]:
+    """At most `most` of the samples, evenly spaced in their order."""
+    if len(samples) <= most:
+        return samples
+    return [samples[i * len(samples) // most] for i in range(most)]

@@ -1,0 +1,75 @@
+"""`train-gan DIR`: train a generator on a folder of images and masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.commands import run as run_command
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def train_gan_command(
+    data: Annotated[Path, typer.Argument(help="Folder with images and masks, in any layout that check-data reads.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder to write.  [default: runs/<config>-<folder>]")] = None,
+    config: Annotated[str, typer.Option(help="A packaged configuration (magna, magna_paper, ...) or a YAML file.")] = "magna",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. --set train.epochs=50; repeatable.")] = None,
+    layout: Annotated[str, typer.Option(help="Layout of the folder; auto finds it.")] = "auto",
+    style_weights: Annotated[Path | None, typer.Option(help="VGG-16 as safetensors; default: torchvision's, downloaded once.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    devices: Annotated[int, typer.Option(help="Processes (GPUs); under torchrun leave it.")] = 1,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default: torch's.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with the run folder.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Print the resolved configuration and the data; train nothing.")] = False,
+    tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard events too (extra: tensorboard).")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Progress and result as JSON.")] = False,
+) -> None:
+    """Train a generator of guided defects.
+
+    Example: train-gan data/tiles --config magna --out runs/tiles
+    """
+    import logging
+
+    import torch
+
+    from defects.layouts.dataset import open_dataset
+    from engine.config import dump_config, load_config
+    from gan.config import GanConfig
+    from gan.launch import start
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    resolved = load_config(config, GanConfig, set_ or [], folder="gan")
+    dataset = open_dataset(data, layout)
+    if threads:
+        torch.set_num_threads(threads)
+    if dry_run:
+        typer.echo(dump_config(resolved).rstrip())
+        return
+    folder = out or Path("runs") / f"{resolved.name}-{data.resolve().name}"
+    result: dict[str, Any] | None = start(
+        dataset, resolved, folder, style_weights=style_weights, device=device, devices=devices, resume=resume,
+        tensorboard=tensorboard, json=json,
+    )
+    if result is None:
+        return
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(result))
+        return
+    typer.echo(f"checkpoint  {result['checkpoint']}")
+    typer.echo(f"samples     {result['samples']}")
+    typer.echo(f"next        gen-defects --checkpoint {folder} --masks DIR --guide thickness=0.7")
+
+
+def train_gan() -> None:
+    """Entry point."""
+    run_command(app)
+
+
+if __name__ == "__main__":
+    train_gan()
