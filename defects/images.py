@@ -19,6 +19,8 @@ __all__ = ["ImageInfo", "encode_image", "image_info", "read_image", "read_mask_i
 Depth16 = Literal["refuse", "scale"]
 Format = Literal["png", "jpg", "webp"]
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a DataError says it with the file's name
+
 # Level 1, run lengths, filter Up: 128 px tiles of real pictures in 0.15 (grey) and 0.10 (RGB) of Pillow's default time,
 # files 4 % and 25 % larger; masks want no filter: a quarter of the time and smaller. Sub and Huffman were no better.
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
@@ -165,8 +167,11 @@ def _decode(data: bytes, path: Path, info: ImageInfo, depth16: Depth16) -> npt.N
     if info.alpha:
         raise DataError(f"{path}: has an alpha channel (transparency); save it without, as RGB or grey")
     refuse_damaged(data, path, info)
-    array: npt.NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if array is None:
+    try:
+        array: npt.NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        array = None
+    if array is None or array.shape[:2] != (info.height, info.width):
         raise DataError(
             f"{path}: the file is corrupt (its contents do not decode); copy it again from its source or remove it"
         )

@@ -119,7 +119,7 @@ def near_duplicate_groups(
         looks, marks, ratios = np.stack(pictures), np.stack(masks), np.log(np.asarray(aspects))
         marked = marks.any(axis=1)
         for row in range(len(samples)):
-            alike = looks @ looks[row] >= threshold
+            alike: npt.NDArray[np.bool_] = np.asarray(looks @ looks[row] >= threshold)
             if marked[row]:
                 alike &= (marks @ marks[row] >= mask_threshold) | ~marked
             alike &= np.abs(ratios - ratios[row]) < 0.1
