@@ -16,6 +16,7 @@ import pytest
 from engine import atomic
 from engine.errors import OutputError
 from engine.files import remove_temporaries, write_bytes, write_json, write_many, write_text
+from engine.stream import open_atomic
 
 WRITER = """
 import sys
@@ -155,3 +156,17 @@ def test_only_our_own_temporaries_are_removed(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     assert remove_temporaries(tmp_path) == 2
     assert _names(tmp_path) == [".d.1.tmp.png", ".mine.tmp", "c.1.tmp"]
+
+
+def test_a_file_written_piece_by_piece_appears_only_when_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "x"
+    with open_atomic(path) as file:
+        file.write(b"one")
+        assert not path.exists()
+        file.write(b" two")
+    assert path.read_bytes() == b"one two"
+    with pytest.raises(OutputError, match="No space left on device; free some space"), open_atomic(path) as file:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert path.read_bytes() == b"one two"
+    assert _names(tmp_path) == ["x"]

@@ -62,12 +62,12 @@ def test_killed_while_appending_no_line_is_lost_or_doubled(tmp_path: Path) -> No
         with subprocess.Popen([sys.executable, "-c", APPENDER, str(path)], stdout=subprocess.PIPE) as child:
             assert child.stdout is not None
             child.stdout.readline()
-            time.sleep(0.05)
+            time.sleep(0.1)
             child.send_signal(signal.SIGKILL)
         with LineLog(path) as log:
             numbers = [row["number"] for row in log.stream()]
         assert numbers == list(range(len(numbers)))
-    assert len(numbers) > 100
+    assert numbers, "no kill came after a write, so nothing was proved"
 
 
 def test_after_a_full_disk_the_log_ends_where_it_did_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
