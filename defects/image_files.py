@@ -156,7 +156,11 @@ def refuse_damaged(data: bytes, path: Path, info: ImageInfo) -> None:
     """
     if info.format == "PNG":
         _walk_png(data, path)
-    elif info.format != "JPEG" or not data.rstrip(b"\x00").endswith(b"\xff\xd9"):
+    elif info.format in ("JPEG", "MPO"):
+        # Within a scan 0xFF is always escaped, so the end marker after the last scan's start is a real one.
+        if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+            raise DataError(_truncated(path))
+    else:
         from PIL import Image
 
         try:

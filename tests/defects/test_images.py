@@ -155,6 +155,15 @@ def test_no_cut_of_a_file_passes_as_a_picture(tmp_path_factory: pytest.TempPathF
             read_image(path)
 
 
+def test_a_jpeg_whose_end_is_only_zeros_is_truncated(tmp_path: Path) -> None:
+    data = encode_image(picture(size=(200, 300)), "jpg")
+    (tmp_path / "a.jpg").write_bytes(data[: len(data) // 2] + bytes(len(data) // 2))
+    with pytest.raises(DataError, match="truncated"):
+        read_image(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes(data + b"\0 some maker's note")
+    assert read_image(tmp_path / "b.jpg").shape == (200, 300, 3)
+
+
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_image(tmp_path / "none.png")
@@ -205,7 +214,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
 
 def test_a_defect_without_mask_is_refused_and_a_good_part_has_an_empty_one(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", picture())
-    with pytest.raises(DataError, match="no mask.*'crack'; add its mask"):
+    with pytest.raises(DataError, match=r"no mask.*'crack'; add its mask"):
         read_sample(Sample("a", path, label="crack"))
     assert not read_sample(Sample("a", path))[1].any()
 
@@ -236,7 +245,7 @@ def test_run_lengths_decode_as_pycocotools_encodes_them(mask: np.ndarray) -> Non
 
 @pytest.mark.parametrize("rle", [{}, {"size": [2, 2], "counts": [1, 2]}, {"size": [2, 2], "counts": "\x01"}])
 def test_damaged_run_lengths_are_refused(rle: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="expected|unexpected"):
+    with pytest.raises(ValueError, match=r"expected|unexpected"):
         decode_rle(rle)
 
 
