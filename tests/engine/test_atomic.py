@@ -165,8 +165,13 @@ def test_a_file_written_piece_by_piece_appears_only_when_whole(tmp_path: Path) -
         assert not path.exists()
         file.write(b" two")
     assert path.read_bytes() == b"one two"
-    with pytest.raises(OutputError, match="No space left on device; free some space"), open_atomic(path) as file:
-        file.write(b"half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fill_the_disk() -> None:
+        with open_atomic(path) as file:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OutputError, match="No space left on device; free some space"):
+        fill_the_disk()
     assert path.read_bytes() == b"one two"
     assert _names(tmp_path) == ["x"]
