@@ -30,7 +30,6 @@ def main(
     json: Annotated[bool, typer.Option("--json", help="Result as one JSON object on stdout.")] = False,
 ) -> None:
     """Read a folder in any known layout, open everything, list every fault at once and say what is in it."""
-    import json as json_text
     import shlex
 
     from defects.layouts import read_dataset
@@ -38,6 +37,7 @@ def main(
     from defects.manifest import read_manifest
     from defects.masks import width
     from defects.summary import summarise
+    from engine.files import to_json
     from engine.progress import Progress
 
     dataset = read_dataset(folder, layout)
@@ -57,23 +57,28 @@ def main(
     if json:
         following = None if failed or not summary.marked else command
         result = {"path": str(folder), "layout": dataset.layout, **summary.to_dict(), "next": following}
-        typer.echo(json_text.dumps(result, ensure_ascii=False))
+        typer.echo(to_json(result))
         raise typer.Exit(int(failed))
     for fault in summary.errors:
-        typer.echo(f"fault: {fault}")
+        _say(f"fault: {fault}")
     for line in _warnings(summary.warnings, every):
-        typer.echo(line)
-    typer.echo(f"{folder}: {summary.images} images, layout {dataset.layout}")
+        _say(line)
+    _say(f"{folder}: {summary.images} images, layout {dataset.layout}")
     for line in summary.lines():
-        typer.echo(f"  {line}")
+        _say(f"  {line}")
     if failed:
-        typer.echo(f"{_count(len(summary.errors), 'fault')}; mend them and run check-data again")
+        _say(f"{_count(len(summary.errors), 'fault')}; mend them and run check-data again")
     elif not summary.marked:
-        typer.echo("no picture has a marked defect: there is nothing to train a generator on")
+        _say("no picture has a marked defect: there is nothing to train a generator on")
     else:
-        typer.echo(f"no faults, {_count(len(summary.warnings), 'warning')}")
-        typer.echo(f"next: {command}")
+        _say(f"no faults, {_count(len(summary.warnings), 'warning')}")
+        _say(f"next: {command}")
     raise typer.Exit(int(failed))
+
+
+def _say(line: str) -> None:
+    """Print a line; a file name that is no UTF-8 is shown escaped."""
+    typer.echo(line.encode("utf-8", "backslashreplace").decode())
 
 
 def _warnings(warnings: Sequence[Fault], every: bool) -> list[str]:

@@ -9,8 +9,12 @@ import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["MAX_PIXELS", "ImageInfo", "image_info", "max_pixels", "parse_info", "read_bytes", "refuse_damaged"]
 
@@ -106,19 +110,13 @@ def parse_info(data: bytes, path: Path) -> ImageInfo:
     Raises:
         DataError: Not an image, or larger than the pixel cap.
     """
-    from PIL import Image
-
-    with _pillow_cap:  # Pillow's own cap warns or raises by a global; ours is the one below
-        cap, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            picture = Image.open(io.BytesIO(data))
-        except _DAMAGE:
-            raise DataError(
-                f"{path}: not a readable image (corrupt or of an unknown kind); "
-                "copy it again from its source or save it as PNG or JPEG"
-            ) from None
-        finally:
-            Image.MAX_IMAGE_PIXELS = cap
+    try:
+        picture = _open(data)
+    except _DAMAGE:
+        raise DataError(
+            f"{path}: not a readable image (corrupt or of an unknown kind); "
+            "copy it again from its source or save it as PNG or JPEG"
+        ) from None
     width, height = picture.size
     if width * height > max_pixels():
         raise DataError(
@@ -161,13 +159,22 @@ def refuse_damaged(data: bytes, path: Path, info: ImageInfo) -> None:
         if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
             raise DataError(_truncated(path))
     else:
-        from PIL import Image
-
         try:
-            with Image.open(io.BytesIO(data)) as picture:
-                picture.load()
+            _open(data).load()
         except _DAMAGE as error:
             raise DataError(_truncated(path) if "truncated" in str(error) else _corrupt(path)) from None
+
+
+def _open(data: bytes) -> Image.Image:
+    """Pillow's view of the header, without its own cap, which warns or raises by a global."""
+    from PIL import Image
+
+    with _pillow_cap:
+        cap, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(data))
+        finally:
+            Image.MAX_IMAGE_PIXELS = cap
 
 
 def _walk_png(data: bytes, path: Path) -> None:

@@ -117,7 +117,7 @@ def near_duplicate_groups(
         _join(parent, index, first.setdefault(sample.part, index))
     if samples:
         looks, marks, ratios = np.stack(pictures), np.stack(masks), np.log(np.asarray(aspects))
-        marked = marks.any(axis=1)
+        marked: npt.NDArray[np.bool_] = np.asarray(marks.any(axis=1))
         for row in range(len(samples)):
             alike: npt.NDArray[np.bool_] = np.asarray(looks @ looks[row] >= threshold)
             if marked[row]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from defects.cli import app
+from defects.images import encode_image
 from defects.layouts import check_images, open_dataset
 from engine.commands import main
 from tests import builders
@@ -66,8 +67,8 @@ def test_json_holds_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 PLANTED: dict[str, tuple[bytes, str]] = {
     "zero.png": (b"", "the file is empty (0 bytes); copy it again"),
     "corrupt.png": (b"\x89PNG\r\n\x1a\n1234", "not a readable image"),
-    "truncated.png": (builders.encode_image(picture())[:-50], "truncated"),
-    "truncated.jpg": (builders.encode_image(picture(), "jpg")[:-50], "truncated"),
+    "truncated.png": (encode_image(picture())[:-50], "truncated"),
+    "truncated.jpg": (encode_image(picture(), "jpg")[:-50], "truncated"),
     "huge.png": (huge_png(), "over the cap of 178000000; cut it into tiles"),
     "deep.png": (bytes(cv2.imencode(".png", np.full(SIZE, 9, np.uint16))[1]), "16-bit pixels, expected 8-bit"),
     "print.jpg": (pillow_bytes(picture(), "CMYK", "JPEG"), "CMYK"),
@@ -179,6 +180,15 @@ def test_wrong_usage_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert (got, out) == (code, "")
         assert says in err
         assert len(err.strip().splitlines()) == 1
+
+
+def test_a_name_that_is_no_utf8_is_shown_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = builders.folders(tmp_path)
+    (root / "images" / "caf\udce9.png").write_bytes(b"")
+    for arguments in ([root], [root, "--json"]):
+        code, out, _ = _run(capsys, *arguments)
+        assert code == 1
+        assert "caf\\udce9.png" in out
 
 
 def test_help_imports_nothing_heavy() -> None:
