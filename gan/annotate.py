@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ def labelme_json(parts: Sequence[Outline], size: int, kind: str, image: str, fol
         image: path of the image, and
         folder: of the labelme file, both relative to the sample folder.
     """
-    shapes = [
+    shapes: list[dict[str, Any]] = [
         {
             "label": kind,
             "points": [[round(x, 2), round(y, 2)] for x, y in part],
@@ -59,8 +60,7 @@ def labelme_json(parts: Sequence[Outline], size: int, kind: str, image: str, fol
             "imageData": None,
             "imageHeight": size,
             "imageWidth": size,
-        },
-        indent=1,
+        }
     )
 
 

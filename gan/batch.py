@@ -15,7 +15,7 @@ from defects.manifest import row_of
 from defects.sample import Sample
 from engine.files import sha256_bytes, write_many
 from gan.annotate import labelme_json, outlines, yolo_text
-from gan.jobs import Job, Resolved
+from gan.jobs import Job, Resolved, Square
 from gan.plan import Plan
 
 Row = dict[str, Any]
@@ -61,14 +61,11 @@ def make_batch(plan: Plan, out: Path, numbers: range, wanted: Sequence[int]) -> 
 
 def _resolve(plan: Plan, jobs: Sequence[Job]) -> list[Resolved]:
     """Neighbouring jobs are often of one mask, which is then read and measured once."""
-    result = []
-    mask, square, measured = -1, np.zeros((0, 0), bool), 0.0
+    squares: dict[int, Square] = {}
     for job in jobs:
-        if job.mask != mask:
-            square, measured = plan.jobs.square(plan.jobs.masks.read(job.mask))
-            mask = job.mask
-        result.append(plan.jobs.resolve(job, square, measured))
-    return result
+        if job.mask not in squares:
+            squares[job.mask] = plan.jobs.square(plan.jobs.masks.read(job.mask))
+    return [plan.jobs.resolve(job, squares[job.mask]) for job in jobs]
 
 
 def _finish(
@@ -77,7 +74,7 @@ def _finish(
     size, request = plan.jobs.size, plan.jobs.request
     if size != image.shape[0]:
         how = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
-        image = cv2.resize(image, (size, size), interpolation=how).reshape(size, size, -1)
+        image = cv2.resize(image, (size, size), interpolation=how).reshape(size, size, -1).astype(np.uint8, copy=False)
     names = files_of(plan, job.name)
     content = {"image": encode_image(image, request.format), "mask": encode_image(item.label)}
     if "yolo" in names or "labelme" in names:

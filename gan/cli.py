@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -55,7 +55,7 @@ def main(
     from gan.request import Request
 
     names = tuple(name.strip() for name in labels.split(",") if name.strip())
-    request = Request(guide, num, size, seed, format, names, guide_mode, same_noise, label)
+    request = Request(guide, num, size, seed, cast(Any, format), names, guide_mode, same_noise, label)
 
     from engine.progress import Progress
     from gan.generate import generate

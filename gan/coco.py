@@ -52,7 +52,7 @@ def _annotations(root: Path, rows: Iterable[Row], classes: Sequence[str]) -> Ite
     numbered = enumerate(rows, start=1)
     with ThreadPoolExecutor(2) as pool:
         while some := list(islice(numbered, _SLICE)):
-            for marks in pool.map(lambda pair: _marks(root, *pair, classes), some):
+            for marks in pool.map(lambda pair: _marks(root, pair[0], pair[1], classes), some):
                 yield from marks
 
 

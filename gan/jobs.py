@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from gan.request import Request
 THINNEST = 1.0
 """No label is brought below this width, in px."""
 
+SAME_WIDTH = 0.05
+"""A mask within this many px of the requested width is left as it is."""
+
 Mask = NDArray[np.bool_]
 
 
@@ -29,6 +32,23 @@ class Job:
     cell: int
     index: int
     name: str
+
+
+@dataclass(frozen=True)
+class Square:
+    """A mask at the generator's size, its mean width in px, and what it looks like at other widths."""
+
+    mask: Mask
+    width: float
+    widths: dict[float, Mask] = field(default_factory=dict)
+
+    def at(self, width_px: float) -> Mask:
+        """The mask brought to a width; the same array for the same width."""
+        if abs(width_px - self.width) < SAME_WIDTH:
+            return self.mask
+        if width_px not in self.widths:
+            self.widths[width_px] = set_width(self.mask, width_px)
+        return self.widths[width_px]
 
 
 @dataclass(frozen=True)
@@ -107,27 +127,22 @@ class JobList(Sequence[Job]):
             return "noise", job.index
         return "noise", self.masks.entries[job.mask].name, job.cell, job.index
 
-    def square(self, mask: Mask) -> tuple[Mask, float]:
-        """A mask as read, brought to the generator's square by `fit_square`, and its mean width there in px."""
+    def square(self, mask: Mask) -> Square:
+        """A mask as read, of any size and aspect, brought to the generator's square by `fit_square`."""
         square = fit_square(mask, self.side)
-        return square, width(square)
+        return Square(square, width(square))
 
-    def resolve(self, job: Job, square: Mask, measured: float) -> Resolved:
-        """Draws a job's guide and brings its mask to the thickness that the guide says.
-
-        Args:
-            job: one of the list.
-            square: (S, S), and
-            measured: its width, both from `square`.
-        """
+    def resolve(self, job: Job, square: Square) -> Resolved:
+        """Draws a job's guide and brings its mask to the thickness that the guide says."""
         entry = self.masks.entries[job.mask]
         rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index)
         cell = self._cells[job.cell if self._grid == len(self._cells) else int(rng.integers(len(self._cells)))]
         kind = self._kind_of_folder(entry.kind)
-        scaled = self.guide.resolve({**cell, "kind": kind} if kind else cell, rng, {"thickness": measured}, self.table)
+        cell = {**cell, "kind": kind} if kind else cell
+        scaled = self.guide.resolve(cell, rng, {"thickness": square.width}, self.table)
         raw = self.schema.unscale(scaled)
         thickness = raw.get("thickness")
-        condition = set_width(square, max(THINNEST, thickness)) if isinstance(thickness, float) else square
+        condition = square.at(max(THINNEST, thickness)) if isinstance(thickness, float) else square.mask
         label = condition if self.size == self.side else fit_square(condition, self.size)
         for numeric in self.schema.entries:
             value = raw.get(numeric.name)

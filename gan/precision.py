@@ -13,7 +13,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def native_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware; elsewhere it is emulated and slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         can = torch.cpu.get_capabilities()
         return bool(can.get("avx512_bf16") or can.get("amx_bf16") or can.get("bf16"))
@@ -28,4 +28,5 @@ def inference_dtype(device: torch.device) -> torch.dtype:
 def prepare(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
     """The network in evaluation mode, channels-last, without gradients, on the device and in the format."""
     network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    network.to(memory_format=torch.channels_last)
+    return network

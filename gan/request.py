@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from defects.guide_request import GuideRequest, Interval, Keyword
+from defects.images import Format
 from engine.errors import UsageError
 
 LABELS = ("mask", "coco", "yolo", "labelme")
@@ -38,7 +39,7 @@ class Request:
     num: int = 1
     size: int | None = None
     seed: int = 0
-    format: str = "png"
+    format: Format = "png"
     labels: tuple[str, ...] = ("mask",)
     guide_mode: str = "grid"
     same_noise: bool = False
