@@ -98,7 +98,8 @@ def parse_guide(text: str, schema: GuideSchema, *, measurable: Sequence[str] = (
         UsageError: for an unknown entry (the nearest known one is named), a value that is not a number, NaN, out of
             range, an unknown category, an entry given twice, or `measured` for what a mask does not tell.
 
-    >>> schema = GuideSchema((NumericEntry("thickness", 2.0, 12.0, "px"), CategoricalEntry("background", ("dark", "light"))))
+    >>> thickness = NumericEntry("thickness", 2.0, 12.0, "px")
+    >>> schema = GuideSchema((thickness, CategoricalEntry("background", ("dark", "light"))))
     >>> parse_guide("thickness=7px", schema).cells()
     [{'thickness': 0.5, 'background': Keyword(word='random')}]
     >>> len(parse_guide("thickness=0.2|0.8,background=dark|light", schema).cells())

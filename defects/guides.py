@@ -124,7 +124,8 @@ class GuideSchema:
     def from_dict(cls, data: Mapping[str, Any]) -> GuideSchema:
         """Reads what `to_dict` wrote.
 
-        >>> schema = GuideSchema((NumericEntry("thickness", 2.0, 8.0, "px"), CategoricalEntry("background", ("a", "b"))))
+        >>> thickness = NumericEntry("thickness", 2.0, 8.0, "px")
+        >>> schema = GuideSchema((thickness, CategoricalEntry("background", ("a", "b"))))
         >>> GuideSchema.from_dict(schema.to_dict()) == schema
         True
         >>> schema.encode({"thickness": 0.5, "background": "b"}).tolist()
@@ -173,7 +174,8 @@ def ring(mask: Mask, radius: int) -> Mask:
     """The pixels from 2 px to `radius` + 2 px around a mask: the surroundings that brightness is measured against."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     near = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8))
-    return (cv2.dilate(near, disc) > 0) & (near == 0)
+    around: Mask = (cv2.dilate(near, disc) > 0) & (near == 0)
+    return around
 
 
 def brightness(image: NDArray[np.uint8], mask: Mask) -> float:

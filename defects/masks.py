@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.morphology import skeletonize
+from skimage.morphology import skeletonize as _skeletonize
 
 Mask = NDArray[np.bool_]
 
@@ -23,6 +23,12 @@ class Component:
     area: int
     box: tuple[int, int, int, int]
     mask: Mask
+
+
+def skeletonize(mask: Mask) -> Mask:
+    """The one-pixel-wide skeleton of a mask."""
+    skeleton: Mask = np.asarray(_skeletonize(mask), np.bool_)  # type: ignore[no-untyped-call]
+    return skeleton
 
 
 def bounding_box(mask: Mask) -> tuple[int, int, int, int] | None:
@@ -53,7 +59,7 @@ def _doubled(mask: Mask, margin: int) -> tuple[Mask, NDArray[np.float32], Mask, 
     crop = np.pad(mask[y : y + h, x : x + w], margin)
     big = crop.repeat(2, axis=0).repeat(2, axis=1)
     distance = cv2.distanceTransform(big.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return big, distance, skeletonize(big), (y - margin, x - margin)
+    return big, distance.astype(np.float32, copy=False), skeletonize(big), (y - margin, x - margin)
 
 
 def width(mask: Mask) -> float:

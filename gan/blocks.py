@@ -47,7 +47,15 @@ class Up(nn.Module):
     """
 
     def __init__(
-        self, channels_in: int, skip: int, channels_out: int, code: int, *, norm: str | None, modulation: bool, texture: bool
+        self,
+        channels_in: int,
+        skip: int,
+        channels_out: int,
+        code: int,
+        *,
+        norm: str | None,
+        modulation: bool,
+        texture: bool,
     ) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1)

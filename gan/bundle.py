@@ -52,7 +52,10 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
     file = find_checkpoint(path if path is not None else BUNDLED)
     tensors, meta = load_checkpoint(file)
     if meta.get("architecture") != ARCHITECTURE:
-        raise CheckpointError(f"{file}: holds {meta.get('architecture', 'something else')!r}, not a Magna generator; give a run of train-gan")
+        raise CheckpointError(
+            f"{file}: holds {meta.get('architecture', 'something else')!r}, not a Magna generator; "
+            "give a run of train-gan"
+        )
     try:
         config = NetworkConfig.model_validate(meta["network"])
         schema = GuideSchema.from_dict(meta["guides"])
@@ -60,7 +63,15 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     except (KeyError, RuntimeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{file}: does not fit its own description ({reason}); train it again with this version") from error
+        raise CheckpointError(
+            f"{file}: does not fit its own description ({reason}); train it again with this version"
+        ) from error
     return LoadedGenerator(
-        network.eval().requires_grad_(False), schema, config.size, config.channels, meta["table"], meta, sha256_file(file)
+        network.eval().requires_grad_(False),
+        schema,
+        config.size,
+        config.channels,
+        meta["table"],
+        meta,
+        sha256_file(file),
     )

@@ -32,12 +32,14 @@ def guide_columns(samples: Sequence[Sample], config: DataConfig) -> list[dict[st
     kinds = sorted({s.label for s in samples if s.label != GOOD})
     rows: list[dict[str, GuideValue]] = [{} for _ in samples]
     for sample, row in zip(samples, rows, strict=True):
-        if len(kinds) > 1:
+        if config.kinds and len(kinds) > 1:
             row["kind"] = None if sample.label == GOOD else sample.label
         for name in config.columns:
             value = column(sample, name)
             if value is None:
-                raise UsageError(f"{sample.image}: no column {name!r}, which the config declares a guide; add it or leave it out")
+                raise UsageError(
+                    f"{sample.image}: no column {name!r}, which the config declares a guide; add it or leave it out"
+                )
             row[name] = value if isinstance(value, str) else float(value)
     known = [column(sample, "background") for sample in samples]
     if samples and all(isinstance(value, str) for value in known):

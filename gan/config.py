@@ -42,14 +42,19 @@ class LossConfig(Section):
     guide: float = Field(0.0, description="measured against requested brightness, on images from random noise")
     style_every: int = Field(1, ge=1, description="steps between style terms, which then weigh as many times more")
     style_size: int | None = Field(None, description="side of the copy that the VGG sees; null for full size")
-    defect_weight: float = Field(1.0, ge=1.0, description="weight of a pixel in or near the defect in the reconstruction")
+    defect_weight: float = Field(
+        1.0, ge=1.0, description="weight of a pixel in or near the defect in the reconstruction"
+    )
 
 
 class DataConfig(Section):
     """How images become training windows."""
 
-    window: int | None = Field(None, ge=16, description="side of the square window in image px; null for the short side")
+    window: int | None = Field(
+        None, ge=16, description="side of the square window in image px; null for the short side"
+    )
     columns: tuple[str, ...] = Field((), description="metadata columns declared guide entries")
+    kinds: bool = Field(True, description="the defect kind is a guide entry where there are several")
     backgrounds: int = Field(4, ge=1, le=16, description="k-means clusters when no background column exists")
     good_per_defect: float = Field(0.25, ge=0, description="good images in an epoch for each defective one")
     test_fraction: float = Field(0.2, ge=0, lt=1)
@@ -58,7 +63,9 @@ class DataConfig(Section):
     rotation: float = Field(5.0, ge=0, le=180, description="largest rotation, degrees")
     zoom: float = Field(0.1, ge=0, lt=0.9, description="largest relative change of scale")
     shear: float = Field(3.0, ge=0, le=30, description="largest shear, degrees")
-    width_jitter: float = Field(1.6, ge=1, description="largest factor by which the conditioning mask's width is changed")
+    width_jitter: float = Field(
+        1.6, ge=1, description="largest factor by which the conditioning mask's width is changed"
+    )
 
 
 class TrainConfig(Section):

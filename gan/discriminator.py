@@ -7,6 +7,8 @@ cover 32 or 64 of the image: without it nothing judges a background as a whole.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +18,8 @@ from gan.blocks import SLOPE, initialise
 from gan.config import NetworkConfig
 
 LAYERS = ((4, 2), (4, 1), (4, 1))
+DETAIL = 4.0
+GAIN = 4.0
 
 
 def receptive_field(layers: tuple[tuple[int, int], ...] = LAYERS) -> int:
@@ -31,24 +35,38 @@ def receptive_field(layers: tuple[tuple[int, int], ...] = LAYERS) -> int:
     return field
 
 
+def detail(images: Tensor) -> Tensor:
+    """`DETAIL` times the difference of each pixel from the mean of its 3 x 3 neighbours; (N, C, H, W)."""
+    return DETAIL * (images - F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False))
+
+
 class PatchDiscriminator(nn.Module):
-    """One scale: (images, masks, guides) -> logits (N, 1, h, w), one for each 16 x 16 patch."""
+    """One scale: (images, masks, guides) -> logits (N, 1, h, w), one for each 16 x 16 patch.
+
+    With spectral normalisation the network cannot amplify, yet the grain of a metal surface is a few grey levels: then
+    a second first layer looks at `detail` and the logits are multiplied by `GAIN`. That layer's 2 x 2 kernel on 3 x 3
+    differences sees the very 4 x 4 pixels of the first layer, so that the receptive field stays 16.
+    """
 
     def __init__(self, config: NetworkConfig, guide_size: int) -> None:
         super().__init__()
         width = config.critic_width
         widths = (config.channels + 1 + guide_size, width, 2 * width, 1)
-        pairs = list(zip(zip(widths, widths[1:], strict=False), LAYERS, strict=True))
+        pairs = list(zip(pairwise(widths), LAYERS, strict=True))
         self.layers = nn.ModuleList(nn.Conv2d(a, b, kernel, stride, 1) for (a, b), (kernel, stride) in pairs)
-        self.norm = nn.BatchNorm2d(2 * width) if config.normalisation == "batch" and not config.spectral else nn.Identity()
+        self.fine = nn.Conv2d(config.channels, width, 2, stride=2) if config.spectral else None
+        batch_norm = config.normalisation == "batch" and not config.spectral
+        self.norm = nn.BatchNorm2d(2 * width) if batch_norm else nn.Identity()
 
     def forward(self, images: Tensor, masks: Tensor, guides: Tensor) -> Tensor:
         plane = guides[:, :, None, None].expand(-1, -1, *images.shape[-2:])
-        features = torch.cat([images, masks, plane], dim=1)
-        features = F.leaky_relu(self.layers[0](features), SLOPE)
+        features = self.layers[0](torch.cat([images, masks, plane], dim=1))
+        if self.fine is not None:
+            features = features + self.fine(detail(images))
+        features = F.leaky_relu(features, SLOPE)
         features = F.leaky_relu(self.norm(self.layers[1](features)), SLOPE)
         logits: Tensor = self.layers[2](features)
-        return logits
+        return logits * GAIN if self.fine is not None else logits
 
 
 class MagnaDiscriminator(nn.Module):
@@ -56,12 +74,12 @@ class MagnaDiscriminator(nn.Module):
 
     def __init__(self, config: NetworkConfig, guide_size: int) -> None:
         super().__init__()
-        self.scales = nn.ModuleList(PatchDiscriminator(config, guide_size) for _ in range(config.critic_scales))
+        scales = [PatchDiscriminator(config, guide_size) for _ in range(config.critic_scales)]
+        self.scales = nn.ModuleList(scales)
         initialise(self, config.init_std)
         if config.spectral:
-            for scale in self.scales:
-                for layer in scale.layers:
-                    spectral_norm(layer)
+            for layer in (layer for scale in scales for layer in (*scale.layers, scale.fine) if layer is not None):
+                spectral_norm(layer)
 
     def forward(self, images: Tensor, masks: Tensor, guides: Tensor) -> list[Tensor]:
         """`images` (N, C, S, S) in [-1, 1], `masks` (N, 1, S, S), `guides` (N, G) -> logits of each scale."""

@@ -10,6 +10,7 @@ normalisation stops at a quarter of full resolution: above, it cost a third of t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -44,7 +45,7 @@ class MaskProjection(nn.Module):
         super().__init__()
         widths = [1] + [max(8, c // 2) for c in stage_channels(config)[1 : steps + 1]]
         self.widths = widths
-        self.stages = nn.ModuleList(Down(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.stages = nn.ModuleList(Down(a, b) for a, b in pairwise(widths))
         self.embed = nn.Linear(widths[-1], config.embedding)
 
     def forward(self, masks: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -89,6 +90,9 @@ class MagnaGenerator(nn.Module):
         self.finish = nn.Conv2d(widths[0], widths[0], 3, padding=1)
         self.to_image = nn.Conv2d(widths[0], config.channels, 3, padding=1)
         initialise(self, config.init_std)
+        if config.init_std is None:
+            # Begin near mid-grey: a saturated tanh and a style term of a thousand cost the first ten epochs.
+            self.to_image.weight.data *= 0.1
 
     def forward(self, masks: Tensor, noise: Noise, guides: Tensor) -> Tensor:
         """`masks` (N, 1, S, S) in [0, 1], `noise`, `guides` (N, G) -> images (N, C, S, S) in [-1, 1]."""
@@ -114,6 +118,5 @@ class MagnaGenerator(nn.Module):
         sides = self.texture_sides()
         lengths = [self.config.latent] + [side * side for side in sides]
         rows = torch.stack([torch.randn(sum(lengths), generator=g, device=g.device) for g in generators])
-        latent, *flat = rows.split(lengths, dim=1)
+        latent, *flat = torch.split(rows, lengths, dim=1)
         return Noise(latent, tuple(t.reshape(-1, 1, s, s) for t, s in zip(flat, sides, strict=True)))
-

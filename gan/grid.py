@@ -39,7 +39,9 @@ def sample_grid(
     device = next(network.parameters()).device
     windows = [prepared.train.cut(i, None) for i in _spread(prepared, columns)]
     masks = torch.from_numpy(np.stack([w.mask for w in windows])[:, None]).float().to(device)
-    vectors = torch.from_numpy(np.stack([prepared.schema.encode(prepared.schema.scale(w.guide)) for w in windows])).to(device)
+    vectors = torch.from_numpy(np.stack([prepared.schema.encode(prepared.schema.scale(w.guide)) for w in windows])).to(
+        device
+    )
     real = np.stack([w.image for w in windows])
     draws = []
     for draw in range(DRAWS):
@@ -49,7 +51,11 @@ def sample_grid(
     spread = float(np.abs(draws[0].astype(int) - draws[1]).mean())
     usual = float(np.abs(real[:-1].astype(int) - real[1:]).mean()) if len(real) > 1 else 0.0
     if spread < 0.05 * usual:
-        logger.warning("mode collapse: another noise changes an image by %.2f grey levels, real images differ by %.1f", spread, usual)
+        logger.warning(
+            "mode collapse: another noise changes an image by %.2f grey levels, real images differ by %.1f",
+            spread,
+            usual,
+        )
     rows = [real, _white(windows, real.shape[-1]), *draws]
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
 

@@ -42,10 +42,14 @@ def start(
         OutputError, DataError, WeightsError, TrainingError: as their names say.
     """
     accelerator = device if device in ("auto", "cpu", "cuda", "mps") else "auto"
-    target = torch.device("cuda" if torch.cuda.is_available() and device in ("auto", "cuda") else "cpu" if device == "auto" else device)
+    target = torch.device(
+        "cuda" if torch.cuda.is_available() and device in ("auto", "cuda") else "cpu" if device == "auto" else device
+    )
     dtype = training_dtype(config, target)
     fabric = Fabric(
-        accelerator=accelerator, devices=devices, precision="bf16-true" if dtype == torch.bfloat16 else "32-true",
+        accelerator=accelerator,
+        devices=devices,
+        precision="bf16-true" if dtype == torch.bfloat16 else "32-true",
         strategy="ddp" if devices > 1 else "auto",
     )
     fabric.launch()
@@ -54,7 +58,11 @@ def start(
         if run is not None:
             _same_config(run, config)
         prepared = prepare(dataset, config, tell=fabric.print)
-        meta = describe(config.network, prepared.schema, prepared.table) | prepared.meta | {"config": config.model_dump(mode="json")}
+        meta = (
+            describe(config.network, prepared.schema, prepared.table)
+            | prepared.meta
+            | {"config": config.model_dump(mode="json")}
+        )
         style = None
         if config.loss.style:
             weights, name = style_vgg_weights(style_weights)
@@ -68,7 +76,12 @@ def start(
         last = train(trainer, run, meta, json=json, tensorboard=tensorboard)
         if run is None:
             return None
-        return {"checkpoint": str(last), "samples": str(run.samples), "run": str(folder), "test": prepared.meta["data"]["test"]}
+        return {
+            "checkpoint": str(last),
+            "samples": str(run.samples),
+            "run": str(folder),
+            "test": prepared.meta["data"]["test"],
+        }
 
 
 def calibration_images(prepared: Prepared) -> torch.Tensor:
@@ -80,4 +93,6 @@ def calibration_images(prepared: Prepared) -> torch.Tensor:
 
 def _same_config(run: RunFolder, config: GanConfig) -> None:
     if run.config.exists() and run.config.read_text(encoding="utf-8") != dump_config(config):
-        raise UsageError(f"{run.config}: was made with another configuration; use the same one to resume, or another --out")
+        raise UsageError(
+            f"{run.config}: was made with another configuration; use the same one to resume, or another --out"
+        )

@@ -5,6 +5,8 @@ Without it the noise cannot explain the paired image, and the reconstruction ter
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +20,7 @@ class Posterior(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         widths = [config.channels, 24, 48, 96, 128, 128]
-        self.stages = nn.Sequential(*(Down(a, b, normalise=PixelNorm()) for a, b in zip(widths, widths[1:], strict=False)))
+        self.stages = nn.Sequential(*(Down(a, b, normalise=PixelNorm()) for a, b in pairwise(widths)))
         self.pool = nn.AdaptiveAvgPool2d(4)
         self.head = nn.Linear(widths[-1] * 16, 2 * config.latent)
         initialise(self, config.init_std)

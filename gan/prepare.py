@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from defects.guides import GuideSchema, GuideValue
+from defects.images import image_info, read_mask
 from defects.layouts.dataset import Dataset
 from defects.sample import GOOD, Sample
 from defects.splits import split
@@ -17,6 +19,8 @@ from engine.files import sha256_file
 from gan.columns import background_statistics, cluster_backgrounds, guide_columns
 from gan.config import GanConfig
 from gan.windows import WindowSource
+
+logger = logging.getLogger(__name__)
 
 UNITS = {"thickness": "px"}
 MOST_GOOD = 1000
@@ -49,13 +53,13 @@ class Prepared:
         return [i for i, s in enumerate(self.train.samples) if s.label == GOOD]
 
 
-def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = lambda text: None) -> Prepared:
+def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = logger.info) -> Prepared:
     """Splits by group, measures the guides and fits their scales.
 
     Args:
         dataset: an opened folder.
         config: of the run; its seed decides the split.
-        tell: receives progress lines.
+        tell: receives progress lines; the log by default.
 
     Raises:
         DataError: when there are fewer than two usable defective training images.
@@ -64,7 +68,7 @@ def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = l
     fractions = {"train": 1 - config.data.test_fraction, "test": config.data.test_fraction}
     parts = split(usable, fractions, config.train.seed) if config.data.test_fraction else {"train": usable, "test": []}
     train, test = list(parts["train"]), list(parts["test"])
-    defective = [s for s in train if s.label != GOOD]
+    defective = [s for s in train if s.label != GOOD and has_defect(s)]
     if len(defective) < 2:
         raise DataError(
             f"{dataset.root}: {len(defective)} defective training images with a mask, at least 2 are needed; "
@@ -73,7 +77,9 @@ def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = l
     good = thinned([s for s in train if s.label == GOOD], MOST_GOOD) if config.data.good_per_defect else []
     train = defective + good
     columns = guide_columns(train, config.data)
-    source = WindowSource(train, columns, size=config.network.size, channels=config.network.channels, config=config.data)
+    source = WindowSource(
+        train, columns, size=config.network.size, channels=config.network.channels, config=config.data
+    )
     clustered = "background" not in columns[0] and config.data.backgrounds > 1
     tell(f"measuring {len(train) if clustered else len(defective)} images")
     windows = [source.cut(i, None) for i in range(len(train) if clustered else len(defective))]
@@ -102,6 +108,10 @@ def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = l
     }
     return Prepared(source, test, schema, table, meta)
 
+
+def has_defect(sample: Sample) -> bool:
+    """Whether a sample called defective has a defect pixel in its mask; published sets hold some that do not."""
+    return bool(read_mask(sample, image_info(sample.image)).any())
 
 
 def thinned(samples: list[Sample], most: int) -> list[Sample]:

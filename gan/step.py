@@ -78,7 +78,9 @@ class MagnaStep:
         if p.posterior is not None:
             mean, log_variance = p.posterior(batch.images)
             terms["kl"] = kl_to_normal(mean, log_variance)
-            noise = Noise(torch.cat([draw(mean, log_variance, noise.latent[:n].float()), noise.latent[n:].float()]), noise.texture)
+            noise = Noise(
+                torch.cat([draw(mean, log_variance, noise.latent[:n].float()), noise.latent[n:].float()]), noise.texture
+            )
         fake = p.generator(conditions, noise, guides)
         judged = slice(extra, None)  # as many fakes as real images: the posterior's share is cut, random noise is whole
 
@@ -86,7 +88,7 @@ class MagnaStep:
         real_logits = p.discriminator(batch.images, batch.masks, batch.guides)
         fake_logits = p.discriminator(fake[judged].detach(), masks[judged], guides[judged])
         d_loss = discriminator_loss(real=real_logits, fake=fake_logits)
-        d_loss.backward()
+        d_loss.backward()  # type: ignore[no-untyped-call]
         if torch.isfinite(d_loss):
             p.discriminator_adam.step(rate)
         p.discriminator.requires_grad_(False)
@@ -99,13 +101,15 @@ class MagnaStep:
             terms["style"] = self.style(fake[:n], target) * self.loss.style_every
         if self.loss.guide and self.brightness is not None and extra:
             shown = brightness_of(fake[n:], masks[n:].float(), self.radius)
-            wanted = self.brightness.low + (guides[n:, self.column].float() + 1) / 2 * (self.brightness.high - self.brightness.low)
+            wanted = self.brightness.low + (guides[n:, self.column].float() + 1) / 2 * (
+                self.brightness.high - self.brightness.low
+            )
             present = masks[n:].flatten(1).any(1)
             terms["guide"] = ((shown - wanted).square() * present).sum() / present.sum().clamp_min(1)
         total = sum(getattr(self.loss, name) * term for name, term in terms.items())
         if not isinstance(total, Tensor):
             raise ValueError("expected at least one loss with a weight, got none; check `loss` in the config")
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         if torch.isfinite(total):
             p.generator_adam.step(rate)
             if p.posterior_adam is not None:

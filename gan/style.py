@@ -40,7 +40,13 @@ class StyleLoss(nn.Module):
         dtype: of the frozen network.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], *, size: int | None = None, dtype: torch.dtype = torch.float32) -> None:
+    mean: Tensor
+    std: Tensor
+    scales: Tensor
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], *, size: int | None = None, dtype: torch.dtype = torch.float32
+    ) -> None:
         super().__init__()
         self.size = size
         self.dtype = dtype
@@ -54,7 +60,7 @@ class StyleLoss(nn.Module):
             self.convolutions[str(index)] = layer
         self.requires_grad_(False)
         self.register_buffer("scales", torch.ones(len(LAYERS)))
-        self.to(dtype=torch.float32, memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)
         self.convolutions.to(dtype)
 
     def features(self, images: Tensor) -> list[Tensor]:
@@ -65,7 +71,7 @@ class StyleLoss(nn.Module):
             images = F.interpolate(images, size=(self.size, self.size), mode="area")
         x = ((images.float() + 1) / 2 - self.mean) / self.std
         x = x.to(self.dtype, memory_format=torch.channels_last)
-        maps = []
+        maps: list[Tensor] = []
         for level, scale in zip(LAYERS, self.scales, strict=True):
             if maps:
                 x = F.max_pool2d(x, 2)

@@ -65,7 +65,9 @@ def epoch_order(prepared: Prepared, config: GanConfig, epoch: int) -> list[int]:
     rng = numpy_generator(config.train.seed, "order", epoch)
     good = prepared.good
     wanted = min(len(good), round(config.data.good_per_defect * len(prepared.defective)))
-    chosen = prepared.defective + [int(i) for i in rng.choice(good, wanted, replace=False)] if wanted else prepared.defective
+    chosen = (
+        prepared.defective + [int(i) for i in rng.choice(good, wanted, replace=False)] if wanted else prepared.defective
+    )
     return [chosen[i] for i in rng.permutation(len(chosen))]
 
 
@@ -111,12 +113,14 @@ class Trainer:
             posterior = Posterior(config.network) if config.network.posterior else None
         rate, ema = config.train.learning_rate, config.train.ema
         adams = [
-            MasterAdam(network.to(fabric.device), rate, ema=ema if network is self.generator else None) if network else None
+            MasterAdam(network.to(fabric.device), rate, ema=ema if network is self.generator else None)
+            if network
+            else None
             for network in (self.generator, discriminator, posterior)
         ]
         dtype = training_dtype(config, fabric.device)
         modules = [
-            fabric.setup_module(m.to(dtype=dtype, memory_format=torch.channels_last)) if m is not None else None
+            fabric.setup_module(m.to(dtype=dtype).to(memory_format=torch.channels_last)) if m is not None else None
             for m in (self.generator, discriminator, posterior)
         ]
         self.adams = dict(zip(("generator", "discriminator", "posterior"), adams, strict=True))
@@ -140,7 +144,8 @@ class Trainer:
             positions = list(range(start, start + per_step))[self.fabric.global_rank :: self.fabric.world_size]
             seed = self.config.train.seed
             return [
-                self.prepared.train.cut(order[i % len(order)], numpy_generator(seed, "window", epoch, i)) for i in positions
+                self.prepared.train.cut(order[i % len(order)], numpy_generator(seed, "window", epoch, i))
+                for i in positions
             ]
 
         with ThreadPoolExecutor(1) as pool:
@@ -180,8 +185,9 @@ class Trainer:
             broken = [name for name, value in report.items() if not math.isfinite(value)]
             if broken:
                 raise TrainingError(
-                    f"epoch {epoch + 1}, step {number + 1}: {', '.join(broken)} is not a number; the last good checkpoint "
-                    "is kept; go on with --resume and a lower --set train.learning_rate, or --set train.precision=fp32"
+                    f"epoch {epoch + 1}, step {number + 1}: {', '.join(broken)} is not a number; the last good "
+                    "checkpoint is kept; train anew into another --out with a lower --set train.learning_rate, or with "
+                    "--set train.precision=fp32"
                 )
             for name, value in report.items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -194,7 +200,7 @@ class Trainer:
         adam = self.adams["generator"]
         if adam is None:
             raise ValueError("expected an optimiser for the generator, got none")
-        buffers = {name: b for name, b in self.generator.named_buffers()}
+        buffers = dict(self.generator.named_buffers())
         return {k: v.float() if v.is_floating_point() else v for k, v in (adam.averaged() | buffers).items()}
 
     def state(self) -> dict[str, torch.Tensor]:
@@ -202,7 +208,10 @@ class Trainer:
         for name, adam in self.adams.items():
             if adam is not None:
                 tensors |= adam.state(name)
-        for name, module in (("generator", self.step.players.generator), ("discriminator", self.step.players.discriminator)):
+        for name, module in (
+            ("generator", self.step.players.generator),
+            ("discriminator", self.step.players.discriminator),
+        ):
             tensors |= {f"{name}.buffer.{k}": v for k, v in _plain(module).named_buffers()}
         return tensors
 
@@ -210,7 +219,10 @@ class Trainer:
         for name, adam in self.adams.items():
             if adam is not None:
                 adam.load(tensors, name)
-        for name, module in (("generator", self.step.players.generator), ("discriminator", self.step.players.discriminator)):
+        for name, module in (
+            ("generator", self.step.players.generator),
+            ("discriminator", self.step.players.discriminator),
+        ):
             for k, buffer in _plain(module).named_buffers():
                 buffer.copy_(tensors[f"{name}.buffer.{k}"])
 
@@ -221,7 +233,9 @@ def _plain(module: Any) -> torch.nn.Module:
     return inner if isinstance(inner, torch.nn.Module) else module
 
 
-def train(trainer: Trainer, run: RunFolder | None, meta: dict[str, Any], *, json: bool = False, tensorboard: bool = False) -> Path | None:
+def train(
+    trainer: Trainer, run: RunFolder | None, meta: dict[str, Any], *, json: bool = False, tensorboard: bool = False
+) -> Path | None:
     """Runs the schedule, from the last checkpoint of the run folder if it holds one.
 
     Args:
@@ -253,7 +267,15 @@ def train(trainer: Trainer, run: RunFolder | None, meta: dict[str, Any], *, json
             means = trainer.epoch(epoch, progress)
             done = epoch + 1
             if run is not None:
-                run.metrics.append([{"epoch": done, "rate": learning_rate(config, epoch), **{k: round(v, 6) for k, v in means.items()}}])
+                run.metrics.append(
+                    [
+                        {
+                            "epoch": done,
+                            "rate": learning_rate(config, epoch),
+                            **{k: round(v, 6) for k, v in means.items()},
+                        }
+                    ]
+                )
                 if done == 1:
                     progress.write(_shares(config, means))
                 _warn(means, done)
@@ -266,7 +288,8 @@ def train(trainer: Trainer, run: RunFolder | None, meta: dict[str, Any], *, json
                     last = _save(trainer, run, done, meta)
                     progress.write(
                         f"epoch {done}/{config.train.epochs}: reconstruction {means['reconstruction']:.4f}, "
-                        f"d_real {means['d_real']:.2f}, d_fake {means['d_fake']:.2f}, {per_epoch / (time.monotonic() - began):.1f} img/s"
+                        f"d_real {means['d_real']:.2f}, d_fake {means['d_fake']:.2f}, "
+                        f"{per_epoch / (time.monotonic() - began):.1f} img/s"
                     )
             fabric.barrier()
     return last
@@ -293,7 +316,7 @@ def _save(trainer: Trainer, run: RunFolder, epoch: int, meta: dict[str, Any]) ->
 def _resume(trainer: Trainer, run: RunFolder) -> int:
     """Loads the newest state and forgets the metrics written after it; returns the epochs done."""
     folder = run.path / "state"
-    if not folder.is_dir():
+    if not any(folder.glob("epoch-*.json")):
         run.metrics.truncate(0)
         return 0
     tensors, meta = load_checkpoint(folder)
@@ -309,12 +332,18 @@ def _share(trainer: Trainer) -> None:
 
 
 def _grid(trainer: Trainer) -> NDArray[np.uint8]:
-    return sample_grid(trainer.generator, trainer.average_weights(), trainer.prepared, columns=GRID, seed=trainer.config.train.seed)
+    return sample_grid(
+        trainer.generator, trainer.average_weights(), trainer.prepared, columns=GRID, seed=trainer.config.train.seed
+    )
 
 
 def _shares(config: GanConfig, means: dict[str, float]) -> str:
     """How much of the generator's loss each term is, in the first epoch."""
-    terms = {n: getattr(config.loss, n) * means[n] for n in ("reconstruction", "adversarial", "style", "kl", "guide") if n in means}
+    terms = {
+        n: getattr(config.loss, n) * means[n]
+        for n in ("reconstruction", "adversarial", "style", "kl", "guide")
+        if n in means
+    }
     total = sum(terms.values()) or 1.0
     return "shares of the generator's loss: " + ", ".join(f"{n} {100 * v / total:.0f} %" for n, v in terms.items())
 
@@ -322,6 +351,9 @@ def _shares(config: GanConfig, means: dict[str, float]) -> str:
 def _warn(means: dict[str, float], epoch: int) -> None:
     if epoch >= 5 and means["d_real"] > 0.98 and means["d_fake"] < 0.02:
         logger.warning(
-            "epoch %d: the discriminator tells every patch apart (real %.3f, fake %.3f), so the adversarial term teaches nothing; "
-            "lower its width or rate", epoch, means["d_real"], means["d_fake"],
+            "epoch %d: the discriminator tells every patch apart (real %.3f, fake %.3f), so the adversarial term "
+            "teaches nothing; lower its width or rate",
+            epoch,
+            means["d_real"],
+            means["d_fake"],
         )

@@ -16,15 +16,23 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def train_gan_command(
     data: Annotated[Path, typer.Argument(help="Folder with images and masks, in any layout that check-data reads.")],
     out: Annotated[Path | None, typer.Option(help="Run folder to write.  [default: runs/<config>-<folder>]")] = None,
-    config: Annotated[str, typer.Option(help="A packaged configuration (magna, magna_paper, ...) or a YAML file.")] = "magna",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override, e.g. --set train.epochs=50; repeatable.")] = None,
+    config: Annotated[
+        str, typer.Option(help="A packaged configuration (magna, magna_paper, ...) or a YAML file.")
+    ] = "magna",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override, e.g. --set train.epochs=50; repeatable.")
+    ] = None,
     layout: Annotated[str, typer.Option(help="Layout of the folder; auto finds it.")] = "auto",
-    style_weights: Annotated[Path | None, typer.Option(help="VGG-16 as safetensors; default: torchvision's, downloaded once.")] = None,
+    style_weights: Annotated[
+        Path | None, typer.Option(help="VGG-16 as safetensors; default: torchvision's, downloaded once.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[int, typer.Option(help="Processes (GPUs); under torchrun leave it.")] = 1,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: torch's.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with the run folder.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Print the resolved configuration and the data; train nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Print the resolved configuration and the data; train nothing.")
+    ] = False,
     tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard events too (extra: tensorboard).")] = False,
     json: Annotated[bool, typer.Option("--json", help="Progress and result as JSON.")] = False,
 ) -> None:
@@ -51,8 +59,15 @@ def train_gan_command(
         return
     folder = out or Path("runs") / f"{resolved.name}-{data.resolve().name}"
     result: dict[str, Any] | None = start(
-        dataset, resolved, folder, style_weights=style_weights, device=device, devices=devices, resume=resume,
-        tensorboard=tensorboard, json=json,
+        dataset,
+        resolved,
+        folder,
+        style_weights=style_weights,
+        device=device,
+        devices=devices,
+        resume=resume,
+        tensorboard=tensorboard,
+        json=json,
     )
     if result is None:
         return

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from defects.guides import GuideValue, luminance, measure
 from defects.images import read_sample
 from defects.masks import Mask, set_width, width
-from defects.sample import GOOD, Sample
+from defects.sample import Sample
 from gan.config import DataConfig
 
 CACHE_BYTES = 4 * 2**30
@@ -59,7 +59,13 @@ class WindowSource:
     """
 
     def __init__(
-        self, samples: Sequence[Sample], columns: Sequence[dict[str, GuideValue]], *, size: int, channels: int, config: DataConfig
+        self,
+        samples: Sequence[Sample],
+        columns: Sequence[dict[str, GuideValue]],
+        *,
+        size: int,
+        channels: int,
+        config: DataConfig,
     ) -> None:
         self.samples = list(samples)
         self.columns = list(columns)
@@ -138,7 +144,9 @@ def _pose(mask: Mask, size: int, config: DataConfig, rng: np.random.Generator | 
     scale = 1 + rng.uniform(-1, 1) * config.zoom
     slant = np.tan(np.deg2rad(rng.uniform(-1, 1) * config.shear))
     flips = rng.random(2) < 0.5
-    mirror = np.diag([-1.0 if config.horizontal_flip and flips[0] else 1.0, -1.0 if config.vertical_flip and flips[1] else 1.0])
+    mirror = np.diag(
+        [-1.0 if config.horizontal_flip and flips[0] else 1.0, -1.0 if config.vertical_flip and flips[1] else 1.0]
+    )
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = scale * mirror @ turn @ np.array([[1.0, slant], [0.0, 1.0]])
     return Pose(_clamped(anchor, breadth, height, half), matrix)
@@ -158,7 +166,3 @@ def _warp(array: NDArray[np.uint8], pose: Pose, size: int, how: int) -> NDArray[
     affine = np.column_stack([pose.matrix, shift])
     warped = cv2.warpAffine(array, affine, (size, size), flags=how, borderMode=cv2.BORDER_REFLECT_101)
     return warped.astype(np.uint8, copy=False)
-
-
-def is_defect(sample: Sample) -> bool:
-    return sample.label != GOOD
