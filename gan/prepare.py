@@ -102,6 +102,7 @@ def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = l
             "layout": dataset.layout,
             "train": len(train),
             "defective": len(defective),
+            "kinds": sorted({s.label for s in defective}),
             "test": sorted(s.name for s in test),
             "train_sha256": sorted(sha256_file(s.image) for s in source.samples),
         }
