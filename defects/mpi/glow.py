@@ -59,9 +59,7 @@ def contrast_of(brightness: float) -> float:
     return FAINTEST + (STRONGEST - FAINTEST) * brightness
 
 
-def emission_for(
-    picture: Picture, mask: Mask, thickness: float, brightness: float, rng: np.random.Generator
-) -> Plane:
+def emission_for(picture: Picture, mask: Mask, thickness: float, brightness: float, rng: np.random.Generator) -> Plane:
     """The emission (height, width) with which the mask's mean luminance exceeds its ring's by what `brightness` says.
 
     The core's strength is sought on the pixels of mask and ring alone. The halo follows the brightness

@@ -141,6 +141,4 @@ class MpiPlan:
             low, high = width, max(high, 3 * width)
         elif choice.label == "spot":
             low, high = width, 1.8 * width
-        return dataclasses.replace(
-            typical, width=(width, width), length=(low, high), position=(0.18, 0.18, 0.74, 0.82)
-        )
+        return dataclasses.replace(typical, width=(width, width), length=(low, high), position=(0.18, 0.18, 0.74, 0.82))
