@@ -145,10 +145,12 @@ def fit_square(mask: Mask, size: int) -> Mask:
     square[top : top + height, left : left + breadth] = mask
     if side == size or not mask.any():
         return square if side == size else np.zeros((size, size), bool)
-    if side < size:
-        return cv2.resize(square.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR) >= 0.5
-    share = cv2.resize(square.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
-    result: Mask = share >= 0.5
+    how = cv2.INTER_LINEAR if side < size else cv2.INTER_AREA
+    result: Mask = cv2.resize(square.astype(np.float32), (size, size), interpolation=how) >= 0.5
     ys, xs = np.nonzero(skeletonize(square))
-    result[ys * size // side, xs * size // side] = True
+    if side < size:
+        ys, xs = (2 * ys + 1) * size // (2 * side), (2 * xs + 1) * size // (2 * side)
+    else:
+        ys, xs = ys * size // side, xs * size // side
+    result[ys, xs] = True
     return result

@@ -33,7 +33,8 @@ class MasterAdam:
         for group in self.adam.param_groups:
             group["lr"] = learning_rate
         for master, (_, parameter) in zip(self.masters, self.named, strict=True):
-            master.grad = None if parameter.grad is None else parameter.grad.float()
+            # The fused kernel walks memory in order: the gradient must lie as its master does, not channels-last.
+            master.grad = None if parameter.grad is None else torch.empty_like(master).copy_(parameter.grad)
             parameter.grad = None
         self.adam.step()
         self.steps += 1
