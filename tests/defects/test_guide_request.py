@@ -1,0 +1,154 @@
+"""What a user asks for by --guide: every form, every error, and what comes of it for an image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from defects.guide_request import GuideRequest, Interval, Keyword, parse_guide
+from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
+from engine.errors import UsageError
+
+SCHEMA = GuideSchema(
+    (
+        NumericEntry("thickness", 2.0, 12.0, "px"),
+        NumericEntry("brightness", -0.4, 0.6),
+        CategoricalEntry("background", ("dark", "light")),
+        CategoricalEntry("kind", ("crack", "pit", "scratch")),
+    )
+)
+TABLE = [
+    {"thickness": 3.0, "brightness": 0.1, "background": "dark", "kind": "crack"},
+    {"thickness": 5.0, "brightness": 0.2, "background": "dark", "kind": "pit"},
+    {"thickness": 9.0, "brightness": -0.3, "background": "light", "kind": "crack"},
+    {"thickness": 11.0, "brightness": 0.5, "background": "light", "kind": "scratch"},
+]
+
+
+def one(text: str, name: str) -> object:
+    """The only choice for an entry."""
+    (choice,) = parse_guide(text, SCHEMA).choices[name]
+    return choice
+
+
+def resolved(text: str, seed: int = 0, measured: dict[str, float] | None = None) -> dict[str, object]:
+    request = parse_guide(text, SCHEMA)
+    (cell,) = request.cells()
+    return dict(request.resolve(cell, np.random.default_rng(seed), {"thickness": 7.0} | (measured or {}), TABLE))
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "choice"),
+    [
+        ("thickness=0.7", "thickness", 0.7),
+        (" thickness = 0.7 , ", "thickness", 0.7),
+        ("thickness=1e-1", "thickness", 0.1),
+        ("thickness=7px", "thickness", 0.5),
+        ("thickness=2px", "thickness", 0.0),
+        ("thickness=0.2..0.8", "thickness", Interval(0.2, 0.8)),
+        ("thickness=0.5..0.5", "thickness", Interval(0.5, 0.5)),
+        ("thickness=3px..7px", "thickness", Interval(0.1, 0.5)),
+        ("thickness=random", "thickness", Keyword("random")),
+        ("thickness=measured", "thickness", Keyword("measured")),
+        ("background=dark", "background", "dark"),
+        ("kind=random", "kind", Keyword("random")),
+        ("", "thickness", Keyword("measured")),
+        ("", "brightness", Keyword("random")),
+        ("thickness=0.7", "kind", Keyword("random")),
+    ],
+)
+def test_every_form_is_read(text: str, name: str, choice: object) -> None:
+    assert one(text, name) == pytest.approx(choice) if isinstance(choice, float) else one(text, name) == choice
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("thicknes=0.7", "'thicknes' is not an entry of this generator; did you mean thickness?"),
+        ("colour=0.7", "'colour' is not an entry .* known entries: thickness, brightness, background, kind"),
+        ("thickness", "'thickness' is not name=value; write for example thickness=0.7"),
+        ("thickness=", "is not name=value"),
+        ("=0.5", "'' is not an entry"),
+        ("thickness=thick", "thickness=thick is not a number; give 0..1 or px, random or measured"),
+        ("thickness=0.2|", "is not a number"),
+        ("thickness=0.2..", "is not a number"),
+        ("thickness=px", "is not a number"),
+        ("brightness=3px", "brightness=3px is not a number"),
+        ("thickness=nan", "thickness=nan is not a finite number"),
+        ("thickness=inf", "thickness=inf is not a finite number"),
+        ("thickness=-infpx", "is not a finite number"),
+        ("thickness=0.1..nan", "is not a finite number"),
+        ("thickness=1.2", r"out of range; the generator was trained on 0..1 \(that is 2..12px\)"),
+        ("thickness=-0.1", "out of range"),
+        ("thickness=20px", "thickness=20px is out of range"),
+        ("thickness=1px", "out of range"),
+        ("brightness=0.5..1.5", "brightness=1.5 is out of range; the generator was trained on 0..1$"),
+        ("thickness=0.8..0.2", "thickness=0.8..0.2 runs backwards; write 0.2..0.8"),
+        ("thickness=7px..0.2", "runs backwards"),
+        ("thickness=0.1,thickness=0.2", r"'thickness' is given twice; join the values with \|"),
+        ("background=drk", "background=drk is unknown; did you mean dark"),
+        ("kind=wheel", "kind=wheel is unknown; known: crack, pit, scratch"),
+        ("kind=0.5", "kind=0.5 is unknown"),
+        ("brightness=measured", "brightness cannot be measured on a mask alone; give a value or random"),
+        ("kind=measured", "kind cannot be measured"),
+    ],
+)
+def test_every_mistake_is_one_line_that_names_the_cure(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        parse_guide(text, SCHEMA)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("--guide: ")
+
+
+def test_lists_span_a_grid_with_the_first_entry_varying_slowest() -> None:
+    cells = parse_guide("background=dark|light,thickness=0.2|0.4..0.6|random", SCHEMA).cells()
+    expected = [(t, b) for t in (0.2, Interval(0.4, 0.6), Keyword("random")) for b in ("dark", "light")]
+    assert [(c["thickness"], c["background"]) for c in cells] == expected
+    assert all(set(c) == set(SCHEMA.names) for c in cells)
+
+
+def test_fixed_values_ranges_and_measurements_reach_the_image() -> None:
+    values = resolved("thickness=measured,brightness=0.25..0.35,background=light,kind=pit")
+    assert values["thickness"] == pytest.approx(0.5)
+    assert 0.25 <= float(str(values["brightness"])) <= 0.35
+    assert (values["background"], values["kind"]) == ("light", "pit")
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_resolving_is_decided_by_the_generator_alone(seed: int) -> None:
+    text = "thickness=0.1..0.9,brightness=random"
+    assert resolved(text, seed) == resolved(text, seed)
+    SCHEMA.encode(resolved(text, seed))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_random_entries_come_from_one_training_row_with_the_fixed_categories(seed: int) -> None:
+    values = resolved("thickness=random,background=light", seed)
+    assert values in [SCHEMA.scale(row) for row in TABLE if row["background"] == "light"]
+
+
+def test_another_choice_for_one_entry_leaves_the_draws_of_the_others_alone() -> None:
+    fixed = resolved("brightness=0.1..0.9,thickness=0.3,background=dark", 5)
+    ranged = resolved("brightness=0.1..0.9,thickness=0.2..0.4,background=dark", 5)
+    assert {n: v for n, v in fixed.items() if n != "thickness"} == {n: v for n, v in ranged.items() if n != "thickness"}
+
+
+def test_random_needs_no_table_and_fills_gaps_of_its_rows() -> None:
+    request = parse_guide("thickness=random", SCHEMA)
+    for table in ([], [{"thickness": 3.0, "kind": None}]):
+        values = request.resolve(request.cells()[0], np.random.default_rng(3), {}, table)
+        vector = SCHEMA.encode(values)
+        assert None not in values.values()
+        assert vector[2:4].sum() == vector[4:].sum() == 1.0
+
+
+def test_measured_falls_back_to_a_draw_where_the_mask_says_nothing() -> None:
+    request: GuideRequest = parse_guide("thickness=measured", SCHEMA)
+    values = request.resolve(request.cells()[0], np.random.default_rng(0), {}, TABLE)
+    assert 0.0 <= float(str(values["thickness"])) <= 1.0
+
+
+def test_a_mask_thicker_than_any_trained_on_is_measured_as_the_thickest() -> None:
+    assert resolved("", measured={"thickness": 40.0})["thickness"] == 1.0
