@@ -1,0 +1,150 @@
+"""Bad input ends in one line that names the file and the remedy, before anything is written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.generate.running import crack, gen_defects, recorded, save_masks, save_tiny_generator
+
+
+def _png(array: np.ndarray) -> bytes:
+    return bytes(cv2.imencode(".png", array)[1])
+
+
+def _fails(
+    capsys: pytest.CaptureFixture[str], out: Path, *arguments: object, match: str, code: int = 1
+) -> list[str]:
+    assert gen_defects(*arguments, "--out", out) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert any(re.search(match, line) for line in lines), lines
+    assert all(line.startswith("error: ") for line in lines), lines
+    assert not out.exists()
+    return lines
+
+
+def test_all_bad_masks_are_listed_at_once(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAGNA_MAX_PIXELS", "20000")
+    folder = save_masks(tmp_path / "masks", ["good.png"])
+    good = (folder / "good.png").read_bytes()
+    (folder / "truncated.png").write_bytes(good[:-30])
+    (folder / "corrupt.png").write_bytes(good[:60] + bytes(20) + good[80:])
+    (folder / "nothing.png").write_bytes(b"")
+    (folder / "text.png").write_bytes(b"not an image")
+    (folder / "black.png").write_bytes(_png(np.zeros((40, 40), np.uint8)))
+    (folder / "huge.png").write_bytes(_png(crack(160)))
+    (folder / "deep.png").write_bytes(_png(crack().astype(np.uint16) * 257))
+    (folder / "alpha.png").write_bytes(_png(np.dstack([crack()] * 4)))
+    Image.fromarray(np.dstack([crack()] * 4), "CMYK").save(folder / "inks.jpg")
+    expected = {
+        "truncated.png": "truncated .*; copy it again",
+        "corrupt.png": "corrupt .*; copy it again",
+        "nothing.png": "empty .0 bytes.; copy it again",
+        "text.png": "not a readable image .*; copy it again",
+        "black.png": "the mask is empty; draw the defect in white, or remove it",
+        "huge.png": "160 x 160 pixels is over the cap of 20000; .*MAGNA_MAX_PIXELS",
+        "deep.png": "16-bit pixels, expected 8-bit; scale it",
+        "alpha.png": "alpha channel .*; save it without",
+        "inks.jpg": "CMYK .*; convert it",
+    }
+    lines = _fails(capsys, tmp_path / "out", "--masks", folder, "--checkpoint", checkpoint, match="truncated")
+    assert len(lines) == len(expected)
+    for name, text in expected.items():
+        assert any(re.search(f"{name}: .*{text}", line) for line in lines), (name, lines)
+
+
+def test_names_that_collide_and_links_that_leave_are_listed_at_once(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_masks(tmp_path / "masks", ["a.png", "A.png", "b.png", "b.bmp", "long/" + "x" * 230 + ".png"])
+    elsewhere = save_masks(tmp_path / "elsewhere", ["secret.png"])
+    (folder / "link.png").symlink_to(elsewhere / "secret.png")
+    lines = _fails(capsys, tmp_path / "out", "--masks", folder, "--checkpoint", checkpoint, match="upper and lower case")
+    assert len(lines) == 4
+    assert any(re.search(r"b\.\w+: has the same name as b\.\w+; rename", line) for line in lines)
+    assert any("link.png: a symlink that leaves the folder; copy the file itself" in line for line in lines)
+    assert any("the name is too long" in line for line in lines)
+
+
+def test_grey_masks_are_thresholded_at_half_and_reported(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_masks(tmp_path / "masks", ["sharp.png"])
+    grey = cv2.GaussianBlur(crack(48, thickness=7), (5, 5), 0)
+    (folder / "grey.png").write_bytes(_png(grey))
+    arguments = ("--masks", folder, "--checkpoint", checkpoint, "--out", tmp_path / "out")
+    assert gen_defects(*arguments) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert len(warnings) == 1
+    assert re.search(r"grey\.png: holds grey values, taken as defect from half of white up; save it as", warnings[0])
+    (folder / "grey.png").write_bytes(_png((grey >= 128).astype(np.uint8) * 255))
+    assert gen_defects(*arguments[:-1], tmp_path / "sharp") == 0
+    assert (tmp_path / "out/masks/grey-000.png").read_bytes() == (tmp_path / "sharp/masks/grey-000.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match", "code"),
+    [
+        (["--guide", "thicknes=0.7"], "'thicknes' is not an entry of this generator; did you mean thickness", 2),
+        (["--guide", "thickness=nan"], "thickness=nan is not a finite number", 2),
+        (["--guide", "thickness=1.2"], r"thickness=1.2 is out of range; .*1.5..6px", 2),
+        (["--guide", "brightness=measured"], "brightness cannot be measured on a mask alone", 2),
+        (["--guide", "kind=crak"], "kind=crak is unknown; did you mean crack", 2),
+        (["--labels", "mask,kokos"], "--labels: 'kokos' is unknown; choose from mask, coco, yolo, labelme", 2),
+        (["--format", "tiff"], "--format: 'tiff' is unknown; choose from png, jpg, webp", 2),
+        (["--guide-mode", "all"], "--guide-mode: 'all' is unknown; choose from grid, draw", 2),
+        (["--size", "7"], "--size: 7 px is out of range; choose 16 to 4096", 2),
+        (["--device", "tpu7"], "--device: 'tpu7' is unknown; choose auto, cpu or cuda", 2),
+        (["--num", "0"], "--num", 2),
+        (["--masks", "/no/such"], "/no/such: no such file or folder; give --masks", 1),
+        (["--checkpoint", "x.pth"], "x.pth: pickled checkpoints are never loaded", 1),
+        (["--checkpoint", "/no/such"], "/no/such: no checkpoint is there; give a run folder or", 1),
+    ],
+)
+def test_wrong_arguments(
+    arguments: list[str], match: str, code: int,
+    masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    given = ["--masks", masks, "--checkpoint", checkpoint, *arguments]
+    assert len(_fails(capsys, tmp_path / "out", *given, match=match, code=code)) == 1
+
+
+def test_a_folder_without_masks_and_a_file_that_is_no_image(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none").mkdir()
+    (tmp_path / "notes.txt").write_text("x")
+    for masks, match in ((tmp_path / "none", "holds no masks; put"), (tmp_path / "notes.txt", "not an image file; give")):
+        _fails(capsys, tmp_path / "out", "--masks", masks, "--checkpoint", checkpoint, match=match)
+
+
+def test_a_folder_in_use_and_a_resume_with_other_settings_are_refused(
+    masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["--masks", masks / "4.png", "--checkpoint", checkpoint, "--out", out]
+    assert gen_defects(*arguments) == 0
+    assert gen_defects(*arguments) == 1
+    assert "is not empty; add --resume to go on with it, or choose another --out" in capsys.readouterr().err
+    other = save_tiny_generator(tmp_path / "other", kinds=())
+    for changed, match in (
+        (["--seed", 1], "was started with seed 0, now it is 1; repeat the first command"),
+        (["--format", "jpg"], 'was started with format "png", now it is "jpg"'),
+        (["--guide", "thickness=0.5"], "was started with guide "),
+        (["--masks", masks / "crack"], "was started with masks "),
+        (["--checkpoint", other], "was started with (guide|checkpoint|classes) "),
+    ):
+        assert gen_defects(*arguments, *changed, "--resume") == 2
+        assert re.search(match, capsys.readouterr().err)
+    assert recorded(out) == 1
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("x")
+    assert gen_defects(*arguments[:-1], tmp_path / "mine", "--resume") == 1
+    assert "no run to resume; choose another --out" in capsys.readouterr().err
