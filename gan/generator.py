@@ -73,7 +73,7 @@ class MagnaGenerator(nn.Module):
         self.mask_projection = MaskProjection(config, self.steps)
         code = config.embedding + config.latent + guide_size
         widths, skips = stage_channels(config)[: self.steps + 1], self.mask_projection.widths
-        self.mapping = nn.Linear(code, 128)
+        self.mapping = nn.Linear(code, 128) if config.modulation else None
         self.start = nn.Linear(code, widths[-1] * self.base**2)
         self.stages = nn.ModuleList(
             Up(
@@ -98,7 +98,7 @@ class MagnaGenerator(nn.Module):
         """`masks` (N, 1, S, S) in [0, 1], `noise`, `guides` (N, G) -> images (N, C, S, S) in [-1, 1]."""
         embedding, maps = self.mask_projection(masks)
         vector = torch.cat([embedding, noise.latent, guides], dim=1)
-        code = F.leaky_relu(self.mapping(vector), SLOPE)
+        code = vector if self.mapping is None else F.leaky_relu(self.mapping(vector), SLOPE)
         features = self.start(vector).unflatten(1, (-1, self.base, self.base))
         features = features.contiguous(memory_format=torch.channels_last)
         textures: Sequence[Tensor | None] = noise.texture or (None,) * (self.steps + 1)
