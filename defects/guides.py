@@ -77,6 +77,15 @@ class GuideSchema:
                 return entry
         raise KeyError(name)
 
+    def columns(self, name: str) -> tuple[int, int]:
+        """Where an entry stands in the vector, (first, end); (0, 0) when there is no such entry."""
+        first = 0
+        for entry in self.entries:
+            if entry.name == name:
+                return first, first + entry.size
+            first += entry.size
+        return 0, 0
+
     def encode(self, scaled: Mapping[str, GuideValue]) -> NDArray[np.float32]:
         """Scaled values to the vector (G,): numeric as 2 v - 1, categorical one-hot, absent or None as zeros.
 

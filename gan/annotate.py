@@ -68,3 +68,23 @@ def yolo_yaml(classes: Sequence[str]) -> str:
     """The `data.yaml` of a YOLO set whose images are not split yet."""
     names = "".join(f"  {number}: {to_json(name).decode()}\n" for number, name in enumerate(classes))
     return f"path: .\ntrain: images\nval: images\nnames:\n{names}"
+
+
+def dataset_card(count: int, classes: Sequence[str]) -> str:
+    """The `README.md` by which `datasets.load_dataset(folder)` finds the manifest whatever the images are called.
+
+    Without it a mask named `test-1` would make the loader split the folder by names and lose the manifest.
+    """
+    return f"""---
+configs:
+  - config_name: default
+    data_files:
+      - split: train
+        path: [metadata.jsonl, "images/**"]
+tags: [synthetic, defect-detection]
+---
+{count} synthetic images of surface defects ({", ".join(classes)}), made by `gen-defects`.
+
+`metadata.jsonl` has one row an image: its label mask, kind, guide values, the mask it was made from and its checksum;
+`request.json` holds the settings by which the folder can be made again.
+"""

@@ -59,7 +59,7 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
     try:
         config = NetworkConfig.model_validate(meta["network"])
         schema = GuideSchema.from_dict(meta["guides"])
-        network = MagnaGenerator(config, schema.size)
+        network = MagnaGenerator(config, schema.size, schema.columns("background"))
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     except (KeyError, RuntimeError, ValidationError) as error:
         reason = str(error).splitlines()[0]

@@ -26,6 +26,7 @@ class NetworkConfig(Section):
     modulation: bool = Field(True, description="noise and guide scale and shift every decoder stage")
     texture: bool = Field(True, description="spatial noise at every decoder stage (as in StyleGAN)")
     posterior: bool = Field(True, description="an encoder gives the noise of the paired image (as in BicycleGAN)")
+    start: Literal[1, 4, 8] = Field(8, description="side of the map that the latent vector is projected to")
     critic_width: int = Field(32, ge=4, le=256)
     critic_scales: int = Field(2, ge=1, le=4, description="16 x 16 patches on the image and its halved copies")
     spectral: bool = Field(True, description="spectral normalisation in the discriminator")
@@ -39,6 +40,7 @@ class LossConfig(Section):
     adversarial: float = 0.1
     style: float = 0.1
     kl: float = 0.0
+    swap: float = Field(0.0, description="reconstruction of a ground under another image's defect")
     guide: float = Field(0.0, description="measured against requested brightness, on images from random noise")
     style_every: int = Field(1, ge=1, description="steps between style terms, which then weigh as many times more")
     style_size: int | None = Field(None, description="side of the copy that the VGG sees; null for full size")

@@ -22,7 +22,7 @@ from defects.manifest import NAME
 from engine.files import write_text
 from engine.linelog import LineLog
 from engine.locks import lock_folder
-from gan.annotate import yolo_yaml
+from gan.annotate import dataset_card, yolo_yaml
 from gan.batch import make_batch
 from gan.coco import write_coco
 from gan.output import begin, recorded
@@ -142,4 +142,5 @@ def _finish(plan: Plan, out: Path, log: LineLog) -> None:
         write_text(out / "data.yaml", yolo_yaml(plan.jobs.classes))
     if "coco" in labels:
         write_coco(out, log.stream(), log.stream(), plan.jobs.size, plan.jobs.classes)
+    write_text(out / "README.md", dataset_card(len(plan.jobs), plan.jobs.classes))
     write_preview(out, log.stream(), len(plan.jobs.masks.entries))

@@ -3,7 +3,8 @@
 Two branches as in the source: seven stride-2 convolutions bring the mask to a 32-dimensional embedding; embedding,
 noise (132) and guide form the latent vector; the latent projection branch grows it to an image and takes the mask
 branch's maps at every scale (U-Net). Where the source is silent: channels halve towards full resolution, the
-embedding is a linear map of the last, averaged mask map, maps are enlarged by nearest neighbours. Pixel
+embedding is a linear map of the last, averaged mask map, maps are enlarged by nearest neighbours, and the decoder starts
+from 8 x 8: convolutions over an enlarged 1 x 1 map cannot tell left from right, so no ground would have a fall-off. Pixel
 normalisation stops at a quarter of full resolution: above, it cost a third of the forward pass on a CPU.
 """
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from gan.blocks import SLOPE, Down, Up, initialise
 from gan.config import NetworkConfig
+from gan.latent import LatentPlacement
 
 STEPS = 7
 
@@ -62,22 +64,24 @@ class MagnaGenerator(nn.Module):
     Args:
         config: shapes.
         guide_size: length G of the guide vector.
+        ground: columns of the guide vector that hold the background's class, (first, end).
     """
 
-    def __init__(self, config: NetworkConfig, guide_size: int) -> None:
+    def __init__(self, config: NetworkConfig, guide_size: int, ground: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
         self.config = config
         self.guide_size = guide_size
         self.steps = min(STEPS, config.size.bit_length() - 1)
-        self.base = config.size // 2**self.steps
+        self.base = max(config.start, config.size // 2**self.steps)
+        self.deepest = (config.size // self.base).bit_length() - 1
         self.mask_projection = MaskProjection(config, self.steps)
         code = config.embedding + config.latent + guide_size
-        widths, skips = stage_channels(config)[: self.steps + 1], self.mask_projection.widths
+        widths, skips = stage_channels(config)[: self.deepest + 1], self.mask_projection.widths
         self.mapping = nn.Linear(code, 128) if config.modulation else None
         self.start = nn.Linear(code, widths[-1] * self.base**2)
         self.stages = nn.ModuleList(
             Up(
-                widths[min(k + 1, self.steps)],
+                widths[min(k + 1, self.deepest)],
                 skips[k],
                 widths[k],
                 128,
@@ -85,24 +89,36 @@ class MagnaGenerator(nn.Module):
                 modulation=config.modulation,
                 texture=config.texture,
             )
-            for k in range(self.steps, -1, -1)
+            for k in range(self.deepest, -1, -1)
         )
         self.finish = nn.Conv2d(widths[0], widths[0], 3, padding=1)
         self.to_image = nn.Conv2d(widths[0], config.channels, 3, padding=1)
+        self.latent = LatentPlacement(config.latent, ground) if config.posterior else None
         initialise(self, config.init_std)
         if config.init_std is None:
             # Begin near mid-grey: a saturated tanh and a style term of a thousand cost the first ten epochs.
             self.to_image.weight.data *= 0.1
 
-    def forward(self, masks: Tensor, noise: Noise, guides: Tensor) -> Tensor:
-        """`masks` (N, 1, S, S) in [0, 1], `noise`, `guides` (N, G) -> images (N, C, S, S) in [-1, 1]."""
+    def forward(self, masks: Tensor, noise: Noise, guides: Tensor, *, encoded: bool = False) -> Tensor:
+        """Draws images.
+
+        Args:
+            masks: (N, 1, S, S) in [0, 1].
+            noise: standard normal.
+            guides: (N, G).
+            encoded: the latent noise comes from the encoder of real images and is already in its place.
+
+        Returns:
+            (N, C, S, S) in [-1, 1].
+        """
         embedding, maps = self.mask_projection(masks)
-        vector = torch.cat([embedding, noise.latent, guides], dim=1)
+        latent = noise.latent if encoded or self.latent is None else self.latent(noise.latent, guides)
+        vector = torch.cat([embedding, latent, guides], dim=1)
         code = vector if self.mapping is None else F.leaky_relu(self.mapping(vector), SLOPE)
         features = self.start(vector).unflatten(1, (-1, self.base, self.base))
         features = features.contiguous(memory_format=torch.channels_last)
-        textures: Sequence[Tensor | None] = noise.texture or (None,) * (self.steps + 1)
-        for stage, skip, texture in zip(self.stages, reversed(maps), textures, strict=True):
+        textures: Sequence[Tensor | None] = noise.texture or (None,) * (self.deepest + 1)
+        for stage, skip, texture in zip(self.stages, reversed(maps[: self.deepest + 1]), textures, strict=True):
             features = stage(features, skip, code, texture)
         features = F.leaky_relu(self.finish(features), SLOPE)
         return torch.tanh(self.to_image(features))
@@ -111,7 +127,7 @@ class MagnaGenerator(nn.Module):
         """Sides of the texture maps, first stage first; empty when the network uses none."""
         if not self.config.texture:
             return []
-        return [self.config.size // 2**k for k in range(self.steps, -1, -1)]
+        return [self.config.size // 2**k for k in range(self.deepest, -1, -1)]
 
     def sample_noise(self, generators: Sequence[torch.Generator]) -> Noise:
         """Noise for len(generators) images; image i draws from its own generator only, so batches do not matter."""

@@ -37,6 +37,16 @@ def reconstruction_loss(fake: Tensor, real: Tensor, masks: Tensor, defect_weight
     return (error * weight).mean()
 
 
+def ground_loss(fake: Tensor, real: Tensor, masks: Tensor) -> Tensor:
+    """Squared L2 outside the masks and 4 px around them: the ground of `real` under another defect.
+
+    `fake` and `real` (N, C, S, S); `masks` (N, 1, S, S), the union of both images' defects.
+    """
+    free = 1 - F.max_pool2d(masks.float(), 9, stride=1, padding=4)
+    error = (fake.float() - real.float()).square().mean(dim=1, keepdim=True)
+    return (error * free).sum() / free.sum().clamp_min(1)
+
+
 def brightness_of(images: Tensor, masks: Tensor, radius: int) -> Tensor:
     """Differentiable `defects.guides.brightness`: (N,) luminance inside the mask minus that of the ring, -1..1.
 

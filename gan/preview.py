@@ -16,9 +16,11 @@ from defects.images import encode_image, read_image, read_mask_image
 from engine.files import write_bytes
 
 NAME = "preview.png"
-ROWS, COLUMNS, TILE, GAP, TEXT = 6, 5, 144, 8, 15
+ROWS, COLUMNS, TILE, GAP, TEXT = 6, 5, 144, 8, 13
+THUMB = 2 * TEXT
 
 Row = dict[str, Any]
+Pixels = NDArray[np.uint8]
 
 
 def write_preview(root: Path, rows: Iterable[Row], groups: int) -> None:
@@ -38,45 +40,46 @@ def write_preview(root: Path, rows: Iterable[Row], groups: int) -> None:
     if not lines:
         return
     columns = max(len(line) for line in lines)
-    step, height = TILE + GAP, TILE + 2 * TEXT + GAP
+    step, height = TILE + GAP, TILE + THUMB + GAP
     sheet = Image.new("RGB", (GAP + step * (columns + 1), GAP + height * len(lines)), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(11)
     for number, line in enumerate(lines):
         y = GAP + height * number
-        first = read_mask_image(root / line[0]["mask"])[0]
-        _place(sheet, draw, font, (GAP, y), first.astype(np.uint8) * 255, [_fitted(line[0]["group"], 24), "label mask"])
+        _place(sheet, (GAP, y), TILE, _label(root, line[0]))
+        _write(draw, font, (GAP, y), [_fitted(line[0]["group"], 24), "label of the first"])
         for column, row in enumerate(line, start=1):
-            _place(sheet, draw, font, (GAP + step * column, y), read_image(root / row["file_name"]), _caption(row))
+            x = GAP + step * column
+            _place(sheet, (x, y), TILE, read_image(root / row["file_name"]))
+            _place(sheet, (x + TILE - THUMB, y + TILE + 2), THUMB, _label(root, row))
+            _write(draw, font, (x, y), _caption(row))
     write_bytes(root / NAME, encode_image(np.asarray(sheet)))
 
 
-def _place(
-    sheet: Image.Image,
-    draw: ImageDraw.ImageDraw,
-    font: Any,
-    corner: tuple[int, int],
-    pixels: NDArray[np.uint8],
-    lines: list[str],
-) -> None:
-    how = cv2.INTER_AREA if pixels.shape[0] > TILE else cv2.INTER_NEAREST
-    tile = cv2.resize(pixels, (TILE, TILE), interpolation=how)
-    sheet.paste(Image.fromarray(tile).convert("RGB"), corner)
-    draw.rectangle((corner[0] - 1, corner[1] - 1, corner[0] + TILE, corner[1] + TILE), outline="#999999")
+def _label(root: Path, row: Row) -> Pixels:
+    return read_mask_image(root / row["mask"])[0].astype(np.uint8) * np.uint8(255)
+
+
+def _place(sheet: Image.Image, corner: tuple[int, int], side: int, pixels: Pixels) -> None:
+    how = cv2.INTER_AREA if pixels.shape[0] > side else cv2.INTER_NEAREST
+    sheet.paste(Image.fromarray(cv2.resize(pixels, (side, side), interpolation=how)).convert("RGB"), corner)
+
+
+def _write(draw: ImageDraw.ImageDraw, font: Any, corner: tuple[int, int], lines: list[str]) -> None:
     for i, text in enumerate(lines):
-        draw.text((corner[0], corner[1] + TILE + 1 + i * (TEXT - 2)), text, fill="black", font=font)
+        draw.text((corner[0], corner[1] + TILE + 1 + i * TEXT), text, fill="black", font=font)
 
 
 def _caption(row: Row) -> list[str]:
-    """Two short lines: the numeric guide values, then the named ones."""
+    """Two short lines: thickness and brightness, then the named values."""
     raw, scaled = row["guide"]["raw"], row["guide"]["scaled"]
     numbers = [
-        f"{name[:5]} {value:.2f}" + (f" ({raw[name]:.1f} px)" if name == "thickness" else "")
+        f"{raw[name]:.1f} px" if name == "thickness" else f"{name[:6]} {value:.2f}"
         for name, value in scaled.items()
         if isinstance(value, float)
     ]
     words = [str(value) for value in scaled.values() if isinstance(value, str)]
-    return [_fitted(", ".join(numbers), 28), _fitted(", ".join(words) or row["label"], 28)]
+    return [_fitted(" ".join(numbers), 22), _fitted(" ".join(words) or row["label"], 20)]
 
 
 def _fitted(text: str, length: int) -> str:

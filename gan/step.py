@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from defects.guides import GuideSchema, NumericEntry
 from gan.config import GanConfig
 from gan.generator import Noise
-from gan.losses import brightness_of, discriminator_loss, generator_loss, reconstruction_loss
+from gan.losses import brightness_of, discriminator_loss, generator_loss, ground_loss, reconstruction_loss
 from gan.optimiser import MasterAdam
 from gan.posterior import draw, kl_to_normal
 from gan.style import StyleLoss
@@ -54,15 +54,16 @@ class MagnaStep:
         self.loss = config.loss
         self.radius = max(3, round(0.04 * config.network.size))
         self.column, self.brightness = _brightness_column(schema)
+        self.ground = schema.columns("background")
 
     def __call__(self, batch: Batch, noise: Noise, shifts: Tensor, rate: float, index: int) -> dict[str, float]:
         """One update.
 
         Args:
             batch: see Batch.
-            noise: for the images of the posterior first, then for those of random noise, 2 N or N + N / 2 in all; N
-                for the literal recipe.
-            shifts: (extra,) by which the brightness guide of the images of random noise is moved, in vector units.
+            noise: for the N images of the batch, then for `extra` swapped ones, which take the ground of one image and
+                the mask and guide of the one before; `extra` is 0 in the literal recipe.
+            shifts: (extra,) by which the brightness guide of the swapped images is moved, in vector units.
             rate: learning rate.
             index: number of the step in the run.
 
@@ -71,18 +72,18 @@ class MagnaStep:
         """
         p, n = self.players, len(batch.images)
         extra = len(noise.latent) - n
-        guides = torch.cat([batch.guides, self._changed(batch.guides[:extra], shifts)])
+        other = (torch.arange(extra, device=batch.images.device) + 1) % n
+        guides = torch.cat([batch.guides, self._swapped(batch.guides, other, shifts)])
         masks = torch.cat([batch.masks, batch.masks[:extra]])
         conditions = torch.cat([batch.conditions, batch.conditions[:extra]])
         terms: dict[str, Tensor] = {}
         if p.posterior is not None:
             mean, log_variance = p.posterior(batch.images)
             terms["kl"] = kl_to_normal(mean, log_variance)
-            noise = Noise(
-                torch.cat([draw(mean, log_variance, noise.latent[:n].float()), noise.latent[n:].float()]), noise.texture
-            )
-        fake = p.generator(conditions, noise, guides)
-        judged = slice(extra, None)  # as many fakes as real images: the posterior's share is cut, random noise is whole
+            whose = torch.cat([torch.arange(n, device=other.device), other])
+            noise = Noise(draw(mean[whose], log_variance[whose], noise.latent.float()), noise.texture)
+        fake = p.generator(conditions, noise, guides, encoded=True)
+        judged = slice(extra, None)  # as many fakes as real images: all swapped ones and the rest reconstructed
 
         p.discriminator.requires_grad_(True)
         real_logits = p.discriminator(batch.images, batch.masks, batch.guides)
@@ -98,7 +99,10 @@ class MagnaStep:
         if self.style is not None and index % self.loss.style_every == 0:
             with torch.no_grad():
                 target = self.style.grams(batch.images)
-            terms["style"] = self.style(fake[:n], target) * self.loss.style_every
+            targets = [torch.cat([level, level[other]]) for level in target]
+            terms["style"] = self.style(fake, targets) * self.loss.style_every
+        if self.loss.swap and extra:
+            terms["swap"] = ground_loss(fake[n:], batch.images[other], torch.maximum(masks[n:], batch.masks[other]))
         if self.loss.guide and self.brightness is not None and extra:
             shown = brightness_of(fake[n:], masks[n:].float(), self.radius)
             wanted = self.brightness.low + (guides[n:, self.column].float() + 1) / 2 * (
@@ -121,13 +125,14 @@ class MagnaStep:
             report["d_fake"] = float(torch.cat([x.flatten() for x in fake_logits]).sigmoid().mean())
         return report
 
-    def _changed(self, guides: Tensor, shifts: Tensor) -> Tensor:
-        """Guides of the images from random noise: brightness moved at random, which the guide term then checks."""
-        if self.brightness is None or not len(guides) or not self.loss.guide:
-            return guides
-        moved = guides.clone()
-        moved[:, self.column] = (moved[:, self.column] + shifts.to(guides.dtype)).clamp(-1, 1)
-        return moved
+    def _swapped(self, guides: Tensor, other: Tensor, shifts: Tensor) -> Tensor:
+        """Guides of the swapped images: another image's background, and brightness moved at random."""
+        mixed = guides[: len(other)].clone()
+        first, end = self.ground
+        mixed[:, first:end] = guides[other, first:end]
+        if self.brightness is not None and self.loss.guide:
+            mixed[:, self.column] = (mixed[:, self.column] + shifts.to(guides.dtype)).clamp(-1, 1)
+        return mixed
 
 
 def _brightness_column(schema: GuideSchema) -> tuple[int, NumericEntry | None]:

@@ -50,6 +50,7 @@ class StyleLoss(nn.Module):
         super().__init__()
         self.size = size
         self.dtype = dtype
+        self.layout = torch.channels_last
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
         self.convolutions = nn.ModuleDict()
@@ -70,7 +71,7 @@ class StyleLoss(nn.Module):
         if self.size is not None and self.size < images.shape[-1]:
             images = F.interpolate(images, size=(self.size, self.size), mode="area")
         x = ((images.float() + 1) / 2 - self.mean) / self.std
-        x = x.to(self.dtype, memory_format=torch.channels_last)
+        x = x.to(self.dtype, memory_format=self.layout)
         maps: list[Tensor] = []
         for level, scale in zip(LAYERS, self.scales, strict=True):
             if maps:

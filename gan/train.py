@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 KEPT = 2
 GRID = 8
+LATENT_IMAGES = 512
 
 
 class TrainingError(MagnaError):
@@ -108,12 +109,12 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.train.seed)
             size = prepared.schema.size
-            self.generator = MagnaGenerator(config.network, size)
+            self.generator = MagnaGenerator(config.network, size, prepared.schema.columns("background"))
             discriminator = MagnaDiscriminator(config.network, size)
             posterior = Posterior(config.network) if config.network.posterior else None
         rate, ema = config.train.learning_rate, config.train.ema
         adams = [
-            MasterAdam(network.to(fabric.device), rate, ema=ema if network is self.generator else None)
+            MasterAdam(network.to(fabric.device), rate, ema=None if network is discriminator else ema)
             if network
             else None
             for network in (self.generator, discriminator, posterior)
@@ -201,7 +202,28 @@ class Trainer:
         if adam is None:
             raise ValueError("expected an optimiser for the generator, got none")
         buffers = dict(self.generator.named_buffers())
-        return {k: v.float() if v.is_floating_point() else v for k, v in (adam.averaged() | buffers).items()}
+        weights = {k: v.float() if v.is_floating_point() else v for k, v in (adam.averaged() | buffers).items()}
+        return weights | self.latent_placement()
+
+    @torch.no_grad()
+    def latent_placement(self) -> dict[str, torch.Tensor]:
+        """Where the averaged encoder puts the training images, as buffers of the generator; see `gan.latent`."""
+        adam = self.adams["posterior"]
+        if adam is None or self.generator.latent is None:
+            return {}
+        encoder = Posterior(self.config.network)
+        encoder.load_state_dict({k: v.cpu() for k, v in adam.averaged().items()})
+        count = len(self.prepared.train)
+        chosen = range(0, count, max(1, count // LATENT_IMAGES))
+        means, variances, guides = [], [], []
+        for first in range(0, len(chosen), 32):
+            batch = to_batch([self.prepared.train.cut(i, None) for i in chosen[first : first + 32]], self.prepared)
+            mean, log_variance = encoder(batch.images)
+            means.append(mean)
+            variances.append(log_variance.exp())
+            guides.append(batch.guides)
+        fitted = self.generator.latent.fit(torch.cat(means), torch.cat(variances), torch.cat(guides))
+        return {f"latent.{name}": value for name, value in fitted.items()}
 
     def state(self) -> dict[str, torch.Tensor]:
         tensors: dict[str, torch.Tensor] = {}

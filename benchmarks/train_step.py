@@ -1,0 +1,105 @@
+"""Images a second of a training step: this project's against the step one writes first, in one run.
+
+    python benchmarks/train_step.py [--config magna] [--steps 6] [--threads 2]
+
+The naive step has the same networks and losses in float32, contiguous, with torch's Adam and a VGG that sees every
+image at full resolution in every step. The VGG's weights are random here: the time does not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+from torch import Tensor
+
+from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
+from engine.config import load_config
+from gan.config import GanConfig
+from gan.discriminator import MagnaDiscriminator
+from gan.generator import MagnaGenerator, Noise
+from gan.optimiser import MasterAdam
+from gan.posterior import Posterior
+from gan.precision import inference_dtype
+from gan.step import Batch, MagnaStep, Players
+from gan.style import LAYERS, StyleLoss
+
+SCHEMA = GuideSchema(
+    (NumericEntry("thickness", 2, 9, "px"), NumericEntry("brightness", -0.3, 0.3), CategoricalEntry("background", ("a", "b", "c", "d")))
+)
+
+
+def random_vgg() -> dict[str, Tensor]:
+    """VGG-16's shapes with He-normal weights: for timing only."""
+    sizes = iter((3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512))
+    before, tensors = next(sizes), {}
+    for index in (i for level in LAYERS for i in level):
+        after = next(sizes)
+        tensors[f"features.{index}.weight"] = torch.randn(after, before, 3, 3) * (2 / (9 * before)) ** 0.5
+        tensors[f"features.{index}.bias"] = torch.zeros(after)
+        before = after
+    return tensors
+
+
+def images_a_second(config: GanConfig, dtype: torch.dtype, layout: torch.memory_format, steps: int) -> dict[str, float]:
+    """Times the step, and the step without its style term."""
+    torch.manual_seed(0)
+    count, size = config.train.batch_size, config.network.size
+    networks = [MagnaGenerator(config.network, SCHEMA.size), MagnaDiscriminator(config.network, SCHEMA.size)]
+    posterior = Posterior(config.network) if config.network.posterior else None
+    adams = [MasterAdam(n, 2e-4, ema=0.999 if n is networks[0] else None) for n in networks]
+    posterior_adam = MasterAdam(posterior, 2e-4) if posterior else None
+    for network in (*networks, *([posterior] if posterior else [])):
+        network.to(dtype=dtype, memory_format=layout)
+    style = StyleLoss(random_vgg(), size=config.loss.style_size, dtype=dtype)
+    if layout == torch.contiguous_format:
+        style.to(memory_format=layout)
+        style.layout = layout
+    masks = torch.zeros(count, 1, size, size)
+    masks[:, :, size // 3 : size // 3 + 5, size // 5 : -size // 5] = 1
+    extra = (count + 1) // 2 if posterior else 0
+    textures = tuple(torch.randn(count + extra, 1, s, s).to(dtype) for s in networks[0].texture_sides())
+    noise = Noise(torch.randn(count + extra, config.network.latent).to(dtype), textures)
+    images = (torch.rand(count, config.network.channels, size, size) * 2 - 1)
+    batch = Batch(*(t.to(dtype) for t in (images, masks, masks, torch.rand(count, SCHEMA.size))))
+    if layout == torch.channels_last:
+        batch = Batch(*(t.contiguous(memory_format=layout) if t.dim() == 4 else t for t in vars(batch).values()))
+    result = {}
+    for name, loss in (("step", style), ("without style", None)):
+        step = MagnaStep(Players(*networks, posterior, *adams, posterior_adam), loss, config, SCHEMA)
+        for index in range(config.loss.style_every):
+            step(batch, noise, torch.zeros(extra), 2e-4, index)
+        rounds = steps * config.loss.style_every
+        start = time.perf_counter()
+        for index in range(rounds):
+            step(batch, noise, torch.zeros(extra), 2e-4, index)
+        result[name] = rounds * count / (time.perf_counter() - start)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", default="magna")
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    config = load_config(options.config, GanConfig, [])
+    plain = config.model_copy(update={"loss": config.loss.model_copy(update={"style_every": 1, "style_size": None})})
+    dtype = inference_dtype(torch.device("cpu"))
+    rows = {
+        "naive: fp32, contiguous, VGG at full size": images_a_second(plain, torch.float32, torch.contiguous_format, options.steps),
+        f"{dtype}, channels-last, VGG at full size": images_a_second(plain, dtype, torch.channels_last, options.steps),
+        f"{dtype}, channels-last, VGG as configured": images_a_second(config, dtype, torch.channels_last, options.steps),
+    }
+    base = next(iter(rows.values()))["step"]
+    print(f"{options.config}, {config.network.size} px, batch {config.train.batch_size}, {options.threads} threads")
+    print(f"{'step':46} {'img/s':>7} {'ratio':>6} {'VGG share':>10}")
+    for name, row in rows.items():
+        share = 1 - row["step"] / row["without style"]
+        print(f"{name:46} {row['step']:7.1f} {row['step'] / base:6.2f} {share:10.0%}")
+
+
+if __name__ == "__main__":
+    main()
