@@ -37,7 +37,7 @@ def save_tiny_generator(stem: Path, *, channels: int = 3, kinds: Sequence[str] =
     ]
     schema = GuideSchema(tuple(entries))
     config = NetworkConfig(size=SIDE, channels=channels, width=8, max_width=16)  # type: ignore[arg-type]
-    network = MagnaGenerator(config, schema.size)
+    network = MagnaGenerator(config, schema.size, schema.columns("background"))
     table = [
         {"thickness": 2.0 + i / 3, "brightness": i / 20, "background": ("dark", "light", "rough")[i % 3]}
         | ({"kind": kinds[i % len(kinds)]} if kinds else {})

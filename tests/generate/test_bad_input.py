@@ -66,7 +66,8 @@ def test_names_that_collide_and_links_that_leave_are_listed_at_once(
     folder = save_masks(tmp_path / "masks", ["a.png", "A.png", "b.png", "b.bmp", "long/" + "x" * 230 + ".png"])
     elsewhere = save_masks(tmp_path / "elsewhere", ["secret.png"])
     (folder / "link.png").symlink_to(elsewhere / "secret.png")
-    lines = _fails(capsys, tmp_path / "out", "--masks", folder, "--checkpoint", checkpoint, match="upper and lower case")
+    lines = _fails(capsys, tmp_path / "out", "--masks", folder, "--checkpoint", checkpoint,
+                   match="upper and lower case")  # fmt: skip
     assert len(lines) == 4
     assert any(re.search(r"b\.\w+: has the same name as b\.\w+; rename", line) for line in lines)
     assert any("link.png: a symlink that leaves the folder; copy the file itself" in line for line in lines)
@@ -121,8 +122,9 @@ def test_a_folder_without_masks_and_a_file_that_is_no_image(
 ) -> None:
     (tmp_path / "none").mkdir()
     (tmp_path / "notes.txt").write_text("x")
-    for masks, match in ((tmp_path / "none", "holds no masks; put"), (tmp_path / "notes.txt", "not an image file; give")):
-        _fails(capsys, tmp_path / "out", "--masks", masks, "--checkpoint", checkpoint, match=match)
+    cases = (("none", "holds no masks; put"), ("notes.txt", "not an image file; give"))
+    for name, match in cases:
+        _fails(capsys, tmp_path / "out", "--masks", tmp_path / name, "--checkpoint", checkpoint, match=match)
 
 
 def test_a_folder_in_use_and_a_resume_with_other_settings_are_refused(

@@ -1,0 +1,62 @@
+"""An outline encloses exactly the pixels of its part, whichever program draws it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image, ImageDraw
+from pycocotools import mask as coco_mask
+
+from defects.masks import components
+from defects.outlines import fill_polygons
+from gan.polygons import INSET, outline
+
+MASKS = arrays.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24))) | st.builds(
+    lambda seed, side, share: np.random.default_rng(seed).random((side, side)) < share,
+    st.integers(0, 10_000),
+    st.integers(2, 40),
+    st.sampled_from((0.3, 0.5, 0.7, 0.9)),
+)
+
+# pycocotools 2.0.11 decodes with a call that NumPy 2 deprecates.
+PYCOCOTOOLS = "ignore:__array__ implementation:DeprecationWarning"
+
+
+def _area(points: list[tuple[float, float]]) -> float:
+    x, y = np.array(points).T
+    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
+
+
+@pytest.mark.filterwarnings(PYCOCOTOOLS)
+@given(MASKS)
+def test_along_the_edges_the_area_is_the_pixel_count_and_coco_draws_the_very_mask(mask: np.ndarray) -> None:
+    for part in components(mask):
+        points = outline(part.mask)
+        assert _area(points) == part.area
+        flat = [value for point in points for value in point]
+        runs = coco_mask.merge(coco_mask.frPyObjects([flat], *mask.shape))
+        assert np.array_equal(coco_mask.decode(runs).astype(bool), part.mask)
+
+
+@given(MASKS)
+def test_a_hair_inside_opencv_pillow_and_this_project_draw_the_very_mask(mask: np.ndarray) -> None:
+    for part in components(mask):
+        points = outline(part.mask, INSET)
+        drawn = np.zeros(mask.shape, np.uint8)
+        cv2.fillPoly(drawn, [np.array(points).astype(np.int32)], 1)
+        assert np.array_equal(drawn.astype(bool), part.mask)
+        picture = Image.new("1", mask.shape[::-1])
+        ImageDraw.Draw(picture).polygon(points, fill=1, outline=1)
+        assert np.array_equal(np.array(picture), part.mask)
+        filled = np.zeros(mask.shape, bool)
+        fill_polygons(filled, [tuple(points)])
+        assert np.array_equal(filled, part.mask)
+
+
+def test_an_empty_mask_has_no_outline() -> None:
+    with pytest.raises(ValueError, match="expected a part with at least one pixel"):
+        outline(np.zeros((4, 4), bool))
