@@ -1,0 +1,128 @@
+"""Tiny parts with defects in a sample folder, a tiny configuration, and runs of `train-gan` on them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from defects.images import encode_image
+from defects.layouts.dataset import Dataset, open_dataset
+from defects.manifest import row_of, write_manifest
+from defects.masks import Mask
+from defects.sample import GOOD, Sample
+from engine.commands import main
+from gan.config import GanConfig
+from gan.prepare import Prepared, prepare
+from gan.train import Trainer
+from gan.train_cli import app
+
+SIDE = 40
+TINY: dict[str, dict[str, Any]] = {
+    "network": {"size": 32, "width": 4, "max_width": 8, "critic_width": 4, "spectral": False},
+    "loss": {"style": 0.0, "kl": 0.003, "guide": 1.0},
+    "data": {"backgrounds": 2, "good_per_defect": 0.5},
+    "train": {"epochs": 4, "batch_size": 4, "checkpoint_every": 2, "sample_every": 2, "precision": "fp32"},
+}
+FREE = ("environment.json",)
+"""What may differ between two runs of one configuration: it holds the command line."""
+
+
+def tiny(**sections: Mapping[str, Any]) -> GanConfig:
+    """The tiny configuration with changes by section."""
+    merged = {name: values | dict(sections.get(name, {})) for name, values in TINY.items()}
+    return GanConfig.model_validate({"name": "tiny", **merged})
+
+
+def overrides(**sections: Mapping[str, Any]) -> list[str]:
+    """The same as `--set` arguments, on top of the packaged `magna`."""
+    merged = {name: values | dict(sections.get(name, {})) for name, values in TINY.items()}
+    return [
+        argument
+        for section, values in merged.items()
+        for key, value in values.items()
+        for argument in ("--set", f"{section}.{key}={'null' if value is None else value}")
+    ]
+
+
+def part(
+    seed: int, *, kind: str = "crack", side: int = SIDE, channels: int = 3, tone: int = 250
+) -> tuple[np.ndarray, Mask]:
+    """(side, side, C) grain on one of two grounds, with a bar (crack) or a block (pit) of one tone, and its mask."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((side, side), bool)
+    if kind != GOOD:
+        y, x = rng.integers(8, side - 16, 2)
+        height, width = (3, 12) if kind == "crack" else (7, 7)
+        mask[y : y + height, x : x + width] = True
+    image = (rng.integers(0, 30, (side, side, channels)) + (60 if seed % 2 else 140)).astype(np.uint8)
+    image[mask] = tone
+    return image, mask
+
+
+def sample_folder(
+    root: Path,
+    kinds: Sequence[str] = ("crack", "pit") * 4 + (GOOD,) * 4,
+    *,
+    channels: int = 3,
+    side: int = SIDE,
+    grouped: int = 1,
+    columns: Mapping[str, Sequence[Any]] | None = None,
+) -> Path:
+    """Images, masks and a manifest; `grouped` neighbours are one part; `columns` are further ones by sample."""
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    rows = []
+    for index, kind in enumerate(kinds):
+        image, mask = part(index, kind=kind, channels=channels, side=side)
+        name = f"part_{index:02d}"
+        for folder, pixels in (("images", image), ("masks", mask)):
+            (root / folder / f"{name}.png").write_bytes(encode_image(pixels, "png"))
+        metadata = {key: values[index] for key, values in (columns or {}).items() if values[index] is not None}
+        paths = root / "images" / f"{name}.png", root / "masks" / f"{name}.png"
+        rows.append(row_of(Sample(name, *paths, label=kind, group=f"g{index // grouped}", metadata=metadata), root))
+    write_manifest(root, rows)
+    return root
+
+
+def dataset(root: Path, *args: Any, **options: Any) -> Dataset:
+    """`sample_folder`, opened."""
+    return open_dataset(sample_folder(root, *args, **options))
+
+
+def trainer(prepared: Prepared, config: GanConfig) -> Trainer:
+    """Networks of a configuration on the CPU, without style loss."""
+    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric.launch()
+    return Trainer(prepared, config, fabric, None)
+
+
+def prepared(root: Path, config: GanConfig, *args: Any, **options: Any) -> Prepared:
+    """`sample_folder`, split and measured."""
+    return prepare(dataset(root, *args, **options), config)
+
+
+def train_gan(data: Path, out: Path, *more: str, **sections: Mapping[str, Any]) -> int:
+    """Runs the command in this process with the tiny configuration and returns its exit code."""
+    arguments = [str(data), "--out", str(out), "--device", "cpu", *overrides(**sections), *more]
+    return main(app, arguments, name="train-gan")
+
+
+def train_in_a_process(arguments: list[str]) -> None:
+    """What a child process of the kill loop runs."""
+    torch.set_num_threads(1)
+    raise SystemExit(main(app, arguments, name="train-gan"))
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file by its name, hidden ones included, but for those in `FREE`."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in FREE
+    }
