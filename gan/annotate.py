@@ -1,6 +1,6 @@
-"""Labels of one image for YOLO and labelme, from the mask that is written beside it.
+"""Labels of one image for YOLO and labelme, from the outlines of the mask that is written beside it.
 
-Every connected part of the mask is one object. Its outline encloses exactly the part's pixels (see `gan.polygons`).
+Every connected part of the mask is one object; its outline encloses exactly the part's pixels (see `gan.polygons`).
 """
 
 from __future__ import annotations
@@ -9,33 +9,22 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from defects.masks import components
 from engine.files import to_json
-from gan.polygons import INSET, outline
+from gan.polygons import Outline
 
 LABELME_VERSION = "5.0.0"
 
-Outline = list[tuple[float, float]]
-
-
-def outlines(mask: NDArray[np.bool_]) -> list[Outline]:
-    """The outline of every part of a mask (H, W), a hair inside its pixels' edges, in px."""
-    return [outline(part.mask, INSET) for part in components(mask)]
-
-
 def yolo_text(parts: Sequence[Outline], size: int, kind: int) -> str:
     """The label file of a YOLO segmentation set: `kind x y x y ...` a line, coordinates relative to the size."""
-    return "".join(f"{kind} " + " ".join(f"{x / size:.7g} {y / size:.7g}" for x, y in part) + "\n" for part in parts)
+    lines = (" ".join(f"{value:.7g}" for value in (part / size).ravel().tolist()) for part in parts)
+    return "".join(f"{kind} {line}\n" for line in lines)
 
 
 def labelme_json(parts: Sequence[Outline], size: int, kind: str, image: str, folder: str) -> bytes:
     """The labelme file of an image.
 
     Args:
-        parts: outlines in px.
+        parts: outlines in px, drawn with `INSET`.
         size: side of the image in px.
         kind: name of the defect.
         image: path of the image, and
@@ -44,7 +33,7 @@ def labelme_json(parts: Sequence[Outline], size: int, kind: str, image: str, fol
     shapes: list[dict[str, Any]] = [
         {
             "label": kind,
-            "points": [[round(x, 2), round(y, 2)] for x, y in part],
+            "points": part.round(2).tolist(),
             "group_id": None,
             "shape_type": "polygon",
             "flags": {},

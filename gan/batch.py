@@ -14,9 +14,10 @@ from defects.images import encode_image
 from defects.manifest import row_of
 from defects.sample import Sample
 from engine.files import sha256_bytes, write_many
-from gan.annotate import labelme_json, outlines, yolo_text
+from gan.annotate import labelme_json, yolo_text
 from gan.jobs import Job, Resolved, Square
 from gan.plan import Plan
+from gan.polygons import INSET, outlines
 
 Row = dict[str, Any]
 
@@ -78,7 +79,7 @@ def _finish(
     names = files_of(plan, job.name)
     content = {"image": encode_image(image, request.format), "mask": encode_image(item.label)}
     if "yolo" in names or "labelme" in names:
-        parts = outlines(item.label)
+        parts = outlines(item.label, INSET)
         if "yolo" in names:
             content["yolo"] = yolo_text(parts, size, plan.jobs.classes.index(item.kind)).encode()
         if "labelme" in names:

@@ -8,11 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from defects.images import read_mask_image
-from defects.masks import components
 from engine.files import inside, to_json
 from engine.stream import open_atomic
-from gan.polygons import outline
+from gan.polygons import area, outlines
 
 NAME = "annotations.coco.json"
 _SLICE = 64
@@ -63,10 +64,10 @@ def _marks(root: Path, number: int, row: Row, classes: Sequence[str]) -> list[Ro
         {
             "image_id": number,
             "category_id": category,
-            "segmentation": [[coordinate for point in outline(part.mask) for coordinate in point]],
-            "area": part.area,
-            "bbox": list(part.box),
+            "segmentation": [part.ravel().tolist()],
+            "area": area(part),
+            "bbox": [*part.min(axis=0).tolist(), *np.ptp(part, axis=0).tolist()],
             "iscrowd": 0,
         }
-        for part in components(mask)
+        for part in outlines(mask)
     ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.guide_request import Cell, parse_guide
+from defects.guide_request import Cell, Keyword, parse_guide
 from defects.guides import CategoricalEntry, GuideSchema, GuideValue, NumericEntry
 from defects.masks import fit_square, set_width, width
 from engine.seeding import numpy_generator
@@ -34,21 +35,23 @@ class Job:
     name: str
 
 
-@dataclass(frozen=True)
 class Square:
-    """A mask at the generator's size, its mean width in px, and what it looks like at other widths."""
+    """A mask (S, S) at the generator's size, its width when asked for, and what it looks like at other widths."""
 
-    mask: Mask
-    width: float
-    widths: dict[float, Mask] = field(default_factory=dict)
+    def __init__(self, mask: Mask) -> None:
+        self.mask = mask
+        self._widths: dict[float, Mask] = {}
+
+    @cached_property
+    def width(self) -> float:
+        """Mean local width in px."""
+        return width(self.mask)
 
     def at(self, width_px: float) -> Mask:
         """The mask brought to a width; the same array for the same width."""
-        if abs(width_px - self.width) < SAME_WIDTH:
-            return self.mask
-        if width_px not in self.widths:
-            self.widths[width_px] = set_width(self.mask, width_px)
-        return self.widths[width_px]
+        if width_px not in self._widths:
+            self._widths[width_px] = set_width(self.mask, width_px)
+        return self._widths[width_px]
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,7 @@ class JobList(Sequence[Job]):
 
     def square(self, mask: Mask) -> Square:
         """A mask as read, of any size and aspect, brought to the generator's square by `fit_square`."""
-        square = fit_square(mask, self.side)
-        return Square(square, width(square))
+        return Square(fit_square(mask, self.side))
 
     def resolve(self, job: Job, square: Square) -> Resolved:
         """Draws a job's guide and brings its mask to the thickness that the guide says."""
@@ -139,10 +141,15 @@ class JobList(Sequence[Job]):
         cell = self._cells[job.cell if self._grid == len(self._cells) else int(rng.integers(len(self._cells)))]
         kind = self._kind_of_folder(entry.kind)
         cell = {**cell, "kind": kind} if kind else cell
-        scaled = self.guide.resolve(cell, rng, {"thickness": square.width}, self.table)
+        as_it_is = cell.get("thickness") == Keyword("measured")
+        measured: dict[str, GuideValue] = {"thickness": square.width} if as_it_is else {}
+        scaled = self.guide.resolve(cell, rng, measured, self.table)
         raw = self.schema.unscale(scaled)
         thickness = raw.get("thickness")
-        condition = square.at(max(THINNEST, thickness)) if isinstance(thickness, float) else square.mask
+        if not isinstance(thickness, float) or (as_it_is and abs(thickness - square.width) < SAME_WIDTH):
+            condition = square.mask
+        else:
+            condition = square.at(max(THINNEST, thickness))
         label = condition if self.size == self.side else fit_square(condition, self.size)
         for numeric in self.schema.entries:
             value = raw.get(numeric.name)

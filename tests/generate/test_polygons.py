@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
-from defects.masks import components
+from defects.masks import Component, components
 from defects.outlines import fill_polygons
-from gan.polygons import INSET, outline
+from gan.polygons import INSET, area, outlines
 
 MASKS = arrays.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24))) | st.builds(
     lambda seed, side, share: np.random.default_rng(seed).random((side, side)) < share,
@@ -26,37 +26,41 @@ MASKS = arrays.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24))) |
 PYCOCOTOOLS = "ignore:__array__ implementation:DeprecationWarning"
 
 
-def _area(points: list[tuple[float, float]]) -> float:
-    x, y = np.array(points).T
-    return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
+def _part_at(mask: np.ndarray, outline: np.ndarray) -> Component:
+    """The part of the mask that an outline goes around, told by its topmost, leftmost corner."""
+    x, y = min(outline.astype(int).tolist(), key=lambda point: (point[1], point[0]))
+    return next(part for part in components(mask) if part.mask[y, x])
 
 
 @pytest.mark.filterwarnings(PYCOCOTOOLS)
 @given(MASKS)
 def test_along_the_edges_the_area_is_the_pixel_count_and_coco_draws_the_very_mask(mask: np.ndarray) -> None:
-    for part in components(mask):
-        points = outline(part.mask)
-        assert _area(points) == part.area
-        flat = [value for point in points for value in point]
-        runs = coco_mask.merge(coco_mask.frPyObjects([flat], *mask.shape))
+    found = outlines(mask)
+    assert len(found) == len(components(mask))
+    for outline in found:
+        part = _part_at(mask, outline)
+        assert area(outline) == part.area
+        assert (*outline.min(axis=0), *np.ptp(outline, axis=0)) == part.box
+        runs = coco_mask.merge(coco_mask.frPyObjects([outline.ravel().tolist()], *mask.shape))
         assert np.array_equal(coco_mask.decode(runs).astype(bool), part.mask)
 
 
 @given(MASKS)
 def test_a_hair_inside_opencv_pillow_and_this_project_draw_the_very_mask(mask: np.ndarray) -> None:
-    for part in components(mask):
-        points = outline(part.mask, INSET)
+    found = outlines(mask, INSET)
+    assert len(found) == len(components(mask))
+    for outline in found:
+        part = _part_at(mask, outline)
         drawn = np.zeros(mask.shape, np.uint8)
-        cv2.fillPoly(drawn, [np.array(points).astype(np.int32)], 1)
+        cv2.fillPoly(drawn, [outline.astype(np.int32)], 1)
         assert np.array_equal(drawn.astype(bool), part.mask)
         picture = Image.new("1", mask.shape[::-1])
-        ImageDraw.Draw(picture).polygon(points, fill=1, outline=1)
+        ImageDraw.Draw(picture).polygon([tuple(point) for point in outline], fill=1, outline=1)
         assert np.array_equal(np.array(picture), part.mask)
         filled = np.zeros(mask.shape, bool)
-        fill_polygons(filled, [tuple(points)])
+        fill_polygons(filled, [tuple(map(tuple, outline.tolist()))])
         assert np.array_equal(filled, part.mask)
 
 
 def test_an_empty_mask_has_no_outline() -> None:
-    with pytest.raises(ValueError, match="expected a part with at least one pixel"):
-        outline(np.zeros((4, 4), bool))
+    assert outlines(np.zeros((4, 4), bool)) == []
