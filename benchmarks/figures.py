@@ -1,8 +1,8 @@
 """The pictures of the documentation.
 
-    python benchmarks/figures.py real DATA RUN PNG       held-out real images, and images drawn from their masks
-    python benchmarks/figures.py guide MASK PNG [RUN]    one mask, noise fixed, many guide settings
-    python benchmarks/figures.py epochs RUN PNG          the same masks and noise over the epochs of a run
+python benchmarks/figures.py real DATA RUN PNG       held-out real images, and images drawn from their masks
+python benchmarks/figures.py guide MASK PNG [RUN]    one mask, noise fixed, many guide settings
+python benchmarks/figures.py epochs RUN PNG          the same masks and noise over the epochs of a run
 """
 
 from __future__ import annotations
@@ -86,7 +86,10 @@ def guide(mask_path: Path, run: Path | None) -> NDArray[np.uint8]:
     base = {"thickness": 0.4, "brightness": 0.8, "background": ground.values[0]}
     settings = [("thickness\n0 .. 1", [base | {"thickness": s} for s in steps])]
     settings += [("brightness\n0 .. 1", [base | {"brightness": s} for s in steps])]
-    settings += [(f"{name}\nthickness", [base | {"background": name, "thickness": s} for s in steps]) for name in ground.values[1:]]
+    settings += [
+        (f"{name}\nthickness", [base | {"background": name, "thickness": s} for s in steps])
+        for name in ground.values[1:]
+    ]
     strips = []
     for name, cells in settings:
         labels = [set_width(mask, thickness.unscale(float(c["thickness"]))) for c in cells]

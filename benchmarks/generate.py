@@ -1,7 +1,7 @@
 """`gen-defects` against the loop people write, against its own limit, and its memory. All ratios come from one run.
 
 The loop: one image at a time, float32, eager, Pillow's `save`; once without labels, once with the same labels made the
-same way. The limit: 1 / (t_forward + t_encode), with both measured in as many threads as the run uses.
+same way. The limit: 1 / (t_forward + t_encode), both measured with all cores busy.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def _random_generator(stem: Path, size: int) -> Path:
     """Random weights: speed and memory do not depend on them."""
     torch.manual_seed(0)
     schema = GuideSchema((NumericEntry("thickness", 2, size / 12, "px"), CategoricalEntry("background", ("a", "b"))))
-    config = NetworkConfig(size=size) if size >= 128 else NetworkConfig(size=size, width=8, max_width=16)  # type: ignore[arg-type]
+    narrow = {} if size >= 128 else {"width": 8, "max_width": 16}
+    config = NetworkConfig.model_validate({"size": size, **narrow})
     network = MagnaGenerator(config, schema.size, schema.columns("background"))
     table = [{"thickness": 3.0, "background": name} for name in "ab"]
     return save_checkpoint(stem, network.state_dict(), describe(config, schema, table))
@@ -135,21 +137,20 @@ def _difference(bf16: Painter, fp32: Painter, plan: Plan, count: int) -> dict[st
 
 
 def _speed(masks: Path, checkpoint: Path | None, out: Path, options: argparse.Namespace) -> dict[str, float]:
-    request = Request(options.guide, labels=("mask", "coco"))
-    fast, plain = (make_plan(request, masks, checkpoint, device="cpu") for _ in range(2))
-    plain.painter.__init__(  # type: ignore[misc]
-        load_generator(checkpoint).network, torch.device("cpu"), 0, torch.float32
-    )
+    request = Request(options.guide, options.num)
+    fast = make_plan(request, masks, checkpoint, device="cpu")
+    plain = make_plan(request, masks, checkpoint, device="cpu", precision="fp32")
     plain.painter.network.to(memory_format=torch.contiguous_format)
     result: dict[str, list[float]] = {}
     for i in range(options.rounds):
+        naive, folders = options.naive, [out / f"{name}{i}" for name in ("bare", "labelled", "ours")]
         measured = {
-            "loop, images only": _rate(options.naive, lambda i=i: _loop(plain, out / f"n{i}", options.naive, labels=False)),
-            "loop, with labels": _rate(options.naive, lambda i=i: _loop(plain, out / f"l{i}", options.naive, labels=True)),
-            "gen-defects": _rate(len(fast.jobs), lambda i=i: generate(fast, out / f"g{i}", workers=options.workers)),
+            "loop, images only": _rate(naive, partial(_loop, plain, folders[0], naive, labels=False)),
+            "loop, with labels": _rate(naive, partial(_loop, plain, folders[1], naive, labels=True)),
+            "gen-defects": _rate(len(fast.jobs), partial(generate, fast, folders[2], workers=options.workers)),
         }
-        pixels = [cv2.imread(str(path)) for path in sorted((out / f"g{i}" / "images").iterdir())[:64]]
-        forward, encode = _limit(fast, pixels, options.workers, 4)
+        pixels = [cv2.imread(str(path)) for path in sorted((folders[2] / "images").iterdir())[:64]]
+        forward, encode = _limit(fast, pixels, options.cores, 4)
         measured |= {"t_forward ms": 1e3 * forward, "t_encode ms": 1e3 * encode}
         measured["limit 1/(t_forward + t_encode)"] = 1 / (forward + encode)
         measured["ratio to the loop, images only"] = measured["gen-defects"] / measured["loop, images only"]
@@ -173,11 +174,13 @@ def _memory(root: Path, counts: list[int], size: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, help="default: the bundled generator, else random weights of 128 px")
-    parser.add_argument("--guide", default="thickness=0.3..0.7")
-    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--guide", default="thickness=0.7")
+    parser.add_argument("--count", type=int, default=60, help="masks")
+    parser.add_argument("--num", type=int, default=4, help="images of a mask")
     parser.add_argument("--naive", type=int, default=40, help="images of the loops")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="for the limit")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)) + 1, help="as gen-defects does")
     parser.add_argument("--masks", type=int, nargs=2, default=[1000, 10_000], help="for the memory")
     parser.add_argument("--quick", action="store_true", help="memory with a 32 px network")
     parser.add_argument("--no-memory", action="store_true")
@@ -194,7 +197,7 @@ def main() -> None:
                 weights, size, checkpoint = "random", 128, _random_generator(root / "net", 128)
         else:
             size = load_generator(checkpoint).size
-        masks = _write_masks(root / "masks", options.images, size)
+        masks = _write_masks(root / "masks", options.count, size)
         result: dict[str, Any] = {"weights": weights, "size": size, "load": os.getloadavg()[0]}
         result |= _speed(masks, checkpoint, root, options)
         if not options.no_memory:

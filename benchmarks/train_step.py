@@ -26,7 +26,11 @@ from gan.step import Batch, MagnaStep, Players
 from gan.style import LAYERS, StyleLoss
 
 SCHEMA = GuideSchema(
-    (NumericEntry("thickness", 2, 9, "px"), NumericEntry("brightness", -0.3, 0.3), CategoricalEntry("background", ("a", "b", "c", "d")))
+    (
+        NumericEntry("thickness", 2, 9, "px"),
+        NumericEntry("brightness", -0.3, 0.3),
+        CategoricalEntry("background", ("a", "b", "c", "d")),
+    )
 )
 
 
@@ -61,7 +65,7 @@ def images_a_second(config: GanConfig, dtype: torch.dtype, layout: torch.memory_
     extra = (count + 1) // 2 if posterior else 0
     textures = tuple(torch.randn(count + extra, 1, s, s).to(dtype) for s in networks[0].texture_sides())
     noise = Noise(torch.randn(count + extra, config.network.latent).to(dtype), textures)
-    images = (torch.rand(count, config.network.channels, size, size) * 2 - 1)
+    images = torch.rand(count, config.network.channels, size, size) * 2 - 1
     batch = Batch(*(t.to(dtype) for t in (images, masks, masks, torch.rand(count, SCHEMA.size))))
     if layout == torch.channels_last:
         batch = Batch(*(t.contiguous(memory_format=layout) if t.dim() == 4 else t for t in vars(batch).values()))
@@ -89,9 +93,13 @@ def main() -> None:
     plain = config.model_copy(update={"loss": config.loss.model_copy(update={"style_every": 1, "style_size": None})})
     dtype = inference_dtype(torch.device("cpu"))
     rows = {
-        "naive: fp32, contiguous, VGG at full size": images_a_second(plain, torch.float32, torch.contiguous_format, options.steps),
+        "naive: fp32, contiguous, VGG at full size": images_a_second(
+            plain, torch.float32, torch.contiguous_format, options.steps
+        ),
         f"{dtype}, channels-last, VGG at full size": images_a_second(plain, dtype, torch.channels_last, options.steps),
-        f"{dtype}, channels-last, VGG as configured": images_a_second(config, dtype, torch.channels_last, options.steps),
+        f"{dtype}, channels-last, VGG as configured": images_a_second(
+            config, dtype, torch.channels_last, options.steps
+        ),
     }
     base = next(iter(rows.values()))["step"]
     print(f"{options.config}, {config.network.size} px, batch {config.train.batch_size}, {options.threads} threads")
