@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import os
+import sys
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from defects.layouts.dataset import Dataset
 from engine.config import dump_config
 from engine.errors import UsageError
+from engine.progress import Progress
 from engine.run import RunFolder
 from engine.weights import style_vgg_weights
 from gan.bundle import describe
@@ -41,23 +45,16 @@ def start(
         UsageError: a resumed folder was made with another configuration.
         OutputError, DataError, WeightsError, TrainingError: as their names say.
     """
-    accelerator = device if device in ("auto", "cpu", "cuda", "mps") else "auto"
-    target = torch.device(
-        "cuda" if torch.cuda.is_available() and device in ("auto", "cuda") else "cpu" if device == "auto" else device
-    )
-    dtype = training_dtype(config, target)
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=devices,
-        precision="bf16-true" if dtype == torch.bfloat16 else "32-true",
-        strategy="ddp" if devices > 1 else "auto",
-    )
+    accelerator = _accelerator(device, devices)
+    dtype = training_dtype(config, torch.device(accelerator))
+    fabric = _fabric(accelerator, devices, dtype)
     fabric.launch()
     with ExitStack() as stack:
         run = stack.enter_context(RunFolder.create(folder, resume)) if fabric.is_global_zero else None
         if run is not None:
             _same_config(run, config)
-        prepared = prepare(dataset, config, tell=fabric.print)
+        progress = Progress(0, f"train {config.name}", json=json, quiet=run is None)
+        prepared = prepare(dataset, config, tell=progress.write)
         meta = (
             describe(config.network, prepared.schema, prepared.table)
             | prepared.meta
@@ -65,7 +62,8 @@ def start(
         )
         style = None
         if config.loss.style:
-            weights, name = style_vgg_weights(style_weights)
+            with redirect_stdout(sys.stderr):  # torch.hub announces its download on stdout
+                weights, name = style_vgg_weights(style_weights)
             style = StyleLoss(weights, size=config.loss.style_size, dtype=dtype)
             style.calibrate(calibration_images(prepared))
             meta["style_weights"] = name
@@ -82,6 +80,39 @@ def start(
             "run": str(folder),
             "test": prepared.meta["data"]["test"],
         }
+
+
+def _accelerator(device: str, devices: int) -> str:
+    """`cpu`, `cuda` or `mps`.
+
+    Raises:
+        UsageError: another device is asked for, or one that is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    found = next(name for name, present in there.items() if present) if device == "auto" else device
+    if found not in there:
+        raise UsageError(f"--device {device}: is not known; give auto, {', '.join(sorted(there))}")
+    if not there[found]:
+        raise UsageError(f"--device {device}: none is found on this machine; give auto or cpu")
+    if found == "cuda" and devices > torch.cuda.device_count():
+        raise UsageError(f"--devices {devices}: {torch.cuda.device_count()} GPUs are found; give at most as many")
+    return found
+
+
+def _fabric(accelerator: str, devices: int, dtype: torch.dtype) -> Fabric:
+    """One process, or several with a network each; `torchrun` says in the environment how many it started.
+
+    Buffers are not broadcast: the discriminator runs twice before its backward pass, which must find them unchanged.
+    """
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
+    everywhere = int(os.environ.get("WORLD_SIZE", local)) if "LOCAL_WORLD_SIZE" in os.environ else local
+    return Fabric(
+        accelerator=accelerator,
+        devices=local,
+        num_nodes=max(1, everywhere // local),
+        precision="bf16-true" if dtype == torch.bfloat16 else "32-true",
+        strategy=DDPStrategy(broadcast_buffers=False) if everywhere > 1 else "auto",
+    )
 
 
 def calibration_images(prepared: Prepared) -> torch.Tensor:

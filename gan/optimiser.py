@@ -43,6 +43,10 @@ class MasterAdam:
             decay = min(self.ema, (1 + self.steps) / (10 + self.steps))
             torch._foreach_lerp_(self.average, self.masters, 1 - decay)
 
+    def finite(self) -> bool:
+        """Whether every weight is a number: a loss may be one and its gradient not."""
+        return all(bool(torch.isfinite(master).all()) for master in self.masters)
+
     def averaged(self) -> dict[str, Tensor]:
         """The averaged weights by parameter name."""
         source = self.average if self.average is not None else self.masters

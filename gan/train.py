@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from defects.images import encode_image
-from engine.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
+from engine.checkpoint import find_checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from engine.errors import MagnaError, UsageError
 from engine.files import write_bytes
 from engine.progress import Progress
@@ -171,7 +172,7 @@ class Trainer:
         """Trains one epoch; the mean of every scalar.
 
         Raises:
-            TrainingError: as soon as a loss is not finite; the networks are left as they were before that step.
+            TrainingError: as soon as a loss, in any process, or at the end a weight is not finite.
         """
         rate = learning_rate(self.config, epoch)
         sums: dict[str, float] = {}
@@ -184,17 +185,24 @@ class Trainer:
             noise, shifts = self.noise(len(windows), epoch, number)
             report = self.step(batch, noise, shifts, rate, index)
             broken = [name for name, value in report.items() if not math.isfinite(value)]
-            if broken:
-                raise TrainingError(
-                    f"epoch {epoch + 1}, step {number + 1}: {', '.join(broken)} is not a number; the last good "
-                    "checkpoint is kept; train anew into another --out with a lower --set train.learning_rate, or with "
-                    "--set train.precision=fp32"
-                )
+            if self._anywhere(bool(broken)):
+                raise _not_a_number(f"epoch {epoch + 1}, step {number + 1}", broken or ["a loss of another process"])
             for name, value in report.items():
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
             progress.update(len(windows) * self.fabric.world_size)
+        broken = [
+            f"a weight of the {name}" for name, adam in self.adams.items() if adam is not None and not adam.finite()
+        ]
+        if self._anywhere(bool(broken)):
+            raise _not_a_number(f"epoch {epoch + 1}", broken or ["a weight of another process"])
         return {name: value / count for name, value in sums.items()}
+
+    def _anywhere(self, here: bool) -> bool:
+        """Whether something holds in any process: all of them must stop at the same step."""
+        if self.fabric.world_size == 1:
+            return here
+        return bool(self.fabric.all_reduce(torch.tensor(float(here), device=self.fabric.device), reduce_op="sum"))
 
     def average_weights(self) -> dict[str, torch.Tensor]:
         """The generator's averaged weights and its buffers, by the names of `MagnaGenerator`."""
@@ -249,6 +257,13 @@ class Trainer:
                 buffer.copy_(tensors[f"{name}.buffer.{k}"])
 
 
+def _not_a_number(where: str, names: list[str]) -> TrainingError:
+    return TrainingError(
+        f"{where}: {', '.join(names)} is not a number; the last good checkpoint is kept; train anew into another --out "
+        "with a lower --set train.learning_rate, or with --set train.precision=fp32"
+    )
+
+
 def _plain(module: Any) -> torch.nn.Module:
     """The network inside Fabric's and DDP's wrappers."""
     inner = getattr(module, "module", module)
@@ -279,10 +294,12 @@ def train(
     if fabric.world_size > 1 and start:
         _share(trainer)
     per_epoch = trainer.steps_per_epoch * config.train.batch_size * fabric.world_size
-    last: Path | None = None
     label = f"train {config.name}"
-    board = _board(run) if tensorboard and run is not None else None
-    with Progress(config.train.epochs * per_epoch, label, json=json, quiet=run is None, unit="img") as progress:
+    images = config.train.epochs * per_epoch
+    with (
+        _board(run if tensorboard else None) as board,
+        Progress(images, label, json=json, quiet=run is None, unit="img") as progress,
+    ):
         progress.update(start * per_epoch)
         for epoch in range(start, config.train.epochs):
             began = time.monotonic()
@@ -307,32 +324,42 @@ def train(
                 if done % config.train.sample_every == 0 or done in (1, config.train.epochs):
                     write_bytes(run.samples / f"epoch-{done:04d}.png", encode_image(_grid(trainer), "png"))
                 if done % config.train.checkpoint_every == 0 or done == config.train.epochs:
-                    last = _save(trainer, run, done, meta)
+                    _save(trainer, run, done, meta)
                     progress.write(
                         f"epoch {done}/{config.train.epochs}: reconstruction {means['reconstruction']:.4f}, "
                         f"d_real {means['d_real']:.2f}, d_fake {means['d_fake']:.2f}, "
                         f"{per_epoch / (time.monotonic() - began):.1f} img/s"
                     )
             fabric.barrier()
-    return last
+    return find_checkpoint(run.checkpoints) if run is not None else None
 
 
-def _board(run: RunFolder) -> Any:
+@contextmanager
+def _board(run: RunFolder | None) -> Iterator[Any]:
+    """A writer of TensorBoard events; None where none are wanted."""
+    if run is None:
+        yield None
+        return
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise UsageError("--tensorboard: the package is not installed; run `pip install tensorboard`") from None
-    return SummaryWriter(str(run.path / "tensorboard"))
+    with SummaryWriter(str(run.path / "tensorboard")) as board:
+        yield board
 
 
-def _save(trainer: Trainer, run: RunFolder, epoch: int, meta: dict[str, Any]) -> Path:
+def _save(trainer: Trainer, run: RunFolder, epoch: int, meta: dict[str, Any]) -> None:
     stem = run.checkpoints / f"epoch-{epoch:04d}"
-    path = save_checkpoint(stem, trainer.average_weights(), meta | {"epoch": epoch})
+    save_checkpoint(stem, trainer.average_weights(), meta | {"epoch": epoch})
     save_checkpoint(run.path / "state" / f"epoch-{epoch:04d}", trainer.state(), {"epoch": epoch})
+    _prune(run)
+
+
+def _prune(run: RunFolder) -> None:
+    """Keeps the newest checkpoints and states."""
     for folder in (run.checkpoints, run.path / "state"):
         for old in sorted(folder.glob("epoch-*.safetensors"))[:-KEPT]:
             remove_checkpoint(old.with_suffix(""))
-    return path
 
 
 def _resume(trainer: Trainer, run: RunFolder) -> int:
@@ -343,6 +370,7 @@ def _resume(trainer: Trainer, run: RunFolder) -> int:
         return 0
     tensors, meta = load_checkpoint(folder)
     trainer.load(tensors)
+    _prune(run)
     done = int(meta["epoch"])
     run.metrics.truncate(done)
     return done
@@ -363,7 +391,7 @@ def _shares(config: GanConfig, means: dict[str, float]) -> str:
     """How much of the generator's loss each term is, in the first epoch."""
     terms = {
         n: getattr(config.loss, n) * means[n]
-        for n in ("reconstruction", "adversarial", "style", "kl", "guide")
+        for n in ("reconstruction", "adversarial", "style", "kl", "swap", "guide")
         if n in means
     }
     total = sum(terms.values()) or 1.0

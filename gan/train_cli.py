@@ -27,8 +27,8 @@ def train_gan_command(
         Path | None, typer.Option(help="VGG-16 as safetensors; default: torchvision's, downloaded once.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    devices: Annotated[int, typer.Option(help="Processes (GPUs); under torchrun leave it.")] = 1,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: torch's.")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="Processes (GPUs); under torchrun leave it.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with the run folder.")] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Print the resolved configuration and the data; train nothing.")

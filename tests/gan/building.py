@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from lightning_fabric import Fabric
+from safetensors.torch import save_file
 
 from defects.images import encode_image
 from defects.layouts.dataset import Dataset, open_dataset
@@ -107,16 +110,44 @@ def prepared(root: Path, config: GanConfig, *args: Any, **options: Any) -> Prepa
     return prepare(dataset(root, *args, **options), config)
 
 
-def train_gan(data: Path, out: Path, *more: str, **sections: Mapping[str, Any]) -> int:
+def arguments(data: Path, out: Path, /, **sections: Mapping[str, Any]) -> list[str]:
+    """The command line of a tiny run."""
+    return [str(data), "--out", str(out), "--device", "cpu", *overrides(**sections)]
+
+
+def train_gan(data: Path, out: Path, /, *more: str, **sections: Mapping[str, Any]) -> int:
     """Runs the command in this process with the tiny configuration and returns its exit code."""
-    arguments = [str(data), "--out", str(out), "--device", "cpu", *overrides(**sections), *more]
-    return main(app, arguments, name="train-gan")
+    return main(app, [*arguments(data, out, **sections), *more], name="train-gan")
 
 
-def train_in_a_process(arguments: list[str]) -> None:
+def train_in_a_process(command_line: list[str]) -> None:
     """What a child process of the kill loop runs."""
     torch.set_num_threads(1)
-    raise SystemExit(main(app, arguments, name="train-gan"))
+    raise SystemExit(main(app, command_line, name="train-gan"))
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """The only line on stderr that begins with `error:`."""
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("error:")]
+    return line
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    """The rows of a run's `metrics.jsonl`."""
+    return [json.loads(row) for row in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def save_vgg(file: Path) -> Path:
+    """Random convolutions with the names and shapes of torchvision's VGG-16."""
+    widths = [(64, 3), (64, 64), (128, 64), (128, 128), (256, 128), (256, 256), (256, 256), (512, 256)]
+    layers = dict(zip((0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), widths + [(512, 512)] * 5, strict=True))
+    generator = torch.Generator().manual_seed(0)
+    tensors = {}
+    for index, (wide, narrow) in layers.items():
+        weight = torch.randn(wide, narrow, 3, 3, generator=generator) * (2 / (9 * narrow)) ** 0.5
+        tensors |= {f"features.{index}.weight": weight.half(), f"features.{index}.bias": torch.zeros(wide).half()}
+    save_file(tensors, file)
+    return file
 
 
 def tree(folder: Path) -> dict[str, str]:

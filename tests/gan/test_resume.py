@@ -1,0 +1,155 @@
+"""A run that was stopped, however it was stopped, ends in the very files of one that was not."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gan.train
+from tests.gan.building import arguments, error_line, save_vgg, train_gan, train_in_a_process, tree
+
+LITERAL = {
+    "network": {"normalisation": "batch", "modulation": False, "texture": False, "posterior": False, "start": 1},
+    "loss": {"kl": 0.0, "guide": 0.0},
+}
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "literal": LITERAL,
+    "spectral": {"network": {"spectral": True}},
+    "bf16": {"train": {"precision": "bf16"}},
+    "grey": {"network": {"channels": 1}},
+}
+
+
+def stop_before_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Ctrl-C at the beginning of an epoch, counted from 0."""
+    original = gan.train.Trainer.epoch
+
+    def interrupted(self: gan.train.Trainer, number: int, progress: Any) -> dict[str, float]:
+        if number == epoch:
+            raise KeyboardInterrupt
+        return original(self, number, progress)
+
+    monkeypatch.setattr(gan.train.Trainer, "epoch", interrupted)
+
+
+def stopped(
+    data: Path, out: Path, epoch: int, monkeypatch: pytest.MonkeyPatch, *more: str, **sections: dict[str, Any]
+) -> dict[str, str]:
+    """The files of a run interrupted before an epoch and resumed."""
+    with monkeypatch.context() as patch:
+        stop_before_epoch(patch, epoch)
+        assert train_gan(data, out, *more, **sections) == 130
+    assert train_gan(data, out, "--resume", *more, **sections) == 0
+    return tree(out)
+
+
+def test_the_same_run_twice_gives_the_same_files(data: Path, whole: Path, tmp_path: Path) -> None:
+    assert train_gan(data, tmp_path / "again") == 0
+    assert tree(tmp_path / "again") == tree(whole)
+
+
+@pytest.mark.parametrize("epoch", range(4))
+def test_an_interrupted_run_ends_in_the_same_files(
+    data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    assert stopped(data, tmp_path / "run", epoch, monkeypatch) == tree(whole)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_so_does_one_of_any_kind_of_network(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
+) -> None:
+    sections = VARIANTS[variant] | {"train": {"epochs": 2, "checkpoint_every": 1, **VARIANTS[variant].get("train", {})}}
+    assert train_gan(data, tmp_path / "whole", **sections) == 0
+    assert stopped(data, tmp_path / "run", 1, monkeypatch, **sections) == tree(tmp_path / "whole")
+
+
+def test_so_does_one_with_a_style_loss(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAGNA_STYLE_WEIGHTS", str(save_vgg(tmp_path / "vgg.safetensors")))
+    sections = {
+        "train": {"epochs": 2, "checkpoint_every": 1},
+        "loss": {"style": 0.1, "style_every": 2, "style_size": 16},
+    }
+    assert train_gan(data, tmp_path / "whole", **sections) == 0
+    assert stopped(data, tmp_path / "run", 1, monkeypatch, **sections) == tree(tmp_path / "whole")
+
+
+def test_resuming_a_finished_run_changes_nothing_and_names_its_checkpoint(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert train_gan(data, out, train={"epochs": 1}) == 0
+    before = tree(out)
+    capsys.readouterr()
+    assert train_gan(data, out, "--resume", "--json", train={"epochs": 1}) == 0
+    assert tree(out) == before
+    result = json.loads(capsys.readouterr().out)
+    assert result["checkpoint"] == str(out / "checkpoints" / "epoch-0001.safetensors")
+
+
+def test_what_a_kill_between_two_files_leaves_behind_is_cleared(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    sections = {"train": {"epochs": 5, "checkpoint_every": 1}}
+    assert train_gan(data, out, **sections) == 0
+    whole = tree(out)
+    for folder in ("checkpoints", "state"):  # not yet removed
+        for suffix in ("safetensors", "json"):
+            (out / folder / f"epoch-0003.{suffix}").write_bytes((out / folder / f"epoch-0004.{suffix}").read_bytes())
+    (out / "state" / "epoch-0005.json").unlink()  # not yet written
+    (out / "samples" / ".epoch-0005.png.99.tmp").write_bytes(b"half")
+    with (out / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 6, "ra')
+    assert train_gan(data, out, "--resume", **sections) == 0
+    assert tree(out) == whole
+
+
+def test_a_run_is_not_resumed_with_another_configuration(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert train_gan(data, out, train={"epochs": 1}) == 0
+    before = tree(out)
+    assert train_gan(data, out, "--resume", train={"epochs": 2}) == 2
+    assert "was made with another configuration" in error_line(capsys)
+    assert tree(out) == before
+
+
+def killed_until_done(data: Path, out: Path, kills: int, seed: int) -> int:
+    """Kills a run at random moments until it has ended or was killed often enough; then lets it end."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["gan.launch", "gan.train_cli", "sklearn.cluster", "sklearn.preprocessing"])
+    rng = random.Random(seed)
+    seconds, died = 8.0, 0
+    for attempt in range(kills + 1):
+        process = context.Process(target=train_in_a_process, args=([*arguments(data, out), "--resume"],))
+        began = time.monotonic()
+        process.start()
+        process.join(rng.uniform(0.0, seconds) if attempt < kills else None)
+        if process.is_alive():
+            process.kill()
+            died += 1
+        process.join()
+        if process.exitcode == 0:
+            seconds = max(0.5, time.monotonic() - began)
+            if attempt < kills:
+                for path in sorted(out.rglob("*"), reverse=True):
+                    path.unlink() if path.is_file() else path.rmdir()
+        else:
+            assert process.exitcode == -9
+    return died
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(40, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_it_ends_in_the_same_files(
+    data: Path, whole: Path, tmp_path: Path, kills: int
+) -> None:
+    out = tmp_path / "run"
+    died = killed_until_done(data, out, kills, seed=kills)
+    assert tree(out) == tree(whole)
+    assert died >= min(kills, 30)
