@@ -87,8 +87,7 @@ def _loop(plan: Plan, out: Path, count: int, *, labels: bool) -> None:
     network, jobs = plan.painter.network, plan.jobs
     with torch.no_grad(), (out / "metadata.jsonl").open("w") as manifest:
         for i in range(count):
-            square = jobs.square(jobs.masks.read(jobs[i].mask))
-            item = jobs.resolve(jobs[i], square)
+            item = jobs.resolve(jobs[i])
             noise = network.sample_noise([torch_generator(0, i)])
             mask = torch.from_numpy(item.condition[None, None]).float()
             image = network(mask, noise, torch.from_numpy(item.vector[None]))[0]
@@ -124,7 +123,7 @@ def _difference(bf16: Painter, fp32: Painter, plan: Plan, count: int) -> dict[st
     steps = []
     for first in range(0, count, bf16.count):
         jobs = [plan.jobs[i] for i in range(first, min(first + bf16.count, count))]
-        items = [plan.jobs.resolve(job, plan.jobs.square(plan.jobs.masks.read(job.mask))) for job in jobs]
+        items = [plan.jobs.resolve(job) for job in jobs]
         arguments = ([r.condition for r in items], [r.vector for r in items], [plan.jobs.noise_key(j) for j in jobs])
         steps.append(np.abs(bf16.paint(*arguments).astype(int) - fp32.paint(*arguments)))
     every = np.concatenate(steps)
@@ -150,7 +149,7 @@ def _speed(masks: Path, checkpoint: Path | None, out: Path, options: argparse.Na
             "gen-defects": _rate(len(fast.jobs), partial(generate, fast, folders[2], workers=options.workers)),
         }
         pixels = [cv2.imread(str(path)) for path in sorted((folders[2] / "images").iterdir())[:64]]
-        forward, encode = _limit(fast, pixels, options.cores, 4)
+        forward, encode = _limit(fast, pixels, options.workers, 4)
         measured |= {"t_forward ms": 1e3 * forward, "t_encode ms": 1e3 * encode}
         measured["limit 1/(t_forward + t_encode)"] = 1 / (forward + encode)
         measured["ratio to the loop, images only"] = measured["gen-defects"] / measured["loop, images only"]
@@ -176,11 +175,11 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="default: the bundled generator, else random weights of 128 px")
     parser.add_argument("--guide", default="thickness=0.7")
     parser.add_argument("--count", type=int, default=60, help="masks")
-    parser.add_argument("--num", type=int, default=4, help="images of a mask")
+    parser.add_argument("--num", type=int, default=10, help="images of a mask")
     parser.add_argument("--naive", type=int, default=40, help="images of the loops")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="for the limit")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)) + 1, help="as gen-defects does")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--workers", type=int, default=cores, help="of gen-defects, and of the limit")
     parser.add_argument("--masks", type=int, nargs=2, default=[1000, 10_000], help="for the memory")
     parser.add_argument("--quick", action="store_true", help="memory with a 32 px network")
     parser.add_argument("--no-memory", action="store_true")

@@ -1,8 +1,9 @@
-"""One micro-batch from masks to files: read, bring to width, paint, encode, annotate, write."""
+"""One micro-batch from masks to the bytes of files: read, bring to width, paint, encode, annotate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 from defects.images import encode_image
 from defects.manifest import row_of
 from defects.sample import Sample
-from engine.files import sha256_bytes, write_many
+from engine.files import sha256_bytes
 from gan.annotate import labelme_json, yolo_text
-from gan.jobs import Job, Resolved, Square
+from gan.jobs import Job, Resolved
 from gan.plan import Plan
 from gan.polygons import INSET, outlines
 
@@ -33,40 +34,34 @@ def files_of(plan: Plan, name: str) -> dict[str, str]:
     return files
 
 
-def make_batch(plan: Plan, out: Path, numbers: range, wanted: Sequence[int]) -> list[Row]:
-    """Makes a micro-batch and writes the files of the wanted jobs.
+@dataclass(frozen=True)
+class Made:
+    """The wanted jobs of a micro-batch: their files, to be written first, and their manifest rows, in order."""
+
+    files: list[tuple[Path, bytes]]
+    rows: list[Row]
+
+
+def make_batch(plan: Plan, out: Path, numbers: range, wanted: Sequence[int]) -> Made:
+    """Makes a micro-batch; nothing is written yet.
 
     Args:
         plan: of the run.
         out: the sample folder.
         numbers: all jobs of the micro-batch: it is painted whole, however few of it are wanted.
-        wanted: those whose files are to be written.
-
-    Returns:
-        The manifest rows of the wanted jobs, in order; they are not written yet.
+        wanted: those whose files are made.
     """
     jobs = [plan.jobs[i] for i in numbers]
-    resolved = _resolve(plan, jobs)
+    resolved = [plan.jobs.resolve(job) for job in jobs]
     keys = [plan.jobs.noise_key(job) for job in jobs]
     images = plan.painter.paint([r.condition for r in resolved], [r.vector for r in resolved], keys)
-    files: list[tuple[Path, bytes]] = []
-    rows: list[Row] = []
+    made = Made([], [])
     for number, job, item, image in zip(numbers, jobs, resolved, images, strict=True):
         if number in wanted:
-            made, row = _finish(plan, out, job, item, image)
-            files += made
-            rows.append(row)
-    write_many(files)
-    return rows
-
-
-def _resolve(plan: Plan, jobs: Sequence[Job]) -> list[Resolved]:
-    """Neighbouring jobs are often of one mask, which is then read and measured once."""
-    squares: dict[int, Square] = {}
-    for job in jobs:
-        if job.mask not in squares:
-            squares[job.mask] = plan.jobs.square(plan.jobs.masks.read(job.mask))
-    return [plan.jobs.resolve(job, squares[job.mask]) for job in jobs]
+            files, row = _finish(plan, out, job, item, image)
+            made.files.extend(files)
+            made.rows.append(row)
+    return made
 
 
 def _finish(

@@ -44,6 +44,7 @@ def main(
     batch_size: Annotated[int, typer.Option(min=1, help="Images recorded at once; changes no byte.")] = 32,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one for each core without it.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto: bf16 where the hardware has it; bf16 or fp32.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be made.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Result as one JSON object on stdout.")] = False,
@@ -62,7 +63,7 @@ def main(
     from gan.plan import make_plan
 
     count = workers or len(os.sched_getaffinity(0))
-    plan = make_plan(request, masks, checkpoint, device=device, workers=count)
+    plan = make_plan(request, masks, checkpoint, device=device, precision=precision, workers=count)
     for line in _warnings(plan):
         typer.echo(line, err=True)
     result: dict[str, Any] = {"out": str(out), "images": len(plan.jobs), "dry_run": dry_run, **plan.description}

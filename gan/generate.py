@@ -1,7 +1,8 @@
 """The main job: from masks and a guide to a sample folder of images, labels, manifest and contact sheet.
 
-Worker threads make whole micro-batches; this thread appends their rows to the manifest in the order of the jobs,
-after their files are on disk. A folder that was interrupted is therefore always a prefix of the finished one.
+Worker threads make whole micro-batches and hand them to writer threads, which wait for the disk; this thread appends
+their rows to the manifest in the order of the jobs, once their files are on disk. A folder that was interrupted is
+therefore always a prefix of the finished one.
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ import cv2
 import torch
 
 from defects.manifest import NAME
-from engine.files import write_text
+from engine.files import write_many, write_text
 from engine.linelog import LineLog
 from engine.locks import lock_folder
 from gan.annotate import dataset_card, yolo_yaml
-from gan.batch import make_batch
+from gan.batch import Made, make_batch
 from gan.coco import write_coco
 from gan.output import begin, recorded
 from gan.plan import Plan
 from gan.preview import write_preview
+
+WRITERS = 4
+"""Threads that write and sync files. A journal commits the waiting syncs of several files together."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def generate(
         out: the sample folder.
         resume: go on with a folder that was begun with the same plan.
         batch_size: images recorded in the manifest at once.
-        workers: threads that make images.
+        workers: threads that make images; the time is best with one for each core.
         on_progress: told how many more images are done.
 
     Raises:
@@ -96,7 +100,7 @@ def _run(
     tell: Callable[[int], object],
 ) -> None:
     waiting: list[dict[str, Any]] = []
-    pending: deque[tuple[list[int], Future[list[dict[str, Any]]]]] = deque()
+    pending: deque[tuple[list[int], Future[tuple[Made, Future[None]]]]] = deque()
 
     def record(least: int) -> None:
         nonlocal waiting
@@ -106,21 +110,28 @@ def _run(
 
     def collect() -> None:
         wanted, future = pending.popleft()
-        rows = future.result()
-        waiting.extend(row for i, row in zip(wanted, rows, strict=True) if i >= done)
+        made, written = future.result()
+        written.result()
+        waiting.extend(row for i, row in zip(wanted, made.rows, strict=True) if i >= done)
         record(batch_size)
-        tell(len(rows))
+        tell(len(made.rows))
 
-    pool = ThreadPoolExecutor(workers, "paint", initializer=torch.set_num_threads, initargs=(1,))
+    def work(numbers: range, wanted: list[int]) -> tuple[Made, Future[None]]:
+        made = make_batch(plan, out, numbers, wanted)
+        return made, writers.submit(write_many, made.files)
+
+    writers = ThreadPoolExecutor(WRITERS, "write")
+    painters = ThreadPoolExecutor(workers, "paint", initializer=torch.set_num_threads, initargs=(1,))
     try:
         for numbers, wanted in _batches(plan, done, lost):
-            pending.append((wanted, pool.submit(make_batch, plan, out, numbers, wanted)))
-            if len(pending) >= 2 * workers:
+            pending.append((wanted, painters.submit(work, numbers, wanted)))
+            if len(pending) >= 2 * workers + WRITERS:
                 collect()
         while pending:
             collect()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        painters.shutdown(wait=True, cancel_futures=True)
+        writers.shutdown(wait=True, cancel_futures=True)
         record(1)
 
 

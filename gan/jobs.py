@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from defects.guide_request import Cell, Keyword, parse_guide
 from defects.guides import CategoricalEntry, GuideSchema, GuideValue, NumericEntry
-from defects.masks import fit_square, set_width, width
+from defects.masks import fit_square
 from engine.seeding import numpy_generator
 from gan.mask_list import MaskList
 from gan.request import Request
+from gan.squares import Squares
 
 THINNEST = 1.0
 """No label is brought below this width, in px."""
@@ -33,25 +33,6 @@ class Job:
     cell: int
     index: int
     name: str
-
-
-class Square:
-    """A mask (S, S) at the generator's size, its width when asked for, and what it looks like at other widths."""
-
-    def __init__(self, mask: Mask) -> None:
-        self.mask = mask
-        self._widths: dict[float, Mask] = {}
-
-    @cached_property
-    def width(self) -> float:
-        """Mean local width in px."""
-        return width(self.mask)
-
-    def at(self, width_px: float) -> Mask:
-        """The mask brought to a width; the same array for the same width."""
-        if width_px not in self._widths:
-            self._widths[width_px] = set_width(self.mask, width_px)
-        return self._widths[width_px]
 
 
 @dataclass(frozen=True)
@@ -101,6 +82,7 @@ class JobList(Sequence[Job]):
     ) -> None:
         self.request, self.masks, self.schema, self.table, self.side = request, masks, schema, table, side
         self.size = request.size or side
+        self.squares = Squares(masks, side)
         self.guide = parse_guide(request.guide, schema)
         self._cells: list[Cell] = self.guide.cells()
         self._grid = len(self._cells) if request.guide_mode == "grid" else 1
@@ -130,12 +112,9 @@ class JobList(Sequence[Job]):
             return "noise", job.index
         return "noise", self.masks.entries[job.mask].name, job.cell, job.index
 
-    def square(self, mask: Mask) -> Square:
-        """A mask as read, of any size and aspect, brought to the generator's square by `fit_square`."""
-        return Square(fit_square(mask, self.side))
-
-    def resolve(self, job: Job, square: Square) -> Resolved:
+    def resolve(self, job: Job) -> Resolved:
         """Draws a job's guide and brings its mask to the thickness that the guide says."""
+        square = self.squares[job.mask]
         entry = self.masks.entries[job.mask]
         rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index)
         cell = self._cells[job.cell if self._grid == len(self._cells) else int(rng.integers(len(self._cells)))]

@@ -40,6 +40,18 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def choose_precision(name: str) -> torch.dtype | None:
+    """`auto` is None: the fastest format that the device has.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
+    try:
+        return {"auto": None, "bf16": torch.bfloat16, "fp32": torch.float32}[name]
+    except KeyError:
+        raise UsageError(f"--precision: {name!r} is unknown; choose auto, bf16 or fp32") from None
+
+
 class Painter:
     """Masks, guides and noise keys to pixels.
 

@@ -12,7 +12,7 @@ from engine.errors import Fault
 from gan.bundle import LoadedGenerator, load_generator
 from gan.jobs import JobList
 from gan.mask_list import inspect, list_masks
-from gan.paint import Painter, choose_device
+from gan.paint import Painter, choose_device, choose_precision
 from gan.request import Request
 
 _LONGEST_SUFFIX = 32
@@ -44,6 +44,7 @@ def make_plan(
     checkpoint: Path | None = None,
     *,
     device: str = "auto",
+    precision: str = "auto",
     workers: int = 2,
 ) -> Plan:
     """Reads the generator and every mask.
@@ -53,18 +54,19 @@ def make_plan(
         masks: a mask image or a folder, see `gan.mask_list.list_masks`.
         checkpoint: a checkpoint or run folder; None for the bundled generator.
         device: see `gan.paint.choose_device`.
+        precision: `auto`, `bf16` or `fp32`.
         workers: threads that read masks.
 
     Raises:
         MagnaError: the request, the generator or a mask cannot be used; all faulty masks are listed.
     """
-    where = choose_device(device)
+    where, dtype = choose_device(device), choose_precision(precision)
     generator: LoadedGenerator = load_generator(checkpoint)
     found = list_masks(masks, longest_suffix=_LONGEST_SUFFIX)
     kinds = generator.meta.get("data", {}).get("kinds", ())
     jobs = JobList(request, found, generator.schema, generator.table, generator.size, kinds)
     seen = inspect(found, workers=workers)
-    painter = Painter(generator.network, where, request.seed)
+    painter = Painter(generator.network, where, request.seed, dtype)
     description = {
         "masks": {"count": len(found.entries), "sha256": seen.digest},
         "checkpoint": generator.sha256,

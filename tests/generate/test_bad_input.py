@@ -103,6 +103,7 @@ def test_grey_masks_are_thresholded_at_half_and_reported(
         (["--guide-mode", "all"], "--guide-mode: 'all' is unknown; choose from grid, draw", 2),
         (["--size", "7"], "--size: 7 px is out of range; choose 16 to 4096", 2),
         (["--device", "tpu7"], "--device: 'tpu7' is unknown; choose auto, cpu or cuda", 2),
+        (["--precision", "int4"], "--precision: 'int4' is unknown; choose auto, bf16 or fp32", 2),
         (["--num", "0"], "--num", 2),
         (["--masks", "/no/such"], "/no/such: no such file or folder; give --masks", 1),
         (["--checkpoint", "x.pth"], "x.pth: pickled checkpoints are never loaded", 1),
