@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from sys import intern
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,24 @@ _LONGEST_NAME = 255
 _SLICE = 128
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MaskEntry:
-    """One mask: its file relative to the list's root, its name (posix, no extension) and its kind, "" if unknown."""
+    """One mask; there may be millions of them.
+
+    Attributes:
+        file: relative to the list's root.
+        kind: of the defect, "" if unknown.
+        given: its name, where that is not the file's.
+    """
 
     file: str
-    name: str
     kind: str = ""
+    given: str = ""
+
+    @property
+    def name(self) -> str:
+        """Posix style, without extension."""
+        return self.given or str(PurePosixPath(self.file).with_suffix(""))
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,7 @@ def list_masks(path: Path, *, longest_suffix: int = 0) -> MaskList:
     if path.is_file():
         if path.suffix.lower() not in EXTENSIONS:
             raise DataError(f"{path}: not an image file; give a mask as {', '.join(sorted(EXTENSIONS))}, or a folder")
-        return MaskList(path.parent, (MaskEntry(path.name, path.stem),))
+        return MaskList(path.parent, (MaskEntry(path.name),))
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder; give --masks a mask image or a folder of them")
     found = Found()
@@ -83,7 +95,7 @@ def list_masks(path: Path, *, longest_suffix: int = 0) -> MaskList:
         root = path / "masks" if (path / "masks").is_dir() and (path / "images").is_dir() else path
         files = (PurePosixPath(file.relative_to(root).as_posix()) for file in list_images(root, root, found, deep=True))
         entries = tuple(
-            MaskEntry(str(file), str(file.with_suffix("")), file.parts[0] if len(file.parts) > 1 else "")
+            MaskEntry(str(file), intern(file.parts[0]) if len(file.parts) > 1 else "")
             for file in files
         )
     for entry in entries:
@@ -101,7 +113,7 @@ def _from_manifest(path: Path, found: Found) -> tuple[MaskEntry, ...]:
     samples, faults = read_manifest(path)
     found.faults.extend(faults)
     return tuple(
-        MaskEntry(sample.mask.relative_to(path).as_posix(), sample.name, sample.label)
+        MaskEntry(sample.mask.relative_to(path).as_posix(), intern(sample.label), sample.name)
         for sample in samples
         if sample.mask is not None and sample.label != "good"
     )

@@ -61,8 +61,8 @@ def make_plan(
         MagnaError: the request, the generator or a mask cannot be used; all faulty masks are listed.
     """
     where, dtype = choose_device(device), choose_precision(precision)
-    generator: LoadedGenerator = load_generator(checkpoint)
     found = list_masks(masks, longest_suffix=_LONGEST_SUFFIX)
+    generator: LoadedGenerator = load_generator(checkpoint)
     kinds = generator.meta.get("data", {}).get("kinds", ())
     jobs = JobList(request, found, generator.schema, generator.table, generator.size, kinds)
     seen = inspect(found, workers=workers)
