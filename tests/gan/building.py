@@ -120,12 +120,6 @@ def train_gan(data: Path, out: Path, /, *more: str, **sections: Mapping[str, Any
     return main(app, [*arguments(data, out, **sections), *more], name="train-gan")
 
 
-def train_in_a_process(command_line: list[str]) -> None:
-    """What a child process of the kill loop runs."""
-    torch.set_num_threads(1)
-    raise SystemExit(main(app, command_line, name="train-gan"))
-
-
 def error_line(capsys: pytest.CaptureFixture[str]) -> str:
     """The only line on stderr that begins with `error:`."""
     (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("error:")]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import random
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import gan.train
-from tests.gan.building import arguments, error_line, save_vgg, train_gan, train_in_a_process, tree
+from tests.gan.building import arguments, error_line, save_vgg, train_gan, tree
+from tests.gan.killing import train_with_kills
 
 LITERAL = {
     "network": {"normalisation": "batch", "modulation": False, "texture": False, "posterior": False, "start": 1},
@@ -120,36 +118,10 @@ def test_a_run_is_not_resumed_with_another_configuration(
     assert tree(out) == before
 
 
-def killed_until_done(data: Path, out: Path, kills: int, seed: int) -> int:
-    """Kills a run at random moments until it has ended or was killed often enough; then lets it end."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gan.launch", "gan.train_cli", "sklearn.cluster", "sklearn.preprocessing"])
-    rng = random.Random(seed)
-    seconds, died = 8.0, 0
-    for attempt in range(kills + 1):
-        process = context.Process(target=train_in_a_process, args=([*arguments(data, out), "--resume"],))
-        began = time.monotonic()
-        process.start()
-        process.join(rng.uniform(0.0, seconds) if attempt < kills else None)
-        if process.is_alive():
-            process.kill()
-            died += 1
-        process.join()
-        if process.exitcode == 0:
-            seconds = max(0.5, time.monotonic() - began)
-            if attempt < kills:
-                for path in sorted(out.rglob("*"), reverse=True):
-                    path.unlink() if path.is_file() else path.rmdir()
-        else:
-            assert process.exitcode == -9
-    return died
-
-
 @pytest.mark.parametrize("kills", [2, pytest.param(40, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_ends_in_the_same_files(
     data: Path, whole: Path, tmp_path: Path, kills: int
 ) -> None:
     out = tmp_path / "run"
-    died = killed_until_done(data, out, kills, seed=kills)
+    train_with_kills([*arguments(data, out), "--resume"], out, kills, seed=kills)
     assert tree(out) == tree(whole)
-    assert died >= min(kills, 30)
