@@ -1,0 +1,73 @@
+"""The painter: a padded micro-batch of constant size, exact rounding, and a fast form close to float32."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gan.bundle import load_generator
+from gan.paint import Painter
+from gan.precision import inference_dtype, native_bf16
+from tests.generate.running import ROOT, SIDE, crack
+
+CPU = torch.device("cpu")
+
+
+def _painter(checkpoint: Path, dtype: torch.dtype | None = None) -> Painter:
+    return Painter(load_generator(checkpoint).network, CPU, 3, dtype)
+
+
+def _arguments(painter: Painter, count: int) -> tuple[list[np.ndarray], list[np.ndarray], list[tuple[str | int, ...]]]:
+    masks = [crack(SIDE, number) > 0 for number in range(count)]
+    vectors = [np.full(painter.network.guide_size, number / 10, np.float32) for number in range(count)]
+    return masks, vectors, [("noise", "é", number) for number in range(count)]
+
+
+def test_an_image_does_not_depend_on_how_many_are_painted_with_it(checkpoint: Path) -> None:
+    painter = _painter(checkpoint)
+    whole = painter.paint(*_arguments(painter, painter.count))
+    assert (whole.dtype, whole.shape) == (np.uint8, (painter.count, SIDE, SIDE, 3))
+    for count in (1, 3, painter.count - 1):
+        assert np.array_equal(painter.paint(*_arguments(painter, count)), whole[:count])
+
+
+def test_pixels_are_the_network_s_rounded_to_the_nearest(checkpoint: Path) -> None:
+    painter = _painter(checkpoint, torch.float32)
+    masks, vectors, keys = _arguments(painter, painter.count)
+    seen: list[torch.Tensor] = []
+    hook = painter.network.register_forward_hook(lambda module, given, images: seen.append(images))
+    pixels = painter.paint(masks, vectors, keys)
+    hook.remove()
+    exact = (seen[0].double().permute(0, 2, 3, 1).numpy() + 1) * 127.5
+    assert np.abs(pixels - exact).max() <= 0.5 + 1e-4
+
+
+def test_bf16_stays_close_to_float32(checkpoint: Path) -> None:
+    fast, exact = _painter(checkpoint, torch.bfloat16), _painter(checkpoint, torch.float32)
+    steps = np.abs(fast.paint(*_arguments(fast, 8)).astype(int) - exact.paint(*_arguments(exact, 8)))
+    assert (steps <= 1).mean() > 0.98
+    assert steps.max() <= 6
+
+
+def test_too_many_masks_are_refused(checkpoint: Path) -> None:
+    painter = _painter(checkpoint)
+    with pytest.raises(ValueError, match="expected 1 to 8 masks, got 9; cut the jobs into micro-batches"):
+        painter.paint(*_arguments(painter, 9))
+
+
+def test_the_format_is_bf16_only_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for capabilities, dtype in (({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=capabilities: known)
+        assert inference_dtype(CPU) is dtype
+        assert native_bf16(CPU) is (dtype is torch.bfloat16)
+
+
+def test_the_help_imports_neither_torch_nor_opencv_nor_numpy() -> None:
+    code = "import sys, gan.cli; print([name for name in ('torch', 'cv2', 'numpy', 'pydantic') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
