@@ -14,6 +14,7 @@ from gan.polygons import Outline
 
 LABELME_VERSION = "5.0.0"
 
+
 def yolo_text(parts: Sequence[Outline], size: int, kind: int) -> str:
     """The label file of a YOLO segmentation set: `kind x y x y ...` a line, coordinates relative to the size."""
     lines = (" ".join(f"{value:.7g}" for value in (part / size).ravel().tolist()) for part in parts)

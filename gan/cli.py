@@ -69,9 +69,7 @@ def main(
     result: dict[str, Any] = {"out": str(out), "images": len(plan.jobs), "dry_run": dry_run, **plan.description}
     if not dry_run:
         with Progress(len(plan.jobs), "gen-defects", json=json, unit="image") as progress:
-            done = generate(
-                plan, out, resume=resume, batch_size=batch_size, workers=count, on_progress=progress.update
-            )
+            done = generate(plan, out, resume=resume, batch_size=batch_size, workers=count, on_progress=progress.update)
         result |= {"written": done.written, "seconds": round(done.seconds, 3), "next": f"check-data {out}"}
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))

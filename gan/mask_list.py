@@ -94,10 +94,7 @@ def list_masks(path: Path, *, longest_suffix: int = 0) -> MaskList:
     if entries is None:
         root = path / "masks" if (path / "masks").is_dir() and (path / "images").is_dir() else path
         files = (PurePosixPath(file.relative_to(root).as_posix()) for file in list_images(root, root, found, deep=True))
-        entries = tuple(
-            MaskEntry(str(file), intern(file.parts[0]) if len(file.parts) > 1 else "")
-            for file in files
-        )
+        entries = tuple(MaskEntry(str(file), intern(file.parts[0]) if len(file.parts) > 1 else "") for file in files)
     for entry in entries:
         if len(os.fsencode(PurePosixPath(entry.name).name)) + longest_suffix > _LONGEST_NAME:
             found.fault(root / entry.file, "the name is too long for the files made from it", "give it a shorter name")
@@ -157,5 +154,3 @@ def _look(root: Path, entry: MaskEntry) -> tuple[str, Fault | None]:
             str(path), "holds grey values, taken as defect from half of white up", "save it as black and white", True
         )
     return sha256, None
-
-

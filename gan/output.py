@@ -39,8 +39,10 @@ def begin(out: Path, description: dict[str, Any], *, resume: bool) -> None:
     for key in description.keys() | (before.keys() if isinstance(before, dict) else set()):
         old, new = (before.get(key) if isinstance(before, dict) else None), description.get(key)
         if old != new:
-            raise UsageError(f"{out}: was started with {key} {_short(old)}, now it is {_short(new)}; "
-                             "repeat the first command with --resume, or choose another --out")
+            raise UsageError(
+                f"{out}: was started with {key} {_short(old)}, now it is {_short(new)}; "
+                "repeat the first command with --resume, or choose another --out"
+            )
 
 
 def recorded(log: LineLog, plan: Plan, out: Path) -> tuple[int, set[int]]:

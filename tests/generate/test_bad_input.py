@@ -17,9 +17,7 @@ def _png(array: np.ndarray) -> bytes:
     return bytes(cv2.imencode(".png", array)[1])
 
 
-def _fails(
-    capsys: pytest.CaptureFixture[str], out: Path, *arguments: object, match: str, code: int = 1
-) -> list[str]:
+def _fails(capsys: pytest.CaptureFixture[str], out: Path, *arguments: object, match: str, code: int = 1) -> list[str]:
     assert gen_defects(*arguments, "--out", out) == code
     lines = capsys.readouterr().err.splitlines()
     assert any(re.search(match, line) for line in lines), lines
