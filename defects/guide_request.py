@@ -64,7 +64,7 @@ class GuideRequest:
         uniform = rng.random(len(self.schema.entries))
         draw = float(rng.random())
         fixed = {n: c for n, c in cell.items() if isinstance(c, str)}
-        rows = [row for row in table if all(row.get(n) == c for n, c in fixed.items())] or list(table)
+        rows = ([row for row in table if all(row.get(n) == c for n, c in fixed.items())] if fixed else table) or table
         row = self.schema.scale(rows[int(draw * len(rows))]) if rows else {}
         known = self.schema.scale(measured)
         result: dict[str, GuideValue] = {}

@@ -93,16 +93,19 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
         raise ValueError(f"expected a width in px above 0, got {width_px}; give for example thickness=4px")
     if not mask.any():
         return mask.copy()
-    now = width(mask)
+    _, radius, skeleton, (top, left) = _doubled(mask, int(np.ceil(width_px)) + 2)
+    now = float(radius[skeleton].mean())
     if abs(now - width_px) < 0.05:
         return mask.copy()
-    margin = int(np.ceil(max(0.0, width_px - now))) + 2
-    _, radius, skeleton, (top, left) = _doubled(mask, margin)
     distance, labels = cv2.distanceTransformWithLabels(
         (~skeleton).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     radius_of = np.zeros(int(labels.max()) + 1, np.float32)
-    radius_of[labels[skeleton]] = radius[skeleton]
+    # Side branches end in tips of no width; taken as they are they would leave notches in a wider line.
+    spine = skeleton.astype(np.float32)
+    kernel, reach = (0, 0), max(1.0, now)
+    smooth = cv2.GaussianBlur(radius * spine, kernel, reach) / np.maximum(cv2.GaussianBlur(spine, kernel, reach), 1e-6)
+    radius_of[labels[skeleton]] = smooth[skeleton]
     nearest = radius_of[labels]
     height, breadth = mask.shape
     rows = slice(max(0, top), min(height, top + skeleton.shape[0] // 2))
@@ -117,7 +120,9 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
         return result
 
     low, high = 0.0, float("inf")
-    factor = width_px / now
+    # The result's skeleton has side branches that the given one has not, so it measures narrower than factor * now.
+    power, factor = 0.8, 1.15 * width_px / now
+    before: tuple[float, float] | None = None
     best, error = mask, abs(now - width_px)
     for _ in range(refine + 1):
         result = drawn(factor)
@@ -127,7 +132,10 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
         if error < 0.03 * width_px:
             break
         low, high = (max(low, factor), high) if reached < width_px else (low, min(high, factor))
-        guess = factor * width_px / max(reached, 0.5)
+        if before is not None and reached != before[1]:
+            power = min(1.5, max(0.4, np.log(reached / before[1]) / np.log(factor / before[0])))
+        before = factor, reached
+        guess = factor * (width_px / reached) ** (1 / power)
         factor = guess if low < guess < high else (low + high) / 2
     return best.copy()
 
