@@ -112,11 +112,20 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
     columns = slice(max(0, left), min(breadth, left + skeleton.shape[1] // 2))
     inner = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
 
+    count, part_of = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    thin = np.zeros_like(mask)
+    halved = np.asarray(skeleton.reshape(skeleton.shape[0] // 2, 2, -1, 2).any(axis=(1, 3)))
+    thin[rows, columns] = halved[inner]
+
     def drawn(factor: float) -> Mask:
         big = (distance <= nearest * factor - 0.5) | skeleton
         share = cv2.resize(big.astype(np.float32), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         result = np.zeros_like(mask)
         result[rows, columns] = share[inner] >= 0.5
+        gone = np.bincount(part_of[result], minlength=count) == 0
+        if gone[1:].any():  # the skeleton of a few pixels may be less than half of any
+            gone[0] = False
+            result |= thin & gone[part_of]
         return result
 
     low, high = 0.0, float("inf")

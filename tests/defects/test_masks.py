@@ -78,6 +78,29 @@ def test_no_part_vanishes_whatever_the_width(mask: Mask, wanted: float) -> None:
     assert result.dtype == np.bool_
 
 
+@pytest.mark.parametrize("wanted", [0.2, 0.9, 1.0, 1.3, 2.0, 5.0])
+@pytest.mark.parametrize("refine", [0, 5])
+def test_specks_of_a_few_pixels_survive_alone_and_beside_a_line(wanted: float, refine: int) -> None:
+    for height in range(1, 5):
+        for breadth in range(1, 5):
+            speck = np.zeros((20, 24), bool)
+            speck[9 : 9 + height, 9 : 9 + breadth] = True
+            line = np.zeros_like(speck)
+            line[2:4] = True
+            for mask in (speck, speck | line):
+                result = set_width(mask, wanted, refine=refine)
+                assert all((part.mask & result).any() for part in components(mask)), (height, breadth)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_speck_of_a_noisy_mask_vanishes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = rng.random((16, 16)) < rng.uniform(0.02, 0.6)
+    for wanted in (0.3, 1.0, 2.0, 5.0):
+        result = set_width(mask, wanted)
+        assert all((part.mask & result).any() for part in components(mask))
+
+
 @settings(max_examples=20)
 @given(shapes())
 def test_the_same_width_leaves_the_mask_alone_and_never_hands_out_the_argument(mask: Mask) -> None:
