@@ -22,8 +22,8 @@ from defects.sample import GOOD, Sample
 from engine.commands import main
 from gan.config import GanConfig
 from gan.prepare import Prepared, prepare
-from gan.train import Trainer
 from gan.train_cli import app
+from gan.trainer import Trainer
 
 SIDE = 40
 TINY: dict[str, dict[str, Any]] = {

@@ -15,8 +15,8 @@ import gan.step
 from defects.layouts.dataset import open_dataset
 from gan.bundle import load_generator
 from gan.grid import sample_grid
+from gan.health import warn_of_collapse
 from gan.prepare import prepare
-from gan.train import _warn
 from tests.gan.building import error_line, metrics, tiny, train_gan, trainer
 
 EVERY_EPOCH = {"train": {"checkpoint_every": 1}}
@@ -100,7 +100,7 @@ def test_a_discriminator_that_has_won_is_warned_of(
     caplog: pytest.LogCaptureFixture, epoch: int, real: float, fake: float, warned: bool
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        _warn({"d_real": real, "d_fake": fake}, epoch)
+        warn_of_collapse({"d_real": real, "d_fake": fake}, epoch)
     assert ("tells every patch apart" in caplog.text) == warned
 
 
