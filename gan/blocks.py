@@ -85,7 +85,7 @@ class Up(nn.Module):
 def initialise(network: nn.Module, std: float | None) -> None:
     """Draws all weights from N(0, std), as the source does, or He-normal when `std` is None; biases are zero.
 
-    Modulation layers start at zero in the second case, so that every stage begins as a plain convolution.
+    Modulation layers start near zero in the second case, so that every stage begins as nearly a plain convolution.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):

@@ -14,7 +14,7 @@ class Section(BaseModel):
 
 
 class NetworkConfig(Section):
-    """Shapes of the networks. Channel counts are those of the 128 px network's scales."""
+    """Shapes of the networks."""
 
     size: Literal[32, 64, 128, 256, 512] = Field(128, description="side of the generated image, px")
     channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB")
@@ -41,7 +41,7 @@ class LossConfig(Section):
     style: float = 0.1
     kl: float = 0.0
     swap: float = Field(0.0, description="reconstruction of a ground under another image's defect")
-    guide: float = Field(0.0, description="measured against requested brightness, on images from random noise")
+    guide: float = Field(0.0, description="measured against requested brightness, on images of a swapped ground")
     style_every: int = Field(1, ge=1, description="steps between style terms, which then weigh as many times more")
     style_size: int | None = Field(None, description="side of the copy that the VGG sees; null for full size")
     defect_weight: float = Field(
@@ -55,6 +55,7 @@ class DataConfig(Section):
     window: int | None = Field(
         None, ge=16, description="side of the square window in image px; null for the short side"
     )
+    licence: str = Field("not stated", description="of the data; it goes into every checkpoint")
     columns: tuple[str, ...] = Field((), description="metadata columns declared guide entries")
     kinds: bool = Field(True, description="the defect kind is a guide entry where there are several")
     backgrounds: int = Field(4, ge=1, le=16, description="k-means clusters when no background column exists")

@@ -3,9 +3,9 @@
 Two branches as in the source: seven stride-2 convolutions bring the mask to a 32-dimensional embedding; embedding,
 noise (132) and guide form the latent vector; the latent projection branch grows it to an image and takes the mask
 branch's maps at every scale (U-Net). Where the source is silent: channels halve towards full resolution, the
-embedding is a linear map of the last, averaged mask map, maps are enlarged by nearest neighbours, and the decoder starts
-from 8 x 8: convolutions over an enlarged 1 x 1 map cannot tell left from right, so no ground would have a fall-off. Pixel
-normalisation stops at a quarter of full resolution: above, it cost a third of the forward pass on a CPU.
+embedding is a linear map of the last, averaged mask map, maps are enlarged by nearest neighbours, and the decoder
+starts from 8 x 8: convolutions over an enlarged 1 x 1 map cannot tell left from right, so no ground would fall off.
+Pixel normalisation stops at a quarter of full resolution: above, it cost a third of the forward pass on a CPU.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from contextlib import ExitStack, redirect_stdout
@@ -11,20 +12,27 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
 
 from defects.layouts.dataset import Dataset
 from engine.config import dump_config
-from engine.errors import UsageError
+from engine.errors import MagnaError, UsageError
+from engine.files import sha256_bytes
 from engine.progress import Progress
 from engine.run import RunFolder
 from engine.weights import style_vgg_weights
+from gan.batches import to_batch
 from gan.bundle import describe
 from gan.config import GanConfig
 from gan.prepare import Prepared, prepare
 from gan.style import StyleLoss
-from gan.train import Trainer, to_batch, train, training_dtype
+from gan.train import train
+from gan.trainer import Trainer, training_dtype
 
 CALIBRATION_IMAGES = 16
+# Renamed in torch 2.15, which warns of the old name.
+_RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel.__init__).parameters
+_DDP: dict[str, Any] = {"forward_sync_buffers" if _RENAMED else "broadcast_buffers": False}
 
 
 def start(
@@ -35,6 +43,7 @@ def start(
     style_weights: Path | None = None,
     device: str = "auto",
     devices: int = 1,
+    threads: int | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     json: bool = False,
@@ -49,10 +58,10 @@ def start(
     dtype = training_dtype(config, torch.device(accelerator))
     fabric = _fabric(accelerator, devices, dtype)
     fabric.launch()
+    if threads:
+        torch.set_num_threads(threads)
     with ExitStack() as stack:
-        run = stack.enter_context(RunFolder.create(folder, resume)) if fabric.is_global_zero else None
-        if run is not None:
-            _same_config(run, config)
+        run = _open(fabric, stack, folder, config, resume)
         progress = Progress(0, f"train {config.name}", json=json, quiet=run is None)
         prepared = prepare(dataset, config, tell=progress.write)
         meta = (
@@ -67,6 +76,12 @@ def start(
             style = StyleLoss(weights, size=config.loss.style_size, dtype=dtype)
             style.calibrate(calibration_images(prepared))
             meta["style_weights"] = name
+        meta["identity"] = {
+            "train_sha256": sha256_bytes("".join(prepared.meta["data"]["train_sha256"]).encode()),
+            "style_weights": meta.get("style_weights"),
+            "precision": str(dtype).removeprefix("torch."),
+            "processes": fabric.world_size,
+        }
         trainer = Trainer(prepared, config, fabric, style)
         if run is not None:
             run.write_config(config)
@@ -99,6 +114,22 @@ def _accelerator(device: str, devices: int) -> str:
     return found
 
 
+def _open(fabric: Fabric, stack: ExitStack, folder: Path, config: GanConfig, resume: bool) -> RunFolder | None:
+    """Process 0 takes the run folder; when it cannot, it says so and the others leave without a word."""
+    run, fault = None, None
+    if fabric.is_global_zero:
+        try:
+            run = stack.enter_context(RunFolder.create(folder, resume))
+            _same_config(run, config)
+        except MagnaError as error:
+            fault = error
+    if fabric.broadcast(fault is not None):
+        if fault is not None:
+            raise fault
+        sys.exit(1)
+    return run
+
+
 def _fabric(accelerator: str, devices: int, dtype: torch.dtype) -> Fabric:
     """One process, or several with a network each; `torchrun` says in the environment how many it started.
 
@@ -111,7 +142,7 @@ def _fabric(accelerator: str, devices: int, dtype: torch.dtype) -> Fabric:
         devices=local,
         num_nodes=max(1, everywhere // local),
         precision="bf16-true" if dtype == torch.bfloat16 else "32-true",
-        strategy=DDPStrategy(broadcast_buffers=False) if everywhere > 1 else "auto",
+        strategy=DDPStrategy(**_DDP) if everywhere > 1 else "auto",
     )
 
 

@@ -48,7 +48,9 @@ def ground_loss(fake: Tensor, real: Tensor, masks: Tensor) -> Tensor:
 
 
 def brightness_of(images: Tensor, masks: Tensor, radius: int) -> Tensor:
-    """Differentiable `defects.guides.brightness`: (N,) luminance inside the mask minus that of the ring, -1..1.
+    """A differentiable stand-in for `defects.guides.brightness`, with a square ring.
+
+    Luminance inside the mask minus that of the ring, (N,), -1..1.
 
     `images` (N, C, S, S) in [-1, 1], `masks` (N, 1, S, S) in {0, 1}; 0 where the mask is empty.
     """

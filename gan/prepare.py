@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from defects.guides import GuideSchema, GuideValue
 from defects.images import image_info, read_mask
+from defects.layouts.check import check_images
 from defects.layouts.dataset import Dataset
 from defects.sample import GOOD, Sample
-from defects.splits import split
-from engine.errors import DataError
+from defects.splits import near_duplicate_groups, split
+from engine.errors import DataError, FaultsError
 from engine.files import sha256_file
 from gan.columns import background_statistics, cluster_backgrounds, guide_columns
 from gan.config import GanConfig
@@ -32,7 +33,7 @@ class Prepared:
 
     Attributes:
         train: windows of the training samples.
-        test: names of the held-out samples.
+        test: the held-out samples.
         schema: guide entries and scales, fitted on `train` only.
         table: raw guide rows of the defective training samples, for `random`.
         meta: what the checkpoint says about the data.
@@ -62,9 +63,19 @@ def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = l
         tell: receives progress lines; the log by default.
 
     Raises:
-        DataError: when there are fewer than two usable defective training images.
+        FaultsError: every fault of the folder's images and masks at once.
+        DataError: there are fewer than two usable defective training images.
     """
+    faults = [fault for fault in check_images(dataset) if not fault.warning]
+    if faults:
+        raise FaultsError(faults)
     usable = [s for s in dataset.samples if s.has_pixels and s.source in ("real", "procedural")]
+    if len(usable) < len(dataset.samples):
+        tell(f"left out: {len(dataset.samples) - len(usable)} images without a mask or not of real parts")
+    if not any(s.group for s in usable):
+        groups = near_duplicate_groups(usable)
+        usable = [replace(sample, group=group) for sample, group in zip(usable, groups, strict=True)]
+        tell(f"no groups are given: {len(usable)} images form {len(set(groups))} groups of near duplicates")
     fractions = {"train": 1 - config.data.test_fraction, "test": config.data.test_fraction}
     parts = split(usable, fractions, config.train.seed) if config.data.test_fraction else {"train": usable, "test": []}
     train, test = list(parts["train"]), list(parts["test"])
@@ -100,6 +111,7 @@ def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = l
     meta = {
         "data": {
             "layout": dataset.layout,
+            "licence": config.data.licence,
             "train": len(train),
             "defective": len(defective),
             "kinds": sorted({s.label for s in defective}),

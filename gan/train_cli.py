@@ -42,9 +42,8 @@ def train_gan_command(
     """
     import logging
 
-    import torch
-
     from defects.layouts.dataset import open_dataset
+    from defects.sample import GOOD
     from engine.config import dump_config, load_config
     from gan.config import GanConfig
     from gan.launch import start
@@ -52,10 +51,10 @@ def train_gan_command(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     resolved = load_config(config, GanConfig, set_ or [], folder="gan")
     dataset = open_dataset(data, layout)
-    if threads:
-        torch.set_num_threads(threads)
     if dry_run:
+        defective = sum(sample.label != GOOD for sample in dataset.samples)
         typer.echo(dump_config(resolved).rstrip())
+        typer.echo(f"# {data}: {len(dataset.samples)} images, {defective} with a defect; layout {dataset.layout}")
         return
     folder = out or Path("runs") / f"{resolved.name}-{data.resolve().name}"
     result: dict[str, Any] | None = start(
@@ -65,6 +64,7 @@ def train_gan_command(
         style_weights=style_weights,
         device=device,
         devices=devices,
+        threads=threads,
         resume=resume,
         tensorboard=tensorboard,
         json=json,

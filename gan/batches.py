@@ -1,0 +1,49 @@
+"""What an epoch consists of: its learning rate, the order of its samples, and windows as tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from engine.seeding import numpy_generator
+from gan.config import GanConfig
+from gan.prepare import Prepared
+from gan.step import Batch
+from gan.windows import Window
+
+
+def learning_rate(config: GanConfig, epoch: int) -> float:
+    """The rate of an epoch: constant in the first half, then decaying exponentially to `final_rate` of it (source).
+
+    >>> [round(learning_rate(GanConfig(), e) / 2e-4, 3) for e in (0, 99, 150, 199)]
+    [1.0, 1.0, 0.141, 0.021]
+    """
+    half = config.train.epochs / 2
+    share = max(0.0, (epoch - half) / max(half, 1))
+    return float(config.train.learning_rate * config.train.final_rate**share)
+
+
+def epoch_order(prepared: Prepared, config: GanConfig, epoch: int) -> list[int]:
+    """The samples of an epoch: every defective one once and a fresh draw of good ones, shuffled."""
+    rng = numpy_generator(config.train.seed, "order", epoch)
+    good = prepared.good
+    wanted = min(len(good), round(config.data.good_per_defect * len(prepared.defective)))
+    chosen = (
+        prepared.defective + [int(i) for i in rng.choice(good, wanted, replace=False)] if wanted else prepared.defective
+    )
+    return [chosen[i] for i in rng.permutation(len(chosen))]
+
+
+def to_batch(windows: list[Window], prepared: Prepared) -> Batch:
+    """Windows to tensors on the CPU, channels last."""
+    images = torch.from_numpy(np.stack([w.image for w in windows])).permute(0, 3, 1, 2).float() / 127.5 - 1
+    masks = torch.from_numpy(np.stack([w.mask for w in windows])[:, None]).float()
+    conditions = torch.from_numpy(np.stack([w.condition for w in windows])[:, None]).float()
+    vectors = np.stack([prepared.schema.encode(prepared.schema.scale(w.guide)) for w in windows])
+    layout = torch.channels_last
+    return Batch(
+        images.contiguous(memory_format=layout),
+        masks.contiguous(memory_format=layout),
+        conditions.contiguous(memory_format=layout),
+        torch.from_numpy(vectors),
+    )
