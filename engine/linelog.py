@@ -56,7 +56,8 @@ class LineLog:
         return end
 
     def append(self, objs: Sequence[Mapping[str, Any]]) -> None:
-        """Appends the objects in one write and syncs; after a failure the file ends where it did before.
+        """Appends the objects in one write and syncs; after a failure or an interrupt the file ends where it
+        did before.
 
         Raises:
             OutputError: The disk is full or the file is gone read-only.
@@ -70,7 +71,7 @@ class LineLog:
             try:
                 write_all(self._descriptor, data)
                 os.fsync(self._descriptor)
-            except OSError:
+            except BaseException:
                 os.ftruncate(self._descriptor, size)
                 raise
 

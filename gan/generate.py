@@ -36,11 +36,19 @@ WRITERS = 4
 
 @dataclass(frozen=True)
 class Done:
-    """What a run did: images in the folder, images written now, and the seconds that took."""
+    """What a run did.
+
+    Attributes:
+        images: in the folder.
+        written: now.
+        seconds: that took.
+        outside: masks whose measured width is none that the generator was trained on.
+    """
 
     images: int
     written: int
     seconds: float
+    outside: int = 0
 
 
 def generate(
@@ -76,7 +84,8 @@ def generate(
             with _single_threaded():
                 _run(plan, out, log, done, lost, batch_size, workers, tell)
             _finish(plan, out, log)
-    return Done(len(plan.jobs), len(plan.jobs) - done + len(lost), time.perf_counter() - start)
+            outside = _outside(plan, log)
+    return Done(len(plan.jobs), len(plan.jobs) - done + len(lost), time.perf_counter() - start, outside)
 
 
 def _batches(plan: Plan, done: int, lost: set[int]) -> Iterator[tuple[range, list[int]]]:
@@ -102,11 +111,15 @@ def _run(
     waiting: list[dict[str, Any]] = []
     pending: deque[tuple[list[int], Future[tuple[Made, Future[None]]]]] = deque()
 
+    appending = False
+
     def record(least: int) -> None:
-        nonlocal waiting
+        nonlocal appending
         while len(waiting) >= max(1, least):
-            rows, waiting = waiting[:batch_size], waiting[batch_size:]
-            log.append(rows)
+            appending = True
+            log.append(waiting[:batch_size])
+            del waiting[:batch_size]
+            appending = False
 
     def collect() -> None:
         wanted, future = pending.popleft()
@@ -132,7 +145,8 @@ def _run(
     finally:
         painters.shutdown(wait=True, cancel_futures=True)
         writers.shutdown(wait=True, cancel_futures=True)
-        record(1)
+        if not appending:  # an append that failed leaves a gap: what comes after it must not be recorded
+            record(1)
 
 
 @contextmanager
@@ -155,3 +169,16 @@ def _finish(plan: Plan, out: Path, log: LineLog) -> None:
         write_coco(out, log.stream(), log.stream(), plan.jobs.size, plan.jobs.classes)
     write_text(out / "README.md", dataset_card(len(plan.jobs), plan.jobs.classes))
     write_preview(out, log.stream(), len(plan.jobs.masks.entries))
+
+
+def _outside(plan: Plan, log: LineLog) -> int:
+    """How many masks are thinner or thicker than all that the generator was trained on; images of a mask follow."""
+    widths = plan.jobs.trained_widths
+    if widths is None:
+        return 0
+    seen, outside = "", 0
+    for row in log.stream():
+        if row["mask_source"] != seen and not widths[0] <= row["guide"]["raw"]["thickness"] <= widths[1]:
+            seen = row["mask_source"]
+            outside += 1
+    return outside

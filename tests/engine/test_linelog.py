@@ -105,3 +105,18 @@ def test_a_run_that_goes_back_forgets_what_came_after(tmp_path: Path, keep: int)
         log.truncate(keep)
         log.append([{"epoch": "again"}])
         assert [row["epoch"] for row in log.stream()] == [*range(min(keep, 3)), "again"]
+
+
+def test_an_interrupt_while_syncing_takes_the_lines_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with LineLog(tmp_path / "log.jsonl") as log:
+        log.append([{"a": 1}])
+
+        def interrupted(_: int) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                log.append([{"b": 2}])
+        log.append([{"c": 3}])
+        assert log.lines() == [{"a": 1}, {"c": 3}]

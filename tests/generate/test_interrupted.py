@@ -8,12 +8,15 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine import atomic
+from engine.errors import OutputError
+from engine.linelog import LineLog
 from tests.generate.running import files, gen_defects, recorded, save_masks, start, tree_hash
 
 NUM = 12
@@ -172,4 +175,28 @@ def test_a_second_writer_is_refused_and_the_first_is_not_disturbed(
     assert f"is being written by another process (pid {first.pid})" in capsys.readouterr().err
     first.communicate()
     assert first.returncode == 0
+    assert tree_hash(out) == tree_hash(reference)
+
+
+@pytest.mark.parametrize(("fault", "code"), [(OutputError("no space; free some"), 1), (KeyboardInterrupt(), 130)])
+@pytest.mark.parametrize("written", [False, True])
+def test_an_append_that_fails_once_leaves_no_gap_and_resume_goes_on(
+    many: Path, checkpoint: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    fault: BaseException, code: int, written: bool,
+) -> None:  # fmt: skip
+    out, real, calls = tmp_path / "out", LineLog.append, 0
+
+    def once(log: LineLog, rows: Sequence[Mapping[str, Any]]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls != 5 or written:
+            real(log, rows)
+        if calls == 5:
+            raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LineLog, "append", once)
+        assert gen_defects(*_arguments(many, checkpoint, out)) == code
+    assert calls == 5
+    assert gen_defects(*_arguments(many, checkpoint, out), "--resume") == 0
     assert tree_hash(out) == tree_hash(reference)
