@@ -35,10 +35,15 @@ Cell = dict[str, Choice]
 
 @dataclass(frozen=True)
 class GuideRequest:
-    """The choices for every entry of a schema; a list of several choices spans one axis of a grid."""
+    """The choices for every entry of a schema; a list of several choices spans one axis of a grid.
+
+    Attributes:
+        given: the entries that were named; the others have their defaults.
+    """
 
     schema: GuideSchema
     choices: Mapping[str, tuple[Choice, ...]]
+    given: frozenset[str] = frozenset()
 
     def cells(self) -> list[Cell]:
         """The grid: every combination of the listed choices, the first entry varying slowest."""
@@ -118,7 +123,7 @@ def parse_guide(text: str, schema: GuideSchema, *, measurable: Sequence[str] = (
             raise UsageError(f"--guide: {name!r} is given twice; join the values with | to make a grid")
         given[name] = tuple(_choice(schema[name], item.strip(), measurable) for item in value.split("|"))
     defaults = {name: (Keyword("measured" if name in measurable else "random"),) for name in schema.names}
-    return GuideRequest(schema, {name: given.get(name, defaults[name]) for name in schema.names})
+    return GuideRequest(schema, {name: given.get(name, defaults[name]) for name in schema.names}, frozenset(given))
 
 
 def _choice(entry: Entry, text: str, measurable: Sequence[str]) -> Choice:

@@ -22,7 +22,14 @@ from engine.atomic import write_bytes, write_json
 from engine.errors import CheckpointError
 from engine.files import sha256_bytes, sha256_file
 
-__all__ = ["find_checkpoint", "load_checkpoint", "load_tensors", "remove_checkpoint", "save_checkpoint"]
+__all__ = [
+    "find_checkpoint",
+    "load_checkpoint",
+    "load_tensors",
+    "remove_checkpoint",
+    "save_checkpoint",
+    "stated_sha256",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +80,15 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str
             f"{file}: does not match the sha256 in {_json_of(file).name}: unfinished or damaged; use another checkpoint"
         )
     return load_tensors(data, file), description["meta"]
+
+
+def stated_sha256(file: Path) -> str:
+    """What a checkpoint's JSON says of its safetensors file; `load_checkpoint` has compared the two.
+
+    Raises:
+        CheckpointError: The JSON is missing or damaged.
+    """
+    return str(_read_json(file)["sha256"])
 
 
 def load_tensors(data: bytes, name: str | Path) -> dict[str, torch.Tensor]:

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from defects.guides import GuideSchema, GuideValue
-from engine.checkpoint import find_checkpoint, load_checkpoint
+from engine.checkpoint import find_checkpoint, load_checkpoint, stated_sha256
 from engine.errors import CheckpointError
-from engine.files import sha256_file
 from gan.config import NetworkConfig
 from gan.generator import MagnaGenerator
 
@@ -60,9 +57,10 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
         config = NetworkConfig.model_validate(meta["network"])
         schema = GuideSchema.from_dict(meta["guides"])
         network = MagnaGenerator(config, schema.size, schema.columns("background"))
+        table = [dict(row) for row in meta["table"]]
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-    except (KeyError, RuntimeError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
             f"{file}: does not fit its own description ({reason}); train it again with this version"
         ) from error
@@ -71,7 +69,7 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
         schema,
         config.size,
         config.channels,
-        meta["table"],
+        table,
         meta,
-        sha256_file(file),
+        stated_sha256(file),
     )

@@ -60,16 +60,24 @@ def main(
 
     from engine.progress import Progress
     from gan.generate import generate
+    from gan.output import check_apart
     from gan.plan import make_plan
 
+    check_apart(masks, out)
     count = workers or len(os.sched_getaffinity(0))
     plan = make_plan(request, masks, checkpoint, device=device, precision=precision, workers=count)
+
+    def warn(text: str) -> None:
+        typer.echo(json_text.dumps({"warning": text}, ensure_ascii=False) if json else f"warning: {text}", err=True)
+
     for line in _warnings(plan):
-        typer.echo(line, err=True)
+        warn(line)
     result: dict[str, Any] = {"out": str(out), "images": len(plan.jobs), "dry_run": dry_run, **plan.description}
     if not dry_run:
         with Progress(len(plan.jobs), "gen-defects", json=json, unit="image") as progress:
             done = generate(plan, out, resume=resume, batch_size=batch_size, workers=count, on_progress=progress.update)
+        if done.outside:
+            warn(_outside(plan, done.outside))
         result |= {"written": done.written, "seconds": round(done.seconds, 3), "next": f"check-data {out}"}
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))
@@ -79,9 +87,17 @@ def main(
 
 
 def _warnings(plan: Plan) -> list[str]:
-    lines = [f"warning: {fault}" for fault in plan.warnings[:_SHOWN_WARNINGS]]
+    lines = [str(fault) for fault in plan.warnings[:_SHOWN_WARNINGS]]
     more = len(plan.warnings) - _SHOWN_WARNINGS
-    return [*lines, f"warning: and {more} more masks like these"] if more > 0 else lines
+    return [*lines, f"and {more} more masks like these"] if more > 0 else lines
+
+
+def _outside(plan: Plan, count: int) -> str:
+    low, high = plan.jobs.trained_widths or (0.0, 0.0)
+    return (
+        f"{count} of {len(plan.jobs.masks.entries)} masks are thinner or thicker than the generator was trained on "
+        f"({low:.1f}..{high:.1f} px); their labels stay as drawn, but the images may not: give --guide thickness=0..1"
+    )
 
 
 def _report(result: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from defects.guide_request import Cell, Keyword, parse_guide
 from defects.guides import CategoricalEntry, GuideSchema, GuideValue, NumericEntry
 from defects.masks import fit_square
+from engine.errors import Fault
 from engine.seeding import numpy_generator
 from gan.mask_list import MaskList
 from gan.request import Request
@@ -20,7 +21,7 @@ THINNEST = 1.0
 """No label is brought below this width, in px."""
 
 SAME_WIDTH = 0.05
-"""A mask within this many px of the requested width is left as it is."""
+"""A width that lies outside the trained range by less than this many px is not worth a warning."""
 
 Mask = NDArray[np.bool_]
 
@@ -113,7 +114,10 @@ class JobList(Sequence[Job]):
         return "noise", self.masks.entries[job.mask].name, job.cell, job.index
 
     def resolve(self, job: Job) -> Resolved:
-        """Draws a job's guide and brings its mask to the thickness that the guide says."""
+        """Draws a job's guide and brings its mask to the thickness that the guide says.
+
+        A measured thickness leaves the mask as it is drawn: only what the network is told is clipped to 0..1.
+        """
         square = self.squares[job.mask]
         entry = self.masks.entries[job.mask]
         rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index)
@@ -125,7 +129,9 @@ class JobList(Sequence[Job]):
         scaled = self.guide.resolve(cell, rng, measured, self.table)
         raw = self.schema.unscale(scaled)
         thickness = raw.get("thickness")
-        if not isinstance(thickness, float) or (as_it_is and abs(thickness - square.width) < SAME_WIDTH):
+        if as_it_is:
+            condition, raw["thickness"] = square.mask, square.width
+        elif not isinstance(thickness, float):
             condition = square.mask
         else:
             condition = square.at(max(THINNEST, thickness))
@@ -137,8 +143,35 @@ class JobList(Sequence[Job]):
         name = self.request.label or str(scaled.get("kind") or entry.kind or self._only_kind)
         return Resolved(condition, label, self.schema.encode(scaled), raw, scaled, name)
 
+    @property
+    def trained_widths(self) -> tuple[float, float] | None:
+        """Thickness in px of the written image that the generator was trained on; None if no width is measured."""
+        if Keyword("measured") not in self.guide.choices.get("thickness", ()):
+            return None
+        entry = self.schema["thickness"]
+        if not isinstance(entry, NumericEntry):
+            return None
+        zoom = self.size / self.side
+        return (entry.low - SAME_WIDTH) * zoom, (entry.high + SAME_WIDTH) * zoom
+
+    def warnings(self) -> list[Fault]:
+        """The folders whose names are no kind that the generator knows, so that their kind is drawn at random."""
+        if not self._kinds or "kind" in self.guide.given:
+            return []
+        known = {"", *(value.casefold() for value in self._kinds)}
+        folders = sorted({entry.kind for entry in self.masks.entries if entry.kind.casefold() not in known})
+        return [
+            Fault(
+                str(self.masks.root),
+                f"{folder!r} is no kind this generator knows, so its masks get random kinds",
+                f"name it {' or '.join(self._kinds)}, or give --guide kind={self._kinds[0]}",
+                True,
+            )
+            for folder in folders
+        ]
+
     def _kind_of_folder(self, folder: str) -> str:
         """The kind guide that a mask's folder names; "" when the guide says the kind, or the folder names none."""
-        if self.request.kind_given:
+        if "kind" in self.guide.given:
             return ""
         return next((value for value in self._kinds if value.casefold() == folder.casefold()), "")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from defects.images import read_mask_image
 from defects.layouts.listing import EXTENSIONS, Found, list_images
 from defects.manifest import NAME, read_manifest
+from defects.sample import GOOD
 from engine.errors import DataError, Fault, FaultsError
 from engine.files import sha256_file
 
@@ -112,7 +113,7 @@ def _from_manifest(path: Path, found: Found) -> tuple[MaskEntry, ...]:
     return tuple(
         MaskEntry(sample.mask.relative_to(path).as_posix(), intern(sample.label), sample.name)
         for sample in samples
-        if sample.mask is not None and sample.label != "good"
+        if sample.mask is not None and sample.label != GOOD
     )
 
 
@@ -120,9 +121,11 @@ def inspect(masks: MaskList, *, workers: int = 2) -> Inspected:
     """Reads every mask once.
 
     Raises:
-        FaultsError: masks that cannot be read or are empty; all of them are listed.
+        FaultsError: masks that cannot be read or are empty, and folders of good parts that hold defects; all of them
+            are listed.
     """
     faults: list[Fault] = []
+    good: set[str] = set()
     digest = hashlib.sha256()
     entries = iter(masks.entries)
     with ThreadPoolExecutor(workers) as pool:
@@ -131,6 +134,12 @@ def inspect(masks: MaskList, *, workers: int = 2) -> Inspected:
                 digest.update(f"{entry.name}\0{entry.kind}\0{sha256}\n".encode(errors="surrogateescape"))
                 if fault is not None:
                     faults.append(fault)
+                if entry.kind.casefold() == GOOD and (fault is None or fault.warning):
+                    good.add(entry.kind)
+    faults += [
+        Fault(str(masks.root), f"{kind!r} names parts without a defect, but its masks hold one", "rename it")
+        for kind in sorted(good)
+    ]
     errors = [fault for fault in faults if not fault.warning]
     if errors:
         raise FaultsError(errors)

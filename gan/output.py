@@ -16,6 +16,17 @@ from gan.plan import Plan
 REQUEST = "request.json"
 
 
+def check_apart(masks: Path, out: Path) -> None:
+    """Refuses a sample folder that holds the masks it is made from, or lies among them.
+
+    Raises:
+        UsageError: one is inside the other, or they are the same.
+    """
+    given, written = masks.resolve(), out.resolve()
+    if written.is_relative_to(given) or given.is_relative_to(written):
+        raise UsageError(f"--out: {out} and --masks {masks} lie inside one another; choose another --out")
+
+
 def begin(out: Path, description: dict[str, Any], *, resume: bool) -> None:
     """Starts or goes on with a folder; the caller holds its lock.
 

@@ -37,6 +37,9 @@ def choose_device(name: str) -> torch.device:
         raise UsageError(f"--device: {name!r} is not supported; choose auto, cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"--device: {name!r}, but no CUDA device is visible; choose auto or cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        last = torch.cuda.device_count() - 1
+        raise UsageError(f"--device: {name!r}, but the last CUDA device is cuda:{last}; choose one up to that")
     return device
 
 

@@ -76,4 +76,4 @@ def make_plan(
         "precision": str(painter.dtype).removeprefix("torch."),
         "torch": torch.__version__,
     }
-    return Plan(jobs, painter, generator.sha256, description, seen.warnings)
+    return Plan(jobs, painter, generator.sha256, description, (*jobs.warnings(), *seen.warnings))

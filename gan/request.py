@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from defects.guide_request import GuideRequest, Interval, Keyword
 from defects.images import Format
+from defects.sample import GOOD
 from engine.errors import UsageError
 
 LABELS = ("mask", "coco", "yolo", "labelme")
@@ -53,15 +53,12 @@ class Request:
         ):
             if value not in known:
                 raise UsageError(f"{flag}: {value!r} is unknown; choose from {', '.join(known)}")
+        if self.label.strip().casefold() == GOOD:
+            raise UsageError(f"--label: {self.label!r} names parts without a defect; choose another name")
         if self.num < 1:
             raise UsageError(f"--num: {self.num} images of a mask; ask for at least 1")
         if self.size is not None and not SIDES[0] <= self.size <= SIDES[1]:
             raise UsageError(f"--size: {self.size} px is out of range; choose {SIDES[0]} to {SIDES[1]}")
-
-    @property
-    def kind_given(self) -> bool:
-        """Whether the guide says the kind, so that a mask's folder does not."""
-        return re.search(r"(^|,)\s*kind\s*=", self.guide) is not None
 
     def describe(self, guide: GuideRequest, size: int) -> dict[str, Any]:
         """The request with every default filled in, by flag name, for `request.json`."""

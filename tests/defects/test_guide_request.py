@@ -152,3 +152,9 @@ def test_measured_falls_back_to_a_draw_where_the_mask_says_nothing() -> None:
 
 def test_a_mask_thicker_than_any_trained_on_is_measured_as_the_thickest() -> None:
     assert resolved("", measured={"thickness": 40.0})["thickness"] == 1.0
+
+
+def test_a_request_says_which_entries_were_given() -> None:
+    schema = GuideSchema((NumericEntry("thickness", 2.0, 12.0, "px"), CategoricalEntry("kind", ("a", "b"))))
+    assert parse_guide(" kind = random", schema).given == {"kind"}
+    assert parse_guide("", schema).given == frozenset()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from tests.generate.running import crack, gen_defects, recorded, save_masks, save_tiny_generator
+from engine.errors import UsageError
+from gan.paint import choose_device
+from tests.generate.running import crack, gen_defects, recorded, save_masks, save_tiny_generator, tree_hash
 
 
 def _png(array: np.ndarray) -> bytes:
@@ -103,6 +107,7 @@ def test_grey_masks_are_thresholded_at_half_and_reported(
         (["--device", "tpu7"], "--device: 'tpu7' is unknown; choose auto, cpu or cuda", 2),
         (["--precision", "int4"], "--precision: 'int4' is unknown; choose auto, bf16 or fp32", 2),
         (["--num", "0"], "--num", 2),
+        (["--label", "good"], "--label: 'good' names parts without a defect; choose another name", 2),
         (["--masks", "/no/such"], "/no/such: no such file or folder; give --masks", 1),
         (["--checkpoint", "x.pth"], "x.pth: pickled checkpoints are never loaded", 1),
         (["--checkpoint", "/no/such"], "/no/such: no checkpoint is there; give a run folder or", 1),
@@ -149,3 +154,60 @@ def test_a_folder_in_use_and_a_resume_with_other_settings_are_refused(
     (tmp_path / "mine/thesis.txt").write_text("x")
     assert gen_defects(*arguments[:-1], tmp_path / "mine", "--resume") == 1
     assert "no run to resume; choose another --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["good", "Good"])
+def test_a_folder_of_good_parts_that_holds_defects_is_refused_in_one_line(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder = save_masks(tmp_path / "masks", [f"{name}/1.png", f"{name}/2.png", "crack/3.png"])
+    lines = _fails(capsys, tmp_path / "out", "--masks", folder, "--checkpoint", checkpoint,
+                   match=f"'{name}' names parts without a defect, but its masks hold one; rename")  # fmt: skip
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "out"), [("masks", "masks/out"), ("masks", "masks"), ("masks", "."), ("masks/1.png", "masks")]
+)
+def test_out_and_masks_inside_one_another_are_refused(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str], given: str, out: str
+) -> None:
+    masks = save_masks(tmp_path / "masks", ["1.png"])
+    before = tree_hash(tmp_path)
+    assert gen_defects("--masks", tmp_path / given, "--checkpoint", checkpoint, "--out", tmp_path / out) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "lie inside one another; choose another --out" in lines[0]
+    assert tree_hash(tmp_path) == before
+    assert masks.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("table", None),
+        ("table", 3),
+        ("table", [1]),
+        ("guides", None),
+        ("guides", {"entries": [{"name": "a", "low": "x", "high": 1}]}),
+    ],
+)
+def test_a_checkpoint_with_a_damaged_description_is_one_line(
+    masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str, value: object
+) -> None:
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(checkpoint.read_bytes())
+    description = json.loads(checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
+    description["meta"][key] = value
+    copy.with_suffix(".json").write_text(json.dumps(description), encoding="utf-8")
+    lines = _fails(capsys, tmp_path / "out", "--masks", masks, "--checkpoint", copy,
+                   match="does not fit its own description")  # fmt: skip
+    assert len(lines) == 1
+
+
+def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1").index == 1
+    with pytest.raises(UsageError, match=r"--device: 'cuda:2', but the last CUDA device is cuda:1"):
+        choose_device("cuda:2")

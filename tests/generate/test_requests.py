@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from defects.images import read_image, read_mask_image
+from defects.masks import width
 from tests.generate.running import SIDE, files, gen_defects, recorded, save_masks, save_tiny_generator
 
 
@@ -140,3 +141,41 @@ def test_the_contact_sheet_shows_some_masks_of_many(checkpoint: Path, tmp_path: 
     assert sizes[1][0] > sizes[0][0] * 1.9
     assert not [path for path in files(tmp_path / "many") if path.name.startswith(".")]
     assert recorded(tmp_path / "many") == 77
+
+
+def test_masks_wider_than_the_trained_range_stay_as_drawn_and_are_counted(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for number in (1, 3, 10):
+        bar = np.zeros((SIDE, SIDE), np.uint8)
+        bar[10 : 10 + number, 2:30] = 255
+        (folder / f"{number:02}.png").write_bytes(cv2.imencode(".png", bar)[1].tobytes())
+    assert gen_defects("--masks", folder, "--checkpoint", checkpoint, "--num", 2, "--out", tmp_path / "out") == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert len(warnings) == 1
+    assert "2 of 3 masks are thinner or thicker than the generator was trained on" in warnings[0]
+    rows = _rows(tmp_path / "out")
+    assert [row["guide"]["scaled"]["thickness"] for row in rows[::5]] == [0.0, 1.0]
+    for row in rows:
+        drawn = read_mask_image(folder / row["mask_source"])[0]
+        assert row["guide"]["raw"]["thickness"] == width(drawn)
+        assert np.array_equal(read_mask_image(tmp_path / "out" / row["mask"])[0], drawn)
+    assert gen_defects("--masks", folder, "--checkpoint", checkpoint, "--guide", "thickness=0..1",
+                       "--out", tmp_path / "set") == 0  # fmt: skip
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_known_kind_is_named(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_masks(tmp_path / "masks", ["Crack/1.png", "dent/2.png", "dent/3.png", "4.png"])
+    arguments = ["--masks", folder, "--checkpoint", checkpoint, "--out", tmp_path / "out", "--dry-run"]
+    assert gen_defects(*arguments) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: {folder}: 'dent' is no kind this generator knows, so its masks get random kinds; "
+        "name it crack or pit, or give --guide kind=crack"
+    ]
+    assert gen_defects(*arguments, "--guide", "kind=pit") == 0
+    assert capsys.readouterr().err == ""
