@@ -164,7 +164,9 @@ def fit_square(mask: Mask, size: int) -> Mask:
         return square if side == size else np.zeros((size, size), bool)
     how = cv2.INTER_LINEAR if side < size else cv2.INTER_AREA
     result: Mask = cv2.resize(square.astype(np.float32), (size, size), interpolation=how) >= 0.5
-    ys, xs = np.nonzero(skeletonize(square))
+    x, y, w, h = bounding_box(mask) or (0, 0, 0, 0)
+    ys, xs = np.nonzero(skeletonize(mask[y : y + h, x : x + w]))
+    ys, xs = ys + y + top, xs + x + left
     if side < size:
         ys, xs = (2 * ys + 1) * size // (2 * side), (2 * xs + 1) * size // (2 * side)
     else:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defects.masks import Mask, bounding_box, components, fit_square, set_width, width
+from defects.masks import Mask, bounding_box, components, fit_square, set_width, skeletonize, width
 
 SIDE = 72
 MARGIN = 16  # a shape that reaches the border of the picture cannot grow any further
@@ -162,3 +162,21 @@ def test_the_aspect_of_a_defect_is_kept(height: int, breadth: int, size: int) ->
 def test_a_square_mask_of_the_right_size_is_left_as_it_is() -> None:
     mask = np.random.default_rng(0).random((32, 32)) < 0.3
     assert np.array_equal(fit_square(mask, 32), mask)
+
+
+@pytest.mark.parametrize("size", [24, 100])
+def test_where_a_defect_lies_does_not_matter_to_its_skeleton_when_fitted(size: int) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        mask = np.zeros((50, 70), bool)
+        top, left = rng.integers(0, 30, 2)
+        mask[top : top + 20, left : left + 40] = rng.random((20, 40)) < 0.4
+        square = np.pad(mask, ((10, 10), (0, 0)))
+        ys, xs = np.nonzero(skeletonize(square))
+        ys, xs = (
+            ((2 * ys + 1) * size // 140, (2 * xs + 1) * size // 140)
+            if size > 70
+            else (ys * size // 70, xs * size // 70)
+        )
+        assert fit_square(mask, size)[ys, xs].all()
+        assert np.array_equal(fit_square(mask, size), fit_square(square, size))
