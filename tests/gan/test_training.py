@@ -97,7 +97,9 @@ def test_a_dry_run_prints_the_configuration_and_writes_nothing(
     assert train_gan(data, tmp_path / "run", "--dry-run", train={"epochs": 7}) == 0
     assert list(tmp_path.iterdir()) == []
     assert tree(data) == before
-    (tmp_path / "printed.yaml").write_text(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert "12 images, 8 with a defect; layout " in printed
+    (tmp_path / "printed.yaml").write_text(printed)
     assert load_config("printed.yaml", GanConfig).train.epochs == 7
 
 
