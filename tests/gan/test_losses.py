@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from defects.guides import brightness
-from gan.losses import brightness_of, discriminator_loss, generator_loss, reconstruction_loss
+from gan.losses import brightness_of, discriminator_loss, generator_loss, ground_loss, reconstruction_loss
 
 
 def test_undecided_logits_cost_two_and_one_log_two() -> None:
@@ -59,6 +59,19 @@ def test_an_error_in_the_defect_weighs_more_and_one_away_from_it_does_not() -> N
     near[..., 5, 5], far[..., 6, 6] = 1.0, 1.0
     assert float(reconstruction_loss(near, real, masks, 5.0)) == pytest.approx(5 / 256)
     assert float(reconstruction_loss(far, real, masks, 5.0)) == pytest.approx(1 / 256)
+
+
+def test_the_ground_is_compared_outside_the_defects_and_their_margin_alone() -> None:
+    real, masks = torch.rand(2, 3, 24, 24), torch.zeros(2, 1, 24, 24)
+    masks[..., 10:12, 10:12] = 1
+    near = real.clone()
+    near[..., 6:16, 6:16] = 9.0
+    assert float(ground_loss(near, real, masks)) == 0.0
+    assert float(ground_loss(real + 0.5, real, masks)) == pytest.approx(0.25, rel=1e-5)
+    far = real.clone()
+    far[:, :, 0, 0] += 1.0
+    assert float(ground_loss(far, real, masks)) == pytest.approx(1 / (24 * 24 - 10 * 10), rel=1e-4)
+    assert float(ground_loss(near, real, torch.ones_like(masks))) == 0.0
 
 
 @pytest.mark.parametrize("channels", [1, 3])

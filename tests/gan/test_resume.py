@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import gan.train
-from tests.gan.building import arguments, error_line, save_vgg, train_gan, tree
+from tests.gan.building import arguments, error_line, sample_folder, save_vgg, train_gan, tree
 from tests.gan.killing import train_with_kills
 
 LITERAL = {
@@ -115,6 +115,16 @@ def test_a_run_is_not_resumed_with_another_configuration(
     before = tree(out)
     assert train_gan(data, out, "--resume", train={"epochs": 2}) == 2
     assert "was made with another configuration" in error_line(capsys)
+    assert tree(out) == before
+
+
+def test_a_run_is_not_resumed_on_other_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    few, more = sample_folder(tmp_path / "few"), sample_folder(tmp_path / "more", ("crack", "pit") * 6 + ("good",) * 4)
+    assert train_gan(few, out, train={"epochs": 1}) == 0
+    before = tree(out)
+    assert train_gan(more, out, "--resume", train={"epochs": 1}) == 2
+    assert "was begun with another train_sha256" in error_line(capsys)
     assert tree(out) == before
 
 
