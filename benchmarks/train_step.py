@@ -12,6 +12,7 @@ import argparse
 import time
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
@@ -54,8 +55,10 @@ def images_a_second(config: GanConfig, dtype: torch.dtype, layout: torch.memory_
     posterior = Posterior(config.network) if config.network.posterior else None
     adams = [MasterAdam(n, 2e-4, ema=0.999 if n is networks[0] else None) for n in networks]
     posterior_adam = MasterAdam(posterior, 2e-4) if posterior else None
-    for network in (*networks, *([posterior] if posterior else [])):
-        network.to(dtype=dtype, memory_format=layout)
+    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-true" if dtype == torch.bfloat16 else "32-true")
+    sides = networks[0].texture_sides()
+    modules = [fabric.setup_module(n.to(dtype=dtype).to(memory_format=layout)) for n in networks]
+    encoder = fabric.setup_module(posterior.to(dtype=dtype).to(memory_format=layout)) if posterior else None
     style = StyleLoss(random_vgg(), size=config.loss.style_size, dtype=dtype)
     if layout == torch.contiguous_format:
         style.to(memory_format=layout)
@@ -63,7 +66,7 @@ def images_a_second(config: GanConfig, dtype: torch.dtype, layout: torch.memory_
     masks = torch.zeros(count, 1, size, size)
     masks[:, :, size // 3 : size // 3 + 5, size // 5 : -size // 5] = 1
     extra = (count + 1) // 2 if posterior else 0
-    textures = tuple(torch.randn(count + extra, 1, s, s).to(dtype) for s in networks[0].texture_sides())
+    textures = tuple(torch.randn(count + extra, 1, s, s).to(dtype) for s in sides)
     noise = Noise(torch.randn(count + extra, config.network.latent).to(dtype), textures)
     images = torch.rand(count, config.network.channels, size, size) * 2 - 1
     batch = Batch(*(t.to(dtype) for t in (images, masks, masks, torch.rand(count, SCHEMA.size))))
@@ -71,7 +74,7 @@ def images_a_second(config: GanConfig, dtype: torch.dtype, layout: torch.memory_
         batch = Batch(*(t.contiguous(memory_format=layout) if t.dim() == 4 else t for t in vars(batch).values()))
     result = {}
     for name, loss in (("step", style), ("without style", None)):
-        step = MagnaStep(Players(*networks, posterior, *adams, posterior_adam), loss, config, SCHEMA)
+        step = MagnaStep(Players(*modules, encoder, *adams, posterior_adam), loss, config, SCHEMA)
         for index in range(config.loss.style_every):
             step(batch, noise, torch.zeros(extra), 2e-4, index)
         rounds = steps * config.loss.style_every
