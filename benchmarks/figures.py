@@ -18,13 +18,14 @@ from defects.guides import CategoricalEntry, NumericEntry
 from defects.images import encode_image, read_image, read_mask_image
 from defects.layouts.dataset import open_dataset
 from defects.masks import fit_square, set_width
+from defects.windows import as_channels
 from engine.files import write_bytes
 from gan.bundle import load_generator
 from gan.columns import guide_columns
 from gan.config import GanConfig
 from gan.paint import Painter, choose_device
 from gan.prepare import has_defect
-from gan.windows import WindowSource, as_channels
+from gan.windows import WindowSource
 
 SEED = 5
 PER_KIND = 6

@@ -152,24 +152,32 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
 def fit_square(mask: Mask, size: int) -> Mask:
     """Brings a mask of any size and aspect to (size, size): padded to a centred square, then resized by area.
 
-    The aspect of the defect is kept. A pixel is set when at least half of it was; the skeleton is kept where a thin
-    line would fall below that, so that nothing vanishes.
+    The aspect of the defect is kept, and nothing vanishes (see `resize_mask`).
     """
     height, breadth = mask.shape
     side = max(height, breadth)
     top, left = (side - height) // 2, (side - breadth) // 2
     square = np.zeros((side, side), bool)
     square[top : top + height, left : left + breadth] = mask
-    if side == size or not mask.any():
-        return square if side == size else np.zeros((size, size), bool)
-    how = cv2.INTER_LINEAR if side < size else cv2.INTER_AREA
-    result: Mask = cv2.resize(square.astype(np.float32), (size, size), interpolation=how) >= 0.5
+    return resize_mask(square, (size, size))
+
+
+def resize_mask(mask: Mask, shape: tuple[int, int]) -> Mask:
+    """Brings a mask (H, W) to another shape: a pixel is set when at least half of it was, and the skeleton is kept.
+
+    The skeleton is what keeps a thin line whole where its share of a pixel falls below half.
+    """
+    height, breadth = mask.shape
+    if mask.shape == shape or not mask.any():
+        return mask.copy() if mask.shape == shape else np.zeros(shape, bool)
+    how = cv2.INTER_LINEAR if shape[0] * shape[1] > height * breadth else cv2.INTER_AREA
+    result: Mask = cv2.resize(mask.astype(np.float32), shape[::-1], interpolation=how) >= 0.5
     x, y, w, h = bounding_box(mask) or (0, 0, 0, 0)
     ys, xs = np.nonzero(skeletonize(mask[y : y + h, x : x + w]))
-    ys, xs = ys + y + top, xs + x + left
-    if side < size:
-        ys, xs = (2 * ys + 1) * size // (2 * side), (2 * xs + 1) * size // (2 * side)
-    else:
-        ys, xs = ys * size // side, xs * size // side
-    result[ys, xs] = True
+    result[_moved(ys + y, height, shape[0]), _moved(xs + x, breadth, shape[1])] = True
     return result
+
+
+def _moved(at: NDArray[np.int64], old: int, new: int) -> NDArray[np.int64]:
+    """Pixel numbers along a side of `old` px, on a side of `new` px: by the pixel's centre when enlarged."""
+    return (2 * at + 1) * new // (2 * old) if old < new else at * new // old

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.guides import GuideValue, luminance, measure
+from defects.guides import GuideValue, measure
 from defects.images import read_sample
 from defects.masks import Mask, set_width, width
 from defects.sample import Sample
+from defects.windows import Framing, central, scaled
 from gan.config import DataConfig
 
 CACHE_BYTES = 4 * 2**30
@@ -70,7 +71,7 @@ class WindowSource:
         self.samples = list(samples)
         self.columns = list(columns)
         self.size = size
-        self.channels = channels
+        self.framing = Framing(size, config.window, channels)
         self.config = config
         self._cache: dict[int, tuple[NDArray[np.uint8], Mask]] = {}
         self._bytes = 0
@@ -82,16 +83,7 @@ class WindowSource:
         """Image and mask of a sample at the scale at which `config.window` px become S."""
         if index in self._cache:
             return self._cache[index]
-        image, mask = read_sample(self.samples[index])
-        factor = self.size / min(self.config.window or min(mask.shape), *mask.shape)
-        image = as_channels(image, self.channels)
-        if factor != 1.0:
-            shape = (max(self.size, round(mask.shape[1] * factor)), max(self.size, round(mask.shape[0] * factor)))
-            how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-            image = np.atleast_3d(cv2.resize(image, shape, interpolation=how))
-            share = cv2.resize(mask.astype(np.float32), shape, interpolation=how)
-            small: Mask = share >= min(0.5, 0.9 * float(share.max())) if mask.any() else share > 1
-            mask = small
+        image, mask = scaled(*read_sample(self.samples[index]), self.framing)
         if self._bytes < CACHE_BYTES:
             self._cache[index] = image, mask
             self._bytes += image.nbytes + mask.nbytes
@@ -117,23 +109,13 @@ class WindowSource:
         return Window(part, cut, condition, guide)
 
 
-def as_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """(H, W, 1 or 3) to (H, W, channels): grey is repeated, colour becomes luminance."""
-    if image.shape[2] == channels:
-        return image
-    if channels == 3:
-        return np.repeat(image, 3, axis=2)
-    return np.round(luminance(image) * 255).astype(np.uint8)[..., None]
-
-
 def _pose(mask: Mask, size: int, config: DataConfig, rng: np.random.Generator | None) -> Pose:
     height, breadth = mask.shape
     half = size / 2
-    ys, xs = np.nonzero(mask)
     if rng is None:
-        anchor = (float(np.median(xs)), float(np.median(ys))) if xs.size else (breadth / 2, height / 2)
-        centre = _clamped(anchor, breadth, height, half)
-        return Pose(centre, np.eye(2))
+        left, top = central(mask, size)
+        return Pose((left + half, top + half), np.eye(2))
+    ys, xs = np.nonzero(mask)
     if xs.size:
         pick = int(rng.integers(xs.size))
         reach = 0.4 * size

@@ -11,8 +11,9 @@ from defects.guides import luminance, measure
 from defects.images import encode_image
 from defects.masks import Mask, width
 from defects.sample import GOOD, Sample
+from defects.windows import as_channels
 from gan.config import DataConfig
-from gan.windows import Window, WindowSource, as_channels
+from gan.windows import Window, WindowSource
 
 TURNED = DataConfig(rotation=180, zoom=0.3, shear=20)
 PLAIN = DataConfig(rotation=0, zoom=0, shear=0, horizontal_flip=False, vertical_flip=False, width_jitter=1)

@@ -1,0 +1,1 @@
+"""Mixing real, synthetic, pasted and classically augmented images into a training set."""

@@ -1,0 +1,1 @@
+"""Measuring synthetic images: quality, control, labels, memorisation, and a report people can read."""
