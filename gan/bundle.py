@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from defects.guides import GuideSchema, GuideValue
+from defects.provenance import Provenance
 from engine.checkpoint import find_checkpoint, load_checkpoint, stated_sha256
 from engine.errors import CheckpointError
 from gan.config import NetworkConfig
@@ -33,6 +34,26 @@ class LoadedGenerator:
     table: list[dict[str, GuideValue]]
     meta: dict[str, Any]
     sha256: str
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the folder of its images says of it; old checkpoints say less."""
+        data, config = self.meta.get("data") or {}, self.meta.get("config") or {}
+        return Provenance(
+            checkpoint=self.sha256,
+            size=self.size,
+            channels=self.channels,
+            window=(config.get("data") or {}).get("window"),
+            schema=self.schema,
+            architecture=self.meta.get("architecture"),
+            layout=data.get("layout"),
+            licence=self.meta.get("licence") or data.get("licence"),
+            train=data.get("train"),
+            defective=data.get("defective"),
+            kinds=tuple(data.get("kinds") or ()),
+            test=tuple(data.get("test") or ()),
+            train_sha256=frozenset(data.get("train_sha256") or ()),
+        )
 
 
 def describe(network: NetworkConfig, schema: GuideSchema, table: list[dict[str, GuideValue]]) -> dict[str, Any]:

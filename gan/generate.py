@@ -76,7 +76,7 @@ def generate(
     """
     start = time.perf_counter()
     with lock_folder(out):
-        begin(out, plan.description, resume=resume)
+        begin(out, plan.description, plan.provenance, resume=resume)
         with LineLog(out / NAME) as log:
             done, lost = recorded(log, plan, out)
             tell = on_progress or (lambda _: None)

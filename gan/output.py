@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from defects.provenance import Provenance, read_provenance
+from defects.provenance import file_name as GENERATOR
 from engine.errors import DataError, OutputError, UsageError
 from engine.files import remove_temporaries, write_json
 from engine.linelog import LineLog
@@ -27,13 +29,13 @@ def check_apart(masks: Path, out: Path) -> None:
         raise UsageError(f"--out: {out} and --masks {masks} lie inside one another; choose another --out")
 
 
-def begin(out: Path, description: dict[str, Any], *, resume: bool) -> None:
-    """Starts or goes on with a folder; the caller holds its lock.
+def begin(out: Path, description: dict[str, Any], provenance: Provenance, *, resume: bool) -> None:
+    """Starts or goes on with a folder: `request.json`, then `generator.json`; the caller holds its lock.
 
     Raises:
         OutputError: it is not empty and `resume` is not set.
         UsageError: it was started with other settings; the first that differs is named.
-        DataError: it holds something else than an interrupted run.
+        DataError: it holds something else than an interrupted run, or the description of another generator.
     """
     remove_temporaries(out)
     there = sorted(entry.name for entry in out.iterdir() if entry.name != LOCK_NAME)
@@ -42,6 +44,7 @@ def begin(out: Path, description: dict[str, Any], *, resume: bool) -> None:
     path = out / REQUEST
     if not there:
         write_json(path, description)
+        write_json(out / GENERATOR, provenance.to_dict())
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
@@ -54,6 +57,10 @@ def begin(out: Path, description: dict[str, Any], *, resume: bool) -> None:
                 f"{out}: was started with {key} {_short(old)}, now it is {_short(new)}; "
                 "repeat the first command with --resume, or choose another --out"
             )
+    if read_provenance(out) is None:  # killed before it was written
+        write_json(out / GENERATOR, provenance.to_dict())
+    elif read_provenance(out) != provenance:
+        raise DataError(f"{out / GENERATOR}: describes another generator; choose another --out")
 
 
 def recorded(log: LineLog, plan: Plan, out: Path) -> tuple[int, set[int]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from defects.provenance import Provenance
 from engine.errors import Fault
 from gan.bundle import LoadedGenerator, load_generator
 from gan.jobs import JobList
@@ -28,6 +29,7 @@ class Plan:
         painter: the network, ready.
         checkpoint: sha256 of the generator.
         description: all that decides the bytes, for `request.json`.
+        provenance: what the generator says of itself, for `generator.json`.
         warnings: what a person should know of the masks.
     """
 
@@ -35,6 +37,7 @@ class Plan:
     painter: Painter
     checkpoint: str
     description: dict[str, Any]
+    provenance: Provenance
     warnings: tuple[Fault, ...]
 
 
@@ -76,4 +79,4 @@ def make_plan(
         "precision": str(painter.dtype).removeprefix("torch."),
         "torch": torch.__version__,
     }
-    return Plan(jobs, painter, generator.sha256, description, (*jobs.warnings(), *seen.warnings))
+    return Plan(jobs, painter, generator.sha256, description, generator.provenance, (*jobs.warnings(), *seen.warnings))

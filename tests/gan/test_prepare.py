@@ -55,7 +55,8 @@ def test_the_schema_has_thickness_brightness_background_and_kind_in_this_order(t
     assert result.schema.names == ("thickness", "brightness", "background", "kind")
     thickness = result.schema["thickness"]
     assert isinstance(thickness, NumericEntry)
-    assert (thickness.unit, thickness.low) == ("px", pytest.approx(3 * 32 / 40, abs=0.5))
+    # A bar of 3 px becomes 2 or 3 rows of the window, and its kept skeleton may stand out of them by a pixel.
+    assert (thickness.unit, thickness.low) == ("px", pytest.approx(3 * 32 / 40, abs=0.7))
     assert result.schema["kind"] == CategoricalEntry("kind", ("crack", "pit"))
     assert result.schema["background"] == CategoricalEntry("background", ("ground-1", "ground-2"))
     assert len(result.table) == len(result.defective)

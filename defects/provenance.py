@@ -1,0 +1,150 @@
+"""Where the images of a synthetic sample folder come from: `generator.json`, written by `gen-defects`.
+
+It says what a checkpoint says of itself, as far as those who measure or mix need it: how a photograph must be cut to be
+compared with the images, what the guide values mean, and which photographs the generator has seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from defects.guides import GuideSchema
+from defects.windows import Framing
+from engine.errors import DataError
+
+__all__ = ["Provenance", "file_name", "read_provenance"]
+
+file_name = "generator.json"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A generator as its images' folder describes it; what an old checkpoint did not say is None or empty.
+
+    Attributes:
+        checkpoint: SHA-256 of the weights.
+        size: Side S of the generator's images, px; those of the folder may be of another `--size`.
+        channels: 1 or 3.
+        window: That many px of a photograph were S px in training; None for its shorter side.
+        schema: The guide entries and their scales.
+        architecture: Of the network.
+        layout: Of the folder it was trained on.
+        licence: Of the data, and so of the weights and the images.
+        train: Number of training images.
+        defective: Those of them with a defect.
+        kinds: The defect kinds it was trained on.
+        test: Names of the images that were held out.
+        train_sha256: SHA-256 of every training image file.
+    """
+
+    checkpoint: str
+    size: int
+    channels: int
+    window: int | None = None
+    schema: GuideSchema | None = None
+    architecture: str | None = None
+    layout: str | None = None
+    licence: str | None = None
+    train: int | None = None
+    defective: int | None = None
+    kinds: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    train_sha256: frozenset[str] = frozenset()
+
+    @property
+    def framing(self) -> Framing:
+        """How a photograph is cut to be compared with the generator's images."""
+        return Framing(self.size, self.window, self.channels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `generator.json`."""
+        return {
+            "checkpoint": self.checkpoint,
+            "architecture": self.architecture,
+            "size": self.size,
+            "channels": self.channels,
+            "window": self.window,
+            "guides": self.schema.to_dict() if self.schema is not None else None,
+            "data": {
+                "layout": self.layout,
+                "licence": self.licence,
+                "train": self.train,
+                "defective": self.defective,
+                "kinds": list(self.kinds),
+                "test": list(self.test),
+                "train_sha256": sorted(self.train_sha256),
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Provenance:
+        """Reads what `to_dict` wrote; unknown keys are ignored, absent ones are None or empty.
+
+        Raises:
+            ValueError: A value is of another kind, or checkpoint, size or channels are missing.
+        """
+        data = _typed(content, "data", dict) or {}
+        guides = _typed(content, "guides", dict)
+        try:
+            schema = GuideSchema.from_dict(guides) if guides else None
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise ValueError("expected guides as a checkpoint holds them, got others") from None
+        size, channels, window = (_typed(content, key, int) for key in ("size", "channels", "window"))
+        checkpoint = _typed(content, "checkpoint", str)
+        if not checkpoint or not size or size < 1 or channels not in (1, 3) or (window is not None and window < 1):
+            raise ValueError("expected a checkpoint, a size, 1 or 3 channels and a window, if any, of at least 1 px")
+        return cls(
+            checkpoint,
+            size,
+            channels,
+            window,
+            schema,
+            _typed(content, "architecture", str),
+            _typed(data, "layout", str),
+            _typed(data, "licence", str),
+            _typed(data, "train", int),
+            _typed(data, "defective", int),
+            _words(data, "kinds"),
+            _words(data, "test"),
+            frozenset(_words(data, "train_sha256")),
+        )
+
+
+def read_provenance(folder: Path) -> Provenance | None:
+    """What a sample folder says of its generator; None where it says nothing.
+
+    Raises:
+        DataError: The file is there and unreadable or damaged.
+    """
+    path = folder / file_name
+    try:
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError(f"expected an object, got a {type(content).__name__}")
+        return Provenance.from_dict(content)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    except (ValueError, RecursionError) as error:
+        reason = "is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
+        raise DataError(f"{path}: is damaged ({reason}); make the folder again by gen-defects") from None
+
+
+def _typed(content: Mapping[str, Any], key: str, kind: type) -> Any:
+    """A value of one type; None where it is absent or null."""
+    value = content.get(key)
+    if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
+        return value
+    raise ValueError(f"expected {key} to be {kind.__name__} or null, got {value!r:.40}")
+
+
+def _words(content: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = _typed(content, key, list) or []
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError(f"expected {key} to hold names, got others")
+    return tuple(values)
