@@ -24,19 +24,18 @@ class _Kept:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = 0
-        self._windows: dict[int, tuple[Image, Mask]] = {}
+        self._windows: dict[int, tuple[Sample, Image, Mask]] = {}
 
     def get(self, sample: Sample, framing: Framing) -> tuple[Image, Mask]:
-        key = id(sample)
-        found = self._windows.get(key)
+        found = self._windows.get(id(sample))  # which no other sample takes while this one is held
         if found is not None:
-            return found
+            return found[1:]
         image, mask = read_window(sample, framing)
         image.setflags(write=False)
         mask.setflags(write=False)
         size = image.nbytes + mask.nbytes
         if self._bytes + size <= self._limit:
-            self._windows[key] = image, mask
+            self._windows[id(sample)] = sample, image, mask
             self._bytes += size
         return image, mask
 
