@@ -1,0 +1,13 @@
+"""Which imbalance a data set suffers from, and what to ask a generator for against it.
+
+What a command calls:
+
+- `imbalance_report(samples, framing=None, on_progress=None) -> Report`, with `to_dict()` and `lines()`.
+- `write_report(report, out) -> list[Path]`: `report.html`, `report.json` and the pictures.
+- `cells(samples, framing=None) -> list[Cell]`: kind x size x brightness with counts, empty ones included.
+- `make_plan(samples, framing=None, *, target=None, generator=None, seed=0, ...) -> Plan`, with `to_dict()`, `lines()`.
+- `write_plan(plan, out) -> list[Path]`: `masks/<kind>/<size>-<brightness>/*.png`, `commands.sh` and `plan.json`.
+- `read_generator(path) -> Generator`: schema and framing out of a `generator.json`, a checkpoint or a run folder.
+"""
+
+from __future__ import annotations

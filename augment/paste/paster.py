@@ -1,0 +1,183 @@
+"""From samples to pasted images: which defect goes into which ground, and the image that comes of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from augment.paste.cutouts import clusters
+from augment.paste.into import paste_into
+from augment.paste.made import METHODS, Made
+from augment.paste.photographs import Photographs
+from augment.paste.place import Limits
+from augment.paste.texture import texture_defect
+from augment.paste.view import view_of
+from defects.guides import measure
+from defects.masks import Mask
+from defects.sample import GOOD, Sample
+from defects.windows import Framing
+from engine.errors import DataError
+from engine.seeding import numpy_generator
+
+__all__ = ["Paster", "pasted_samples"]
+
+_ATTEMPTS = 8
+
+
+class Paster:
+    """Makes pasted images; item i depends on the samples, the seed and i alone.
+
+    Kinds take turns, so that every kind of defect is pasted equally often; within a kind every photograph gets its
+    turn before any gets a second one.
+
+    Args:
+        defective: samples with defects to cut out; for `perlin` the images whose texture is taken, may be empty.
+        good: the grounds; where it is empty, the defective ones are.
+        method: `alpha`, `poisson` or `perlin`.
+        seed: another seed, other images.
+        framing: how the photographs become squares; None keeps them whole and at their own resolution.
+        limits: how far a defect may be turned, scaled and stretched.
+        texture_label: kind of the defects that `perlin` makes.
+
+    Raises:
+        ValueError: the method is unknown.
+        DataError: there is nothing to cut out, or nothing to paste into.
+    """
+
+    def __init__(
+        self,
+        defective: Sequence[Sample],
+        good: Sequence[Sample],
+        *,
+        method: str = "alpha",
+        seed: int = 0,
+        framing: Framing | None = None,
+        limits: Limits | None = None,
+        texture_label: str = "texture",
+    ) -> None:
+        if method not in METHODS:
+            raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}; choose one of them")
+        marked = sorted((s for s in defective if s.label != GOOD and s.has_pixels), key=lambda s: s.name)
+        self.grounds = sorted(good, key=lambda s: s.name) or marked
+        if not marked and method != "perlin":
+            raise DataError("no defective image with a mask to cut a defect out of; give real images with masks")
+        if not self.grounds:
+            raise DataError("no image to paste into; give good images, or defective ones with room beside the defect")
+        self.method, self.seed, self.framing = method, seed, framing
+        self.limits, self.texture_label = limits or Limits(), texture_label
+        self.defective = marked
+        self._of_kind: dict[str, list[Sample]] = defaultdict(list)
+        for sample in marked:
+            self._of_kind[sample.label].append(sample)
+        self._photographs = Photographs(framing)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it makes, in the order in which they take turns."""
+        return (self.texture_label,) if self.method == "perlin" else tuple(sorted(self._of_kind))
+
+    def make(self, index: int) -> Made:
+        """Item number `index`.
+
+        Raises:
+            DataError: an image does not open, or no defect of the kind fits into any ground that was tried.
+            ValueError: the index is negative.
+        """
+        if index < 0:
+            raise ValueError(f"expected an index from 0, got {index}; count from 0")
+        for attempt in range(_ATTEMPTS):
+            rng = numpy_generator(self.seed, "paste", self.method, index, attempt)
+            made = self._perlin(index, rng) if self.method == "perlin" else self._paste(index, attempt, rng)
+            if made is not None:
+                return made
+        kind = self.kinds[index % len(self.kinds)]
+        raise DataError(
+            f"pasting item {index}: no {kind!r} defect fits into the images tried; "
+            "give larger or more good images, or leave that kind out"
+        )
+
+    def _paste(self, index: int, attempt: int, rng: np.random.Generator) -> Made | None:
+        turn, kind = divmod(index, len(self.kinds))
+        sources = self._of_kind[self.kinds[kind]]
+        source = sources[self._order(self.kinds[kind], turn // len(sources), len(sources))[turn % len(sources)]]
+        if attempt:
+            source = sources[int(rng.integers(len(sources)))]
+        photograph = self._photographs.read(source)
+        defects = clusters(photograph.mask)
+        if not defects:
+            return None
+        weights = np.sqrt([float(d.sum()) for d in defects])
+        defect = defects[int(rng.choice(len(defects), p=weights / weights.sum()))]
+        candidates = [self._photographs.read(self._ground(rng, source.label)) for _ in range(3)]
+        found = paste_into(photograph, defect, candidates, self.method, rng, self.limits)
+        if found is None:
+            return None
+        ground = found.ground
+        more = {"defect": self._photographs.origin(source), "band": found.band, "pose": found.pose.to_dict()}
+        return self._finish(index, rng, ground.sample, source.label, found.image, ground.mask, found.mask, more)
+
+    def _perlin(self, index: int, rng: np.random.Generator) -> Made | None:
+        ground = self._photographs.read(self._ground(rng, None))
+        others = self.defective or self.grounds
+        texture = others[int(rng.integers(len(others)))]
+        found = texture_defect(ground, self._photographs.read(texture), rng)
+        if found is None:
+            return None
+        more = {"band": 0.0, "opacity": round(found.opacity, 4), "texture": found.texture}
+        if found.texture == "image":
+            more["defect"] = self._photographs.origin(texture)
+        label = self.texture_label
+        return self._finish(index, rng, ground.sample, label, found.image, ground.mask, found.mask, more)
+
+    def _finish(
+        self,
+        index: int,
+        rng: np.random.Generator,
+        ground: Sample,
+        label: str,
+        image: Any,
+        own: Mask,
+        pasted: Mask,
+        more: dict[str, Any],
+    ) -> Made | None:
+        mask = own | pasted
+        if self.framing is not None:
+            cut = view_of(pasted, own, self.framing.size, rng)
+            image, mask, pasted = np.ascontiguousarray(image[cut]), mask[cut].copy(), pasted[cut]
+        if not pasted.any():
+            return None
+        metadata = {
+            "method": self.method,
+            "seed": self.seed,
+            "index": index,
+            "ground": self._photographs.origin(ground),
+            **more,
+            "guide": {name: round(float(v), 5) for name, v in measure(image, mask).items() if isinstance(v, float)},
+        }
+        name = f"paste-{self.method}-{self.seed}-{index:06d}"
+        return Made(name, image, mask, label, ground.group or ground.name, metadata)
+
+    def _ground(self, rng: np.random.Generator, label: str | None) -> Sample:
+        """A ground at random; one with a defect of its own only where it is of the same kind."""
+        fitting = [s for s in self.grounds if s.label in (GOOD, label)] or self.grounds
+        return fitting[int(rng.integers(len(fitting)))]
+
+    def _order(self, kind: str, turn: int, count: int) -> list[int]:
+        return numpy_generator(self.seed, "order", kind, turn).permutation(count).tolist()
+
+
+def pasted_samples(
+    defective: Sequence[Sample],
+    good: Sequence[Sample],
+    *,
+    count: int,
+    method: str = "alpha",
+    seed: int = 0,
+    framing: Framing | None = None,
+) -> Iterator[Made]:
+    """The first `count` items of a `Paster`; see there."""
+    paster = Paster(defective, good, method=method, seed=seed, framing=framing)
+    return (paster.make(index) for index in range(count))

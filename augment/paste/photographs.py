@@ -1,0 +1,85 @@
+"""The photographs that pasting reads: decoded on demand, the latest kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.paste.region import part_region
+from defects.images import read_sample
+from defects.masks import Mask
+from defects.sample import Sample
+from defects.windows import Framing, scaled
+from engine.files import sha256_file
+
+__all__ = ["Photograph", "Photographs"]
+
+Image = NDArray[np.uint8]
+
+_KEPT_BYTES = 192 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A whole photograph, at its own resolution or at that of a framing.
+
+    Attributes:
+        image: (H, W, C) uint8.
+        mask: (H, W), its own defect.
+        region: (H, W), where the part is.
+        sample: where it comes from.
+    """
+
+    image: Image
+    mask: Mask
+    region: Mask
+    sample: Sample
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes."""
+        return self.image.nbytes + self.mask.nbytes + self.region.nbytes
+
+
+class Photographs:
+    """Reads photographs and keeps the latest of them, up to 192 MiB.
+
+    Args:
+        framing: Scale and channels to bring them to; None leaves them as they are.
+    """
+
+    def __init__(self, framing: Framing | None) -> None:
+        self.framing = framing
+        self._kept: OrderedDict[str, Photograph] = OrderedDict()
+        self._hashes: dict[str, str] = {}
+        self._bytes = 0
+
+    def read(self, sample: Sample) -> Photograph:
+        """The photograph of a sample.
+
+        Raises:
+            DataError: the image or its mask does not open.
+        """
+        key = str(sample.image)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        image, mask = read_sample(sample)
+        if self.framing is not None:
+            image, mask = scaled(image, mask, self.framing)
+        found = Photograph(image, mask, part_region(image), sample)
+        self._kept[key] = found
+        self._bytes += found.size
+        while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
+            self._bytes -= self._kept.popitem(last=False)[1].size
+        return found
+
+    def origin(self, sample: Sample) -> dict[str, str]:
+        """Name, hash of the image file and group of a sample, for the metadata of what is made of it."""
+        key = str(sample.image)
+        if key not in self._hashes:
+            self._hashes[key] = str(sample.metadata.get("sha256") or sha256_file(sample.image))
+        return {"name": sample.name, "sha256": self._hashes[key], "group": sample.group}

@@ -1,0 +1,43 @@
+"""The square window of a photograph in which a pasted defect is shown."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from defects.masks import Mask, bounding_box
+
+__all__ = ["view_of"]
+
+_TRIES = 12
+
+
+def view_of(pasted: Mask, own: Mask, size: int, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Rows and columns of a window of `size` px that holds the pasted defect, not always in its middle.
+
+    Of a few windows, the one that shows least of the defects that the ground had before is taken.
+
+    Args:
+        pasted: (H, W), both sides at least `size`; not empty.
+        own: (H, W) defects of the ground.
+        size: px.
+        rng: draws the window.
+    """
+    height, breadth = pasted.shape
+    x, y, w, h = bounding_box(pasted) or (0, 0, breadth, height)
+    best, least = (slice(0, size), slice(0, size)), float("inf")
+    draws = rng.random((_TRIES, 2))
+    for across, down in draws if own.any() else draws[:1]:
+        left = _start(x, w, breadth, size, float(across))
+        top = _start(y, h, height, size, float(down))
+        cut = slice(top, top + size), slice(left, left + size)
+        seen = float(own[cut].sum())
+        if seen < least:
+            best, least = cut, seen
+    return best
+
+
+def _start(at: int, length: int, side: int, size: int, share: float) -> int:
+    """Where a window begins so that it holds the defect with a little room, or lies within a larger one."""
+    room = max(0, min((size - length) // 2, size // 8))
+    low, high = sorted((at + length + room - size, at - room))
+    return int(np.clip(round(low + share * (high - low)), 0, side - size))
