@@ -134,12 +134,13 @@ def read_mask(sample: Sample, info: ImageInfo) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def encode_image(array: npt.NDArray[Any], format: Format = "png") -> bytes:
-    """Encode pixels; PNG is lossless, JPEG and WebP are of quality 95.
+def encode_image(array: npt.NDArray[Any], format: Format = "png", *, quality: int | None = None) -> bytes:
+    """Encode pixels; PNG is lossless, JPEG and WebP are of quality 95 where no other is asked for.
 
     Args:
         array: (H, W, 3) RGB, (H, W, 1) or (H, W) grey uint8, or (H, W) bool (written as 0 and 255).
         format: `png`, `jpg` or `webp`.
+        quality: 1 to 100, of JPEG and WebP.
 
     Raises:
         ValueError: The array is of another kind, or the format is unknown.
@@ -147,6 +148,8 @@ def encode_image(array: npt.NDArray[Any], format: Format = "png") -> bytes:
     if format not in _SETTINGS:
         raise ValueError(f"expected format png, jpg or webp, got {format!r}")
     settings = _SETTINGS[format]
+    if quality is not None and format != "png":
+        settings = [settings[0], quality]
     if array.dtype == np.bool_:
         settings = _MASK_PNG if format == "png" else settings
         array = array.astype(np.uint8) * np.uint8(255)
