@@ -1,8 +1,8 @@
-"""Feature extractors of the classifiers: everything of a timm network before its pooling, at 1/32 or, shortened, 1/16.
+"""Feature extractors of the classifiers: all of a timm network before its pooling, at 1/32 or, shortened, 1/16.
 
-A shortened network drops the last feature stage, so that its map has twice the resolution. ConvNeXt and ResNet end after
-their last but one stage; the mobile families end inside the first block of the stage that would halve the map again,
-after that block's expansion (1 x 1 convolution, norm, activation), which is where the source's counts come from.
+A shortened network drops the last feature stage, so that its map has twice the resolution. ConvNeXt and ResNet end
+after their last but one stage; the mobile families end inside the first block of the stage that would halve the map
+again, after that block's expansion (1 x 1 convolution, norm, activation): this is where the source's counts come from.
 """
 
 from __future__ import annotations

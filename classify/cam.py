@@ -2,7 +2,7 @@
 
 The map is `X_cam = X_latent . W` (Zhou et al. 2016, equation 2): the features before pooling times the weights of the
 last neurons. No extra pass, no gradient. Where a layer norm stands between pooling and neuron, W is multiplied by its
-scale and made to sum to zero: the norm takes the channels' mean out, and with it the map's spatial mean stays, up to the
+scale and made to sum to zero: the norm takes the channels' mean out, and so the map's spatial mean stays, up to the
 norm's division by the deviation, the logit less its bias.
 """
 
