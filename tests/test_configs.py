@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from augment.catalogue.config import PipelineConfig
 from engine.config import config_names, dump_config, load_config
 from gan.config import GanConfig
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = {"gan": GanConfig}
+MODELS = {"augment": PipelineConfig, "gan": GanConfig}
 SHIPPED = [(folder, name) for folder in MODELS for name in config_names(folder)]
 
 

@@ -1,0 +1,84 @@
+"""The 3 x 3 matrix of every move of the camera, from pixel centres of the picture to pixel centres of the result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["IDENTITY", "Matrix", "flips_of", "is_affine", "matrix_of"]
+
+Matrix = NDArray[np.float64]
+
+IDENTITY: Matrix = np.eye(3)
+IDENTITY.setflags(write=False)
+
+
+def matrix_of(name: str, values: Mapping[str, Any], height: int, width: int) -> Matrix:
+    """The matrix of a drawn move.
+
+    Args:
+        name: a transform of the family `camera`.
+        values: as drawn.
+        height: of the picture, px.
+        width: of the picture, px.
+    """
+    x, y = width - 1.0, height - 1.0
+    if name == "perspective":
+        return _perspective(values["corner"], height, width)
+    if name == "translation":
+        return _matrix(1.0, 0.0, values["x"] * width, 0.0, 1.0, values["y"] * height)
+    if name in ("horizontal_flip", "vertical_flip", "flip"):
+        axis = values.get("axis", name.removesuffix("_flip"))
+        left, up = axis != "vertical", axis != "horizontal"
+        return _matrix(-1.0 if left else 1.0, 0.0, x if left else 0.0, 0.0, -1.0 if up else 1.0, y if up else 0.0)
+    if name == "rotation":
+        angle = math.radians(values["degrees"])
+        sine, cosine = math.sin(angle), math.cos(angle)
+        return _about(x / 2, y / 2, cosine, sine, -sine, cosine)
+    if name == "shear":
+        return _about(x / 2, y / 2, 1.0, math.tan(math.radians(values["x"])), math.tan(math.radians(values["y"])), 1.0)
+    if name == "zoom":
+        return _about(x / 2, y / 2, values["factor"], 0.0, 0.0, values["factor"])
+    if name == "centre_crop":
+        # whole pixels, so that the crop can be cut first; then pixel areas, not centres, are stretched
+        across, down = max(1, round(values["keep"] * width)), max(1, round(values["keep"] * height))
+        a, d = width / across, height / down
+        left, top = (width - across) // 2, (height - down) // 2
+        return _matrix(a, 0.0, (0.5 - left) * a - 0.5, 0.0, d, (0.5 - top) * d - 0.5)
+    raise ValueError(f"expected a transform that moves pixels, got {name}")
+
+
+def flips_of(matrix: Matrix, height: int, width: int) -> tuple[bool, bool] | None:
+    """(left and right, top and bottom) where a matrix does nothing but flip, else None."""
+    (a, b, c), (d, e, f), (g, h, _) = matrix.tolist()
+    if b or d or g or h or abs(a) != 1.0 or abs(e) != 1.0:
+        return None
+    if c != (width - 1 if a < 0 else 0) or f != (height - 1 if e < 0 else 0):
+        return None
+    return a < 0, e < 0
+
+
+def is_affine(matrix: Matrix) -> bool:
+    """Whether parallels stay parallel."""
+    return bool(matrix[2, 0] == 0.0 and matrix[2, 1] == 0.0)
+
+
+def _matrix(a: float, b: float, c: float, d: float, e: float, f: float) -> Matrix:
+    return np.array(((a, b, c), (d, e, f), (0.0, 0.0, 1.0)))
+
+
+def _about(x: float, y: float, a: float, b: float, d: float, e: float) -> Matrix:
+    """A linear map that leaves (x, y) where it is."""
+    return _matrix(a, b, x - a * x - b * y, d, e, y - d * x - e * y)
+
+
+def _perspective(corner: tuple[float, ...], height: int, width: int) -> Matrix:
+    x, y = width - 1.0, height - 1.0
+    corners = np.array(((0, 0), (x, 0), (x, y), (0, y)), np.float32)
+    moved = corners + np.array(corner, np.float32).reshape(4, 2) * (width, height)
+    return np.asarray(cv2.getPerspectiveTransform(corners, moved.astype(np.float32)), np.float64)

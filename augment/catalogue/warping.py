@@ -1,0 +1,64 @@
+"""One warp for all moves that follow one another, of image and mask at once."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.catalogue.config import Border
+from augment.catalogue.matrices import Matrix, is_affine
+from augment.catalogue.operations import Mask, Warp
+
+__all__ = ["HALF", "warp", "warp_mask"]
+
+BORDERS: dict[Border, int] = {
+    "reflect": cv2.BORDER_REFLECT_101, "edge": cv2.BORDER_REPLICATE, "black": cv2.BORDER_CONSTANT
+}  # fmt: skip
+HALF = 128  # a pixel of the mask is set from half of white upwards
+_SHOWN = np.array([0] * HALF + [1] * (256 - HALF), np.uint8)
+_FLIP = {(True, False): 1, (False, True): 0, (True, True): -1}
+
+
+def warp(image: NDArray[np.uint8], mask: Mask, move: Warp, border: Border) -> tuple[NDArray[np.uint8], Mask]:
+    """Image (H, W, C) and mask (H, W) moved together; bilinear, the mask set where half of its pixel is.
+
+    A colour image and its mask go as four channels: OpenCV warps four in half the time of three.
+    """
+    shape = image.shape
+    if move.flips is not None:
+        if move.flips == (False, False):
+            return image, mask
+        code = _FLIP[move.flips]
+        return _flipped(image, code), _flipped(mask.view(np.uint8), code).view(np.bool_)
+    if shape[2] == 3:
+        four = np.asarray(cv2.merge((image, mask.view(np.uint8) * np.uint8(255))), np.uint8)
+        four = _moved(four, move.matrix, border)
+        alone = np.asarray(cv2.extractChannel(four, 3), np.uint8)
+        return np.asarray(cv2.cvtColor(four, cv2.COLOR_RGBA2RGB), np.uint8), _binary(alone)
+    return _moved(image, move.matrix, border).reshape(shape), warp_mask(mask, move, border)
+
+
+def warp_mask(mask: Mask, move: Warp, border: Border) -> Mask:
+    """The mask alone."""
+    if not mask.any():
+        return mask
+    if move.flips is not None:
+        return _flipped(mask.view(np.uint8), _FLIP[move.flips]).view(np.bool_) if any(move.flips) else mask
+    return _binary(_moved(mask.view(np.uint8) * np.uint8(255), move.matrix, border))
+
+
+def _moved(pixels: NDArray[np.uint8], matrix: Matrix, border: Border) -> NDArray[np.uint8]:
+    size = pixels.shape[1], pixels.shape[0]
+    how = cv2.INTER_LINEAR
+    if is_affine(matrix):
+        return np.asarray(cv2.warpAffine(pixels, matrix[:2], size, flags=how, borderMode=BORDERS[border]), np.uint8)
+    return np.asarray(cv2.warpPerspective(pixels, matrix, size, flags=how, borderMode=BORDERS[border]), np.uint8)
+
+
+def _flipped(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.flip(pixels, code), np.uint8).reshape(pixels.shape)
+
+
+def _binary(grey: NDArray[np.uint8]) -> Mask:
+    return np.asarray(cv2.LUT(grey, _SHOWN), np.uint8).view(np.bool_)
