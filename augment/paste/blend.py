@@ -26,7 +26,7 @@ def soft_edge(mask: Mask, fade: float) -> Floats:
     """(H, W) share of the defect: 1 within the mask and `MARGIN` px around it, from there to 0 over `fade` px."""
     away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     t = np.clip((away - MARGIN) / fade, 0, 1)
-    return (1 - t * t * (3 - 2 * t)).astype(np.float32)
+    return np.asarray(1 - t * t * (3 - 2 * t), np.float32)
 
 
 def alpha_blend(ground: Image, patch: Floats, mask: Mask, fade: float) -> Image:

@@ -29,6 +29,7 @@ class Cutout:
         level: (h, w, C) smooth ground level, filled in under the defect.
         corner: (x, y) of the patch in its photograph.
         part: box of the part in the photograph.
+        hull: (2, K) x and y of the defect's convex hull in the patch.
         edges: whether the defect reaches its part's left, top, right and bottom edge.
     """
 
@@ -37,6 +38,7 @@ class Cutout:
     level: Floats
     corner: tuple[int, int]
     part: Box
+    hull: NDArray[np.float64]
     edges: tuple[bool, bool, bool, bool]
 
     @property
@@ -85,6 +87,7 @@ def cut_out(photograph: Photograph, defect: Mask) -> Cutout:
         ground_level(patch, sigma, hidden),
         (left, top),
         part,
+        _hull(defect[cut]),
         edges_reached(defect, part),
     )
 
@@ -92,3 +95,8 @@ def cut_out(photograph: Photograph, defect: Mask) -> Cutout:
 def smoothing(scale: float) -> float:
     """Sigma of the ground level for a defect of `scale` (root of its area) px."""
     return float(np.clip(0.35 * scale, 4, 24))
+
+
+def _hull(mask: Mask) -> NDArray[np.float64]:
+    points = cv2.findNonZero(mask.astype(np.uint8))
+    return np.asarray(cv2.convexHull(points).reshape(-1, 2).T, np.float64)

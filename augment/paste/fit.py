@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from augment.paste.cutouts import Cutout
 from augment.paste.photographs import Photograph
 from augment.paste.place import Pose, box_of
-from defects.guides import luminance
 from defects.masks import Mask
+from defects.windows import as_channels
 
 __all__ = ["Surroundings", "mismatch", "surroundings"]
 
@@ -18,6 +18,9 @@ Floats = NDArray[np.float32]
 
 _RING = 8
 """Px around a defect that are compared."""
+
+_LOOKED_AT = 192
+"""Px above which a cut-out is made smaller before it is compared."""
 
 
 class Surroundings:
@@ -46,11 +49,15 @@ class Surroundings:
 
 def surroundings(cutout: Cutout) -> Surroundings:
     """Of a defect where it was found."""
-    light = luminance(cutout.patch) * np.float32(255)
-    return Surroundings(light, _ring(cutout.mask, around_only=True))
+    step = _step(cutout)
+    light = as_channels(cutout.patch, 1)[..., 0]
+    size = (max(3, light.shape[1] // step), max(3, light.shape[0] // step))
+    small = cv2.resize(light, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    mask = cv2.resize(cutout.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    return Surroundings(small, _ring(mask, around_only=True))
 
 
-def mismatch(cutout: Cutout, own: Surroundings, pose: Pose, ground: Photograph, light: Floats) -> float:
+def mismatch(cutout: Cutout, own: Surroundings, pose: Pose, ground: Photograph) -> float:
     """0 for a place just like the one where the defect was found; infinite for one that is no place for it.
 
     Args:
@@ -58,29 +65,40 @@ def mismatch(cutout: Cutout, own: Surroundings, pose: Pose, ground: Photograph, 
         own: its `surroundings`.
         pose: where it goes.
         ground: the photograph it goes into.
-        light: (H, W) luminance of the ground in grey levels.
     """
-    left, top, right, bottom = box_of(cutout, pose, ground.mask.shape, _RING + 2)
+    step = _step(cutout)
+    left, top, right, bottom = box_of(cutout, pose, ground.mask.shape, (_RING + 2) * step)
     if right - left < 3 or bottom - top < 3:
         return float("inf")
-    matrix = pose.matrix - np.asarray([[0, 0, left], [0, 0, top]])
-    moved = cv2.warpAffine(cutout.mask.astype(np.uint8), matrix, (right - left, bottom - top)) > 0
+    size = (max(3, (right - left) // step), max(3, (bottom - top) // step))
+    matrix = (pose.matrix - np.asarray([[0, 0, left], [0, 0, top]])) / step
+    moved = cv2.warpAffine(cutout.mask.astype(np.uint8), matrix, size) > 0
     cut = slice(top, bottom), slice(left, right)
+    light = cv2.resize(ground.light[cut], size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    taken, part = (
+        cv2.resize(m[cut].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        for m in (ground.mask, ground.region)
+    )
     near = cv2.dilate(moved.astype(np.uint8), np.ones((2 * _RING + 1, 2 * _RING + 1), np.uint8)) > 0
-    if not moved.any() or (ground.mask[cut] & near).any():
+    if not moved.any() or (taken & near).any():
         return float("inf")  # nothing of it left, or over a defect that is there already
-    if not any(cutout.edges) and not ground.region[cut][moved].all():
+    if not any(cutout.edges) and not part[moved].all():
         return float("inf")
-    there = Surroundings(light[cut], _ring(moved, around_only=bool(moved.mean() > 0.8)))
+    there = Surroundings(light, _ring(moved, around_only=bool(moved.mean() > 0.8)))
     u = _turned(own.direction, pose)
     agree = float(np.linalg.norm(u - there.direction))
-    return (
+    return float(
         0.8 * abs(np.log((there.level + 8) / (own.level + 8)))
         + abs(np.log((there.texture + 1) / (own.texture + 1)))
         + max(0.0, float(np.log((there.slope + 4) / (own.slope + 4))))
         + 0.7 * agree
         + 0.5 * abs(float(np.log(pose.scale[0] / pose.scale[1])))
     )
+
+
+def _step(cutout: Cutout) -> int:
+    """Large defects are compared at a coarser scale."""
+    return int(1 + max(cutout.mask.shape) // _LOOKED_AT
 
 
 def _ring(mask: Mask, *, around_only: bool) -> Mask:

@@ -45,14 +45,14 @@ def matched(patch: NDArray[np.uint8] | Floats, level: Floats, ground: Floats) ->
         ground: (H, W, C) ground level where it goes.
     """
     ratio = (np.atleast_3d(patch).astype(np.float32) + _OFFSET) / (level + _OFFSET)
-    return np.clip(np.minimum(ratio, _BRIGHTEST) * (ground + _OFFSET) - _OFFSET, 0, 255).astype(np.float32)
+    return np.asarray(np.clip(np.minimum(ratio, _BRIGHTEST) * (ground + _OFFSET) - _OFFSET, 0, 255), np.float32)
 
 
 def _filled(values: Floats, weight: Floats) -> Floats:
     if min(weight.shape) <= 2 or bool((weight > 0.99).all()):
         total = max(float(weight.sum()), 1e-6)
         mean = (values * weight[..., None]).sum(axis=(0, 1)) / total
-        return (values * weight[..., None] + mean * (1 - weight[..., None])).astype(np.float32)
+        return np.asarray(values * weight[..., None] + mean * (1 - weight[..., None]), np.float32)
     height, breadth = weight.shape
     half = ((breadth + 1) // 2, (height + 1) // 2)
     small_weight = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
@@ -60,7 +60,7 @@ def _filled(values: Floats, weight: Floats) -> Floats:
     small = small.reshape(*small_weight.shape, -1) / np.maximum(small_weight, 1e-6)[..., None]
     coarse = _filled(small.astype(np.float32), np.minimum(1, 2 * small_weight).astype(np.float32))
     up = cv2.resize(coarse, (breadth, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
-    return (values * weight[..., None] + up * (1 - weight[..., None])).astype(np.float32)
+    return np.asarray(values * weight[..., None] + up * (1 - weight[..., None]), np.float32)
 
 
 def _blur(values: Floats, sigma: float) -> Floats:

@@ -14,7 +14,6 @@ from augment.paste.ground_level import ground_level, matched
 from augment.paste.photographs import Photograph
 from augment.paste.place import Limits, Pose, box_of, propose, warp
 from augment.paste.region import part_box
-from defects.guides import luminance
 from defects.masks import Mask
 
 __all__ = ["Pasted", "paste_into"]
@@ -66,12 +65,12 @@ def paste_into(
     for ground in grounds:
         if ground.image.shape[2] != cutout.patch.shape[2]:
             continue
-        light, part = luminance(ground.image) * np.float32(255), part_box(ground.region)
+        part = part_box(ground.region)
         for _ in range(_PLACES):
             pose = propose(cutout, part, rng, limits)
             if pose is None:
                 continue
-            cost = mismatch(cutout, own, pose, ground, light)
+            cost = mismatch(cutout, own, pose, ground)
             if np.isfinite(cost) and (best is None or cost < best[0]):
                 best = cost, ground, pose
     if best is None:

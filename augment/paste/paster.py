@@ -11,11 +11,11 @@ import numpy as np
 from augment.paste.cutouts import clusters
 from augment.paste.into import paste_into
 from augment.paste.made import METHODS, Made
-from augment.paste.photographs import Photographs
+from augment.paste.photographs import Photographs, part_of
 from augment.paste.place import Limits
 from augment.paste.texture import texture_defect
-from augment.paste.view import view_of
-from defects.guides import measure
+from augment.paste.view import view_of, window_at_random
+from defects.guides import brightness
 from defects.masks import Mask
 from defects.sample import GOOD, Sample
 from defects.windows import Framing
@@ -121,6 +121,8 @@ class Paster:
 
     def _perlin(self, index: int, rng: np.random.Generator) -> Made | None:
         ground = self._photographs.read(self._ground(rng, None))
+        if self.framing is not None:
+            ground = part_of(ground, window_at_random(ground.mask, self.framing.size, rng))
         others = self.defective or self.grounds
         texture = others[int(rng.integers(len(others)))]
         found = texture_defect(ground, self._photographs.read(texture), rng)
@@ -144,7 +146,7 @@ class Paster:
         more: dict[str, Any],
     ) -> Made | None:
         mask = own | pasted
-        if self.framing is not None:
+        if self.framing is not None and self.method != "perlin":
             cut = view_of(pasted, own, self.framing.size, rng)
             image, mask, pasted = np.ascontiguousarray(image[cut]), mask[cut].copy(), pasted[cut]
         if not pasted.any():
@@ -155,7 +157,7 @@ class Paster:
             "index": index,
             "ground": self._photographs.origin(ground),
             **more,
-            "guide": {name: round(float(v), 5) for name, v in measure(image, mask).items() if isinstance(v, float)},
+            "guide": {"brightness": round(brightness(image, mask), 5)},
         }
         name = f"paste-{self.method}-{self.seed}-{index:06d}"
         return Made(name, image, mask, label, ground.group or ground.name, metadata)
@@ -166,7 +168,7 @@ class Paster:
         return fitting[int(rng.integers(len(fitting)))]
 
     def _order(self, kind: str, turn: int, count: int) -> list[int]:
-        return numpy_generator(self.seed, "order", kind, turn).permutation(count).tolist()
+        return [int(i) for i in numpy_generator(self.seed, "order", kind, turn).permutation(count)]
 
 
 def pasted_samples(

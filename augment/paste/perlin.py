@@ -36,7 +36,7 @@ def perlin_noise(shape: tuple[int, int], cells: tuple[int, int], rng: np.random.
 
     upper = corner(0, 0) * (1 - u) + corner(0, 1) * u
     lower = corner(1, 0) * (1 - u) + corner(1, 1) * u
-    return (np.sqrt(2.0) * (upper * (1 - v) + lower * v)).astype(np.float32)
+    return np.asarray(np.sqrt(2.0) * (upper * (1 - v) + lower * v), np.float32)
 
 
 def fractal_noise(shape: tuple[int, int], cells: int, octaves: int, rng: np.random.Generator) -> Floats:
@@ -51,7 +51,7 @@ def fractal_noise(shape: tuple[int, int], cells: int, octaves: int, rng: np.rand
 def perlin_mask(shape: tuple[int, int], rng: np.random.Generator, *, threshold: float = 0.5) -> Mask:
     """Irregular blobs: Perlin noise of a random fineness in each direction, turned by a random angle, thresholded.
 
-    As in DRAEM (Zavrtanik et al. 2021, section 3.2): 1 to 64 lattice cells each way.
+    As in DRAEM (Zavrtanik et al. 2021, section 3.2): 1 to 64 lattice cells each way; finer noise makes edges ragged.
 
     Returns:
         (height, width) bool, which may be empty.
@@ -61,6 +61,8 @@ def perlin_mask(shape: tuple[int, int], rng: np.random.Generator, *, threshold: 
     height, breadth = shape
     cells = 2 ** rng.integers(0, 7, 2)
     noise = perlin_noise(shape, (min(int(cells[0]), height // 4 or 1), min(int(cells[1]), breadth // 4 or 1)), rng)
+    ragged = float(rng.uniform(0, 0.35))
+    noise += np.float32(ragged) * fractal_noise(shape, max(2, min(shape) // 16), 2, rng)
     turn = cv2.getRotationMatrix2D((breadth / 2 - 0.5, height / 2 - 0.5), float(rng.uniform(-90, 90)), 1.0)
     mask: Mask = cv2.warpAffine(noise, turn, (breadth, height), borderMode=cv2.BORDER_REFLECT_101) > threshold
     return mask

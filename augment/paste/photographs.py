@@ -12,10 +12,10 @@ from augment.paste.region import part_region
 from defects.images import read_sample
 from defects.masks import Mask
 from defects.sample import Sample
-from defects.windows import Framing, scaled
+from defects.windows import Framing, as_channels, scaled
 from engine.files import sha256_file
 
-__all__ = ["Photograph", "Photographs"]
+__all__ = ["Photograph", "Photographs", "part_of"]
 
 Image = NDArray[np.uint8]
 
@@ -30,18 +30,26 @@ class Photograph:
         image: (H, W, C) uint8.
         mask: (H, W), its own defect.
         region: (H, W), where the part is.
+        light: (H, W) uint8 luminance.
         sample: where it comes from.
     """
 
     image: Image
     mask: Mask
     region: Mask
+    light: NDArray[np.uint8]
     sample: Sample
 
     @property
     def size(self) -> int:
         """Bytes it takes."""
-        return self.image.nbytes + self.mask.nbytes + self.region.nbytes
+        return self.image.nbytes + self.mask.nbytes + self.region.nbytes + self.light.nbytes
+
+
+def part_of(photograph: Photograph, cut: tuple[slice, slice]) -> Photograph:
+    """Rows and columns of a photograph."""
+    image, mask = np.ascontiguousarray(photograph.image[cut]), photograph.mask[cut].copy()
+    return Photograph(image, mask, photograph.region[cut], photograph.light[cut], photograph.sample)
 
 
 class Photographs:
@@ -70,7 +78,8 @@ class Photographs:
         image, mask = read_sample(sample)
         if self.framing is not None:
             image, mask = scaled(image, mask, self.framing)
-        found = Photograph(image, mask, part_region(image), sample)
+        light = as_channels(image, 1)[..., 0]
+        found = Photograph(image, mask, part_region(light), light, sample)
         self._kept[key] = found
         self._bytes += found.size
         while self._bytes > _KEPT_BYTES and len(self._kept) > 1:

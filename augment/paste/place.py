@@ -13,7 +13,7 @@ from augment.paste.cutouts import Cutout
 from augment.paste.region import Box
 from defects.masks import Mask
 
-__all__ = ["Limits", "Pose", "propose", "warp"]
+__all__ = ["Limits", "Pose", "box_of", "propose", "warp"]
 
 Array = NDArray[np.float64]
 
@@ -93,8 +93,7 @@ def propose(cutout: Cutout, part: Box, rng: np.random.Generator, limits: Limits)
     if not all(widest[0] <= s <= widest[1] for s in scale) or max(scale) > limits.stretch * min(scale):
         return None
     matrix = _linear(angle, scale, flip)
-    ys, xs = np.nonzero(cutout.mask)
-    points = matrix @ np.stack([xs, ys])
+    points = matrix @ cutout.hull
     least, most = points.min(axis=1), points.max(axis=1)
     shift = np.zeros(2)
     for axis in (0, 1):
@@ -130,8 +129,7 @@ def warp(cutout: Cutout, pose: Pose, box: Box) -> tuple[NDArray[np.float32], NDA
 
 def box_of(cutout: Cutout, pose: Pose, shape: tuple[int, int], margin: int) -> Box:
     """The box in the ground that a pasted defect and `margin` px around it take; may be empty."""
-    ys, xs = np.nonzero(cutout.mask)
-    points = pose.matrix[:, :2] @ np.stack([xs, ys]) + pose.matrix[:, 2:]
+    points = pose.matrix[:, :2] @ cutout.hull + pose.matrix[:, 2:]
     (left, top), (right, bottom) = np.floor(points.min(axis=1)) - margin, np.ceil(points.max(axis=1)) + margin + 1
     return max(0, int(left)), max(0, int(top)), min(shape[1], int(right)), min(shape[0], int(bottom))
 

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.guides import luminance
 from defects.masks import Mask, bounding_box
 
 __all__ = ["Box", "edges_reached", "part_box", "part_region"]
@@ -17,23 +16,33 @@ Box = tuple[int, int, int, int]
 _DARK = 0.3
 """Strips darker than this share of the median luminance, reaching the picture's border, are not the part."""
 
-_NEAR = 0.02
-"""A defect nearer to the part's edge than this share of its side reaches it."""
+_LOOKED_AT = 512
+
+_NEAR, _NEAR_LARGE = 0.02, 0.07
+"""A defect nearer to the part's edge than this share of its side reaches it; one that spans the side may be further."""
 
 
-def part_region(image: NDArray[np.uint8]) -> Mask:
+def part_region(light: NDArray[np.uint8]) -> Mask:
     """(H, W) True where the part is: all but dark strips and corners along the border of the picture.
 
     A picture that would be mostly dark is taken as part throughout.
+
+    Args:
+        light: (H, W) luminance; looked at no larger than 512 px.
     """
-    light = cv2.blur(luminance(image), (5, 5))
+    height, breadth = light.shape
+    zoom = min(1.0, _LOOKED_AT / max(height, breadth))
+    small = (max(1, round(breadth * zoom)), max(1, round(height * zoom)))
+    light = cv2.blur(cv2.resize(light, small, interpolation=cv2.INTER_AREA), (5, 5)).astype(np.uint8)
     dark = (light < _DARK * float(np.median(light))).astype(np.uint8)
     _, labels = cv2.connectedComponents(dark, connectivity=4)
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     outside = np.isin(labels, np.unique(border[border > 0]))
     outside = cv2.dilate(outside.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    region: Mask = ~outside
-    return region if region.mean() > 0.5 else np.ones_like(region)
+    if outside.mean() >= 0.5:
+        outside = np.zeros_like(outside)
+    region: Mask = cv2.resize(outside.astype(np.uint8), (breadth, height), interpolation=cv2.INTER_NEAREST) == 0
+    return region
 
 
 def part_box(region: Mask) -> Box:
@@ -51,5 +60,10 @@ def edges_reached(mask: Mask, part: Box) -> tuple[bool, bool, bool, bool]:
         return False, False, False, False
     x, y, w, h = box
     left, top, right, bottom = part
-    across, down = max(2.0, _NEAR * (right - left)), max(2.0, _NEAR * (bottom - top))
+    across, down = _reach(w, right - left), _reach(h, bottom - top)
     return x <= left + across, y <= top + down, x + w >= right - across, y + h >= bottom - down
+
+
+def _reach(extent: int, side: int) -> float:
+    share = min(1.0, extent / max(1, side))
+    return max(2.0, side * (_NEAR + (_NEAR_LARGE - _NEAR) * share**2))

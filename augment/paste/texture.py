@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from augment.paste.perlin import fractal_noise, perlin_mask
 from augment.paste.photographs import Photograph
 from defects.masks import Mask
+from defects.windows import as_channels
 
 __all__ = ["TextureDefect", "texture_defect"]
 
@@ -21,9 +22,12 @@ SHARE = (0.0005, 0.2)
 """Least and most of the part that a defect covers."""
 
 _VISIBLE = 6.0
-"""Grey levels that it changes at least, on average."""
+"""Grey levels that a blob changes at least, on average; more on a rough ground."""
 
 _TRIES = 40
+
+_EDGE = 2.5
+"""Px from the edge inwards over which the texture sets in."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class TextureDefect:
 
 
 def texture_defect(ground: Photograph, other: Photograph, rng: np.random.Generator) -> TextureDefect | None:
-    """Put a texture into blobs of Perlin noise (DRAEM, Zavrtanik et al. 2021, eq. 1).
+    """Put a texture into blobs of Perlin noise (DRAEM, Zavrtanik et al. 2021, eq. 1), with a soft inner edge.
 
     `I_a = (1 - M) I + (1 - opacity) M I + opacity M A`, where A is another picture, turned, recoloured and rolled, or
     fractal noise. The blobs lie on the part and off its own defects.
@@ -71,12 +75,30 @@ def texture_defect(ground: Photograph, other: Photograph, rng: np.random.Generat
     kind = "image" if rng.random() < 0.6 else "noise"
     texture = _from_image(other.image, ground.image.shape, rng) if kind == "image" else _noise(ground.image, rng)
     opacity = float(rng.uniform(0.2, 0.9))
+    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    share = opacity * np.minimum(1, inside / _EDGE)[..., None]
     before = ground.image.astype(np.float32)
-    after = np.clip(np.rint(before + opacity * (texture - before)), 0, 255).astype(np.uint8)
-    changed = mask & (after != ground.image).any(axis=2)
-    if changed.sum() < least or np.abs(after[changed].astype(np.float32) - before[changed]).mean() < _VISIBLE:
+    after = np.clip(np.rint(before + share * (texture - before)), 0, 255).astype(np.uint8)
+    changed = _seen(mask, np.abs(after - before).max(axis=2), ground.light)
+    if changed.sum() < least:
         return None
     return TextureDefect(np.where(changed[..., None], after, ground.image), changed, opacity, kind)
+
+
+def _seen(mask: Mask, change: Floats, light: Image) -> Mask:
+    """The pixels that change, of the blobs whose change stands out from the roughness of their ground."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+
+    def mean(values: Floats) -> NDArray[np.float64]:
+        return np.asarray(np.bincount(labels.ravel(), values.ravel(), minlength=count) / sizes)
+
+    grey = light.astype(np.float32)
+    roughness = np.abs(grey - cv2.blur(grey, (9, 9)))
+    seen = mean(change) >= _VISIBLE + 1.5 * mean(roughness)
+    seen[0] = False
+    result: Mask = seen[labels] & (change > 0)
+    return result
 
 
 def _some_blobs(mask: Mask, rng: np.random.Generator) -> Mask:
@@ -91,15 +113,16 @@ def _some_blobs(mask: Mask, rng: np.random.Generator) -> Mask:
 
 
 def _from_image(image: Image, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
-    """Another picture: rolled, flipped, with another gamma and brightness, sometimes solarised."""
-    picture = cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR).reshape(shape[0], shape[1], -1)
-    if picture.shape[2] != shape[2]:
-        picture = np.repeat(picture.mean(axis=2, keepdims=True), shape[2], axis=2)
-    values = np.roll(picture, (int(rng.integers(shape[0])), int(rng.integers(shape[1]))), (0, 1)).astype(np.float32)
-    values = values[:: -1 if rng.random() < 0.5 else 1, :: -1 if rng.random() < 0.5 else 1]
-    values = 255 * (values / 255) ** np.float32(np.exp(rng.uniform(-0.7, 0.7)))
+    """Another picture: turned, zoomed, moved, with another gamma and brightness, sometimes solarised."""
+    middle = float(rng.uniform(0, image.shape[1])), float(rng.uniform(0, image.shape[0]))
+    turn = cv2.getRotationMatrix2D(middle, float(rng.uniform(0, 360)), float(rng.uniform(0.7, 1.6)))
+    turn[:, 2] += np.asarray([shape[1] / 2 - middle[0], shape[0] / 2 - middle[1]])
+    size = (shape[1], shape[0])
+    picture = cv2.warpAffine(as_channels(image, shape[2]), turn, size, borderMode=cv2.BORDER_REFLECT_101)
+    values = picture.reshape(shape).astype(np.float32)
+    values = np.float32(255) * (values / np.float32(255)) ** np.float32(np.exp(rng.uniform(-0.7, 0.7)))
     if rng.random() < 0.3:
-        values = np.where(values > 128, 255 - values, values)
+        values = np.where(values > 128, np.float32(255) - values, values)
     return np.asarray(np.clip(values * rng.uniform(0.6, 1.4) + rng.uniform(-30, 30), 0, 255), np.float32)
 
 

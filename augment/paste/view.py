@@ -6,7 +6,7 @@ import numpy as np
 
 from defects.masks import Mask, bounding_box
 
-__all__ = ["view_of"]
+__all__ = ["view_of", "window_at_random"]
 
 _TRIES = 12
 
@@ -29,6 +29,18 @@ def view_of(pasted: Mask, own: Mask, size: int, rng: np.random.Generator) -> tup
     for across, down in draws if own.any() else draws[:1]:
         left = _start(x, w, breadth, size, float(across))
         top = _start(y, h, height, size, float(down))
+        cut = slice(top, top + size), slice(left, left + size)
+        seen = float(own[cut].sum())
+        if seen < least:
+            best, least = cut, seen
+    return best
+
+
+def window_at_random(own: Mask, size: int, rng: np.random.Generator) -> tuple[slice, slice]:
+    """Rows and columns of any window of `size` px; of a few, the one that shows least of the ground's own defects."""
+    best, least = (slice(0, size), slice(0, size)), float("inf")
+    for across, down in rng.random((_TRIES, 2)):
+        top, left = (int(s * (side - size + 1)) for s, side in zip((down, across), own.shape, strict=True))
         cut = slice(top, top + size), slice(left, left + size)
         seen = float(own[cut].sum())
         if seen < least:
