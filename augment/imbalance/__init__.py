@@ -11,3 +11,25 @@ What a command calls:
 """
 
 from __future__ import annotations
+
+from augment.imbalance.cells import BRIGHTNESSES, SIZES, Cell, Terciles, cell_of, cells, cells_of
+from augment.imbalance.measures import Measure, measure_image, measure_samples
+from augment.imbalance.report import Report, imbalance_report
+from augment.imbalance.verdicts import Verdict, verdicts
+
+__all__ = [
+    "BRIGHTNESSES",
+    "SIZES",
+    "Cell",
+    "Measure",
+    "Report",
+    "Terciles",
+    "Verdict",
+    "cell_of",
+    "cells",
+    "cells_of",
+    "imbalance_report",
+    "measure_image",
+    "measure_samples",
+    "verdicts",
+]

@@ -98,7 +98,7 @@ def mismatch(cutout: Cutout, own: Surroundings, pose: Pose, ground: Photograph) 
 
 def _step(cutout: Cutout) -> int:
     """Large defects are compared at a coarser scale."""
-    return int(1 + max(cutout.mask.shape) // _LOOKED_AT
+    return int(1 + max(cutout.mask.shape) // _LOOKED_AT)
 
 
 def _ring(mask: Mask, *, around_only: bool) -> Mask:
