@@ -108,7 +108,7 @@ def test_a_download_is_announced_and_checked_against_the_hash_in_its_name(
         torch.save({f"features.{name}": torch.zeros(shape) for name, shape in SHAPES.items()}, file)
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    monkeypatch.setattr("engine.weights.sha256_file", lambda file: "397923af" + "0" * 56)
+    monkeypatch.setattr("engine.weights.fetched.sha256_file", lambda file: "397923af" + "0" * 56)
     with caplog.at_level(logging.WARNING):
         tensors, name = style_vgg_weights()
     assert asked == ["397923af"]

