@@ -26,6 +26,7 @@ from engine.locks import lock_folder
 from gan.annotate import dataset_card, yolo_yaml
 from gan.batch import Made, make_batch
 from gan.coco import write_coco
+from gan.determinism import repeatable
 from gan.output import begin, recorded
 from gan.plan import Plan
 from gan.preview import write_preview
@@ -81,7 +82,7 @@ def generate(
             done, lost = recorded(log, plan, out)
             tell = on_progress or (lambda _: None)
             tell(done - len(lost))
-            with _single_threaded():
+            with _single_threaded(), repeatable(plan.painter.device):
                 _run(plan, out, log, done, lost, batch_size, workers, tell)
             _finish(plan, out, log)
             outside = _outside(plan, log)

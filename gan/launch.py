@@ -24,6 +24,7 @@ from engine.weights import style_vgg_weights
 from gan.batches import to_batch
 from gan.bundle import describe
 from gan.config import GanConfig
+from gan.determinism import repeatable
 from gan.prepare import Prepared, prepare
 from gan.style import StyleLoss
 from gan.train import train
@@ -61,6 +62,7 @@ def start(
     if threads:
         torch.set_num_threads(threads)
     with ExitStack() as stack:
+        stack.enter_context(repeatable(fabric.device))
         run = _open(fabric, stack, folder, config, resume)
         progress = Progress(0, f"train {config.name}", json=json, quiet=run is None)
         prepared = prepare(dataset, config, tell=progress.write)

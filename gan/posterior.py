@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gan.blocks import Down, PixelNorm, initialise
 from gan.config import NetworkConfig
+from gan.determinism import area
 
 
 class Posterior(nn.Module):
@@ -21,13 +22,12 @@ class Posterior(nn.Module):
         super().__init__()
         widths = [config.channels, 24, 48, 96, 128, 128]
         self.stages = nn.Sequential(*(Down(a, b, normalise=PixelNorm()) for a, b in pairwise(widths)))
-        self.pool = nn.AdaptiveAvgPool2d(4)
         self.head = nn.Linear(widths[-1] * 16, 2 * config.latent)
         initialise(self, config.init_std)
         nn.init.normal_(self.head.weight, 0.0, 0.01)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.pool(self.stages(images)).flatten(1)
+        features = area(self.stages(images), 4).flatten(1)
         mean, log_variance = self.head(features).float().chunk(2, dim=1)
         return mean, log_variance.clamp(-8, 4)
 

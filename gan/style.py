@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan.determinism import area
+
 LAYERS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21))
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -69,7 +71,7 @@ class StyleLoss(nn.Module):
         if images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
         if self.size is not None and self.size < images.shape[-1]:
-            images = F.interpolate(images, size=(self.size, self.size), mode="area")
+            images = area(images, self.size)
         x = ((images.float() + 1) / 2 - self.mean) / self.std
         x = x.to(self.dtype, memory_format=self.layout)
         maps: list[Tensor] = []
