@@ -1,0 +1,150 @@
+"""The families of scores: what is computed together, and how each gets its interval and its floor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from metrics.scores.frechet import frechet_distance
+from metrics.scores.halves import ManifoldHalves
+from metrics.scores.inception_score import inception_score
+from metrics.scores.infinity import frechet_infinity
+from metrics.scores.influence import frechet_influence, inception_influence, kernel_influence
+from metrics.scores.intervals import Interval, bootstrap, half_sampling, or_wilson
+from metrics.scores.kernel import kernel_distance
+from metrics.scores.neighbours import manifold_scores
+from metrics.scores.score import Better
+
+__all__ = ["SPLITS", "Draws", "Family", "Inception", "feature_families", "inception"]
+
+NEIGHBOURS = 5
+SPLITS = 10
+_ORDERS_UP_TO = 1200
+_HALVES_UP_TO = 50_000_000
+
+Found = tuple[float, Interval | None]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What is random in a score.
+
+    Attributes:
+        seed: Seed of every draw.
+        resamples: Resamples of an interval.
+    """
+
+    seed: int
+    resamples: int
+
+
+@dataclass(frozen=True)
+class Family:
+    """Scores that are computed together from real and synthetic features.
+
+    Attributes:
+        names: Their short names.
+        better: Which way is better.
+        estimator: How they are computed.
+        compute: Their values and intervals.
+        floor: Their values alone, for one half of the real images against the other, and a seed.
+    """
+
+    names: tuple[str, ...]
+    better: Better
+    estimator: str
+    compute: Callable[[Tensor, Tensor, Draws], list[Found]]
+    floor: Callable[[Tensor, Tensor, int], NDArray[np.float64]]
+
+
+def feature_families() -> tuple[Family, ...]:
+    """Frechet distance, its extrapolation, kernel distance and the manifold scores."""
+    return (
+        Family(
+            ("fid",),
+            "lower",
+            "Frechet distance, covariances over N - 1",
+            _frechet,
+            lambda real, fake, _: np.array([frechet_distance(real=real, fake=fake)]),
+        ),
+        Family(
+            ("fid_infinity",),
+            "lower",
+            "Frechet distance extrapolated to infinitely many images, both sets thinned down to half",
+            _infinity,
+            _infinity_floor,
+        ),
+        Family(("kid",), "lower", "unbiased MMD^2, cubic kernel, 100 subsets of up to 1000", _kernel, _kernel_floor),
+        Family(
+            ("precision", "recall", "density", "coverage"),
+            "higher",
+            f"balls to neighbour {NEIGHBOURS}",
+            _manifold,
+            lambda real, fake, _: _manifold_values(real, fake),
+        ),
+    )
+
+
+def _frechet(real: Tensor, fake: Tensor, draws: Draws) -> list[Found]:
+    value = frechet_distance(real=real, fake=fake)
+    influence = replace(frechet_influence(real, fake), value=value)
+    return [(value, bootstrap(influence, resamples=draws.resamples, seed=draws.seed, least=0.0))]
+
+
+def _infinity(real: Tensor, fake: Tensor, draws: Draws) -> list[Found]:
+    orders = 4 if max(len(real), len(fake)) <= _ORDERS_UP_TO else 1
+    found = frechet_infinity(real=real, fake=fake, seed=draws.seed, orders=orders)
+    return [(found.value, bootstrap(found.influence, resamples=draws.resamples, seed=draws.seed))]
+
+
+def _infinity_floor(real: Tensor, fake: Tensor, seed: int) -> NDArray[np.float64]:
+    return np.array([frechet_infinity(real=real, fake=fake, seed=seed, points=5, orders=1).value])
+
+
+def _kernel(real: Tensor, fake: Tensor, draws: Draws) -> list[Found]:
+    value = kernel_distance(real=real, fake=fake, seed=draws.seed).mean
+    influence = replace(kernel_influence(real, fake), value=value)
+    return [(value, bootstrap(influence, resamples=draws.resamples, seed=draws.seed))]
+
+
+def _kernel_floor(real: Tensor, fake: Tensor, seed: int) -> NDArray[np.float64]:
+    return np.array([kernel_distance(real=real, fake=fake, seed=seed).mean])
+
+
+def _manifold(real: Tensor, fake: Tensor, draws: Draws) -> list[Found]:
+    values = _manifold_values(real, fake)
+    if min(len(real), len(fake)) // 2 <= NEIGHBOURS or len(real) * len(fake) > _HALVES_UP_TO:
+        return [(float(value), None) for value in values]
+    halves = ManifoldHalves(real, fake, NEIGHBOURS)
+    intervals = half_sampling(values, halves, len(real), len(fake), resamples=draws.resamples, seed=draws.seed)
+    counts = (len(fake), len(real), None, len(real))
+    return [
+        (float(value), interval if count is None else or_wilson(interval, float(value), count))
+        for value, interval, count in zip(values, intervals, counts, strict=True)
+    ]
+
+
+def _manifold_values(real: Tensor, fake: Tensor) -> NDArray[np.float64]:
+    found = manifold_scores(real=real, fake=fake, k=NEIGHBOURS)
+    return np.array([found.precision, found.recall, found.density, found.coverage])
+
+
+@dataclass(frozen=True)
+class Inception:
+    """Inception score, its interval and the deviation of its splits."""
+
+    value: float
+    interval: Interval
+    deviation: float
+
+
+def inception(logits: Tensor, splits: int, draws: Draws) -> Inception:
+    """Inception score of class logits (M, K)."""
+    found = inception_score(logits, splits=splits, seed=draws.seed)
+    influence = inception_influence(logits, found.mean)
+    interval = bootstrap(influence, resamples=draws.resamples, seed=draws.seed, least=1.0)
+    return Inception(found.mean, interval, found.std)

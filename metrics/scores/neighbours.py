@@ -1,0 +1,130 @@
+"""Scores of the manifolds that nearest neighbours span: precision, recall, density, coverage; realism of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from metrics.scores.features import Array, checked, checked_pair
+
+__all__ = ["Manifold", "manifold_scores", "radii", "realism", "squared_distances"]
+
+_BLOCK = 1024
+_TIE = 1e-12
+"""Relative to the rows' squared lengths: what rounding may add to a squared distance. Within it, a tie is inside."""
+
+
+@dataclass(frozen=True)
+class Manifold:
+    """How far two sets of features cover each other.
+
+    Attributes:
+        precision: Share of synthetic rows inside the real manifold.
+        recall: Share of real rows inside the synthetic manifold.
+        density: Mean number of real balls that hold a synthetic row, divided by k; may exceed 1.
+        coverage: Share of real balls that hold a synthetic row.
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def manifold_scores(*, real: Array, fake: Array, k: int = 5) -> Manifold:
+    """Precision, recall, density and coverage.
+
+    A ball around each row reaches to its k-th nearest neighbour in its own set (not counting itself); a row at exactly
+    that distance is inside. Kynkaanniemi et al., Improved Precision and Recall Metric, 2019, eq. 1 and 2; Naeem et al.,
+    Reliable Fidelity and Diversity Metrics, 2020, eq. 3 to 5. Not symmetric: swapping the sets swaps precision and
+    recall.
+
+    Args:
+        real: Features (N, D) of real images.
+        fake: Features (M, D) of synthetic images.
+        k: Which neighbour sets the radius.
+
+    Raises:
+        ValueError: k rows or fewer in a set, different dimensions, numbers that are not finite, or rows all equal.
+    """
+    if k < 1:
+        raise ValueError(f"expected k of at least 1, got {k}")
+    first, second = checked_pair(real, fake, least=k + 1)
+    centre = first.mean(0)
+    first, second = first - centre, second - centre
+    reach, reach_fake = radii(first, k), radii(second, k)
+    held = torch.zeros(len(second), dtype=torch.int64)
+    recalled = covered = 0
+    for part, squared in _blocks(first, second):
+        balls = squared <= reach[part, None]
+        held += balls.sum(0)
+        covered += int(balls.any(1).sum())
+        recalled += int((squared <= reach_fake).any(1).sum())
+    return Manifold(
+        precision=float((held > 0).double().mean()),
+        recall=recalled / len(first),
+        density=float(held.sum()) / (k * len(second)),
+        coverage=covered / len(first),
+    )
+
+
+def realism(*, real: Array, fake: Array, k: int = 3) -> NDArray[np.float64]:
+    """Realism of each synthetic row: at least 1 inside the real manifold, the larger the nearer to a real row.
+
+    Kynkaanniemi et al., 2019, eq. 3: the largest ratio of a real ball's radius to the distance from its centre, over
+    the half of the balls with the smaller radii. A distance below a millionth of the radius counts as a millionth, so
+    that a copy gets a large finite number.
+
+    Args:
+        real: Features (N, D) of real images.
+        fake: Features (M, D) of synthetic images; one row is enough.
+        k: Which neighbour sets the radius.
+
+    Returns:
+        Realism (M,).
+
+    Raises:
+        ValueError: k real rows or fewer, no synthetic row, different dimensions, numbers that are not finite, or real
+            rows all equal.
+    """
+    first, second = checked(real, "real", least=k + 1), checked(fake, "fake", least=1, varied=False)
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(f"expected features of one dimension, got {first.shape[1]} real and {second.shape[1]} fake")
+    centre = first.mean(0)
+    first, second = first - centre, second - centre
+    reach = radii(first, k)
+    small = reach <= reach.median()
+    first, reach = first[small], reach[small].sqrt()
+    best = torch.zeros(len(second), dtype=torch.float64)
+    for part, squared in _blocks(first, second):
+        near = torch.maximum(squared.sqrt(), 1e-6 * reach[part, None]).clamp_min(torch.finfo(torch.float64).tiny)
+        best = torch.maximum(best, (reach[part, None] / near).amax(0))
+    return best.numpy()
+
+
+def radii(rows: Tensor, k: int) -> Tensor:
+    """Squared distance (N,) of each row to its k-th nearest other row."""
+    parts = []
+    for part, squared in _blocks(rows, rows):
+        squared.diagonal(part.start).fill_(torch.inf)
+        parts.append(squared.kthvalue(k, dim=1).values)
+    return torch.cat(parts)
+
+
+def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Squared Euclidean distances (N, M); what is within rounding of zero is zero."""
+    lengths = x.square().sum(1)[:, None] + y.square().sum(1)
+    squared = torch.addmm(lengths, x, y.T, alpha=-2)
+    return squared.masked_fill_(squared <= _TIE * lengths, 0)
+
+
+def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Squared distances of consecutive rows of x to all of y, and which rows they are."""
+    for start in range(0, len(x), _BLOCK):
+        part = slice(start, min(start + _BLOCK, len(x)))
+        yield part, squared_distances(x[part], y)
