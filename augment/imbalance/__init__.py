@@ -13,7 +13,10 @@ What a command calls:
 from __future__ import annotations
 
 from augment.imbalance.cells import BRIGHTNESSES, SIZES, Cell, Terciles, cell_of, cells, cells_of
+from augment.imbalance.generator import Generator, read_generator
 from augment.imbalance.measures import Measure, measure_image, measure_samples
+from augment.imbalance.plan import Plan, PlanCell, make_plan
+from augment.imbalance.plan_folder import write_plan
 from augment.imbalance.report import Report, imbalance_report
 from augment.imbalance.verdicts import Verdict, verdicts
 
@@ -21,7 +24,10 @@ __all__ = [
     "BRIGHTNESSES",
     "SIZES",
     "Cell",
+    "Generator",
     "Measure",
+    "Plan",
+    "PlanCell",
     "Report",
     "Terciles",
     "Verdict",
@@ -29,7 +35,10 @@ __all__ = [
     "cells",
     "cells_of",
     "imbalance_report",
+    "make_plan",
     "measure_image",
     "measure_samples",
+    "read_generator",
     "verdicts",
+    "write_plan",
 ]

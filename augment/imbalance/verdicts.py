@@ -18,7 +18,7 @@ _CLASSES = 1.5
 """Largest over smallest class; the KEEL repository counts a set as imbalanced from 1.5 and as highly so from 9."""
 
 _PIXELS = 10.0
-"""Background over defect pixels: from here on a network that says "no defect" everywhere is right for 9 pixels in 10."""
+"""Background over defect pixels: from here on a network that finds no defect anywhere is right in 9 pixels of 10."""
 
 _FOREGROUND = 10.0
 """Picture over defect boxes: the part of all places at which a detector finds nothing."""
@@ -99,7 +99,7 @@ def _binary(measures: Sequence[Measure]) -> Verdict:
 def _multi_class(measures: Sequence[Measure]) -> Verdict:
     counts = Counter(m.sample.label for m in measures)
     if len(counts) < 3:
-        return _unknown("classification", "multi-class", f"there are only {len(counts)} classes", _CLASSES)
+        return _unknown("classification", "multi-class", f"it takes three classes, there are {len(counts)}", _CLASSES)
     largest, smallest = max(counts.values()), min(counts.values())
     minority = sorted((c for c in counts if largest >= _CLASSES * counts[c]), key=lambda c: (counts[c], c))
     share = len(minority) / len(counts)
