@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.catalogue.config import Border
-from augment.catalogue.defect import moved_points
+from augment.catalogue.defect import inside, moved_points, within
 from augment.catalogue.lighting import LIGHTING, TABLES, erase, look_up, mix
 from augment.catalogue.operations import Erase, Light, Mask, Mix, Partner, Plan, Warp
 from augment.catalogue.warping import warp
@@ -62,13 +62,9 @@ def last_pixel(mask: Mask, plan: Plan) -> Mask:
     points = np.stack((xs, ys), 1).astype(np.float64)
     for operation in plan.operations:
         if isinstance(operation, Warp):
-            points = moved_points(points, operation.matrix)
-            size = np.array(mask.shape[::-1]) - 0.5
-            points = points[((points >= -0.5) & (points <= size)).all(1)]
+            points = moved_points(points[inside(points, operation.matrix, mask.shape)], operation.matrix)
         elif isinstance(operation, Erase) and operation.follow:
-            left, top, width, height = operation.box
-            x, y = np.rint(points).T
-            points = points[~((x >= left) & (x < left + width) & (y >= top) & (y < top + height))]
+            points = points[~within(points, operation.box)]
     result = np.zeros_like(mask)
     if len(points):
         x, y = points[len(points) // 2]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.catalogue.config import Border
 from augment.catalogue.matrices import IDENTITY, Matrix, flips_of
-from augment.catalogue.operations import Mask, Warp
+from augment.catalogue.operations import Box, Mask, Warp
 from augment.catalogue.warping import warp_mask
 
-__all__ = ["Defect", "moved_points"]
+__all__ = ["Defect", "inside", "moved_points", "within"]
 
 _MOST = 4096  # pixels of a defect that are followed; a larger one is followed on every n-th
+
+Points = NDArray[np.float64]
 
 
 class Defect:
@@ -27,69 +30,49 @@ class Defect:
         self._mask = mask
         self._least = least
         self._border: Border = border
-        self._points: NDArray[np.float64] | None = None
-        self._box: tuple[tuple[float, float], ...] = ()
+        self._points: Points | None = None
         self._count = 0
+        self._corners = _corners(mask) if least else ()
 
     def survives(self, matrix: Matrix) -> bool:
         """Whether enough of the defect would stay in the picture under all moves so far, given as one matrix."""
-        if self._least == 0.0:
+        if not self._corners or self._whole(matrix):
             return True
         points = self._followed()
-        if self._count == 0:
-            return True
-        if len(points) == self._count and self._whole(matrix):
-            return True
-        return bool(_inside(points, matrix, self._mask.shape).sum() >= self._least * self._count)
+        return bool(inside(points, matrix, self._mask.shape).sum() >= self._least * self._count)
 
-    def _whole(self, matrix: Matrix) -> bool:
-        """Whether the corners of the defect's box stay in the picture, and so all of it: what decides most cases."""
-        if not self._box:
-            left, top = self._followed().min(0).tolist()
-            right, bottom = self._followed().max(0).tolist()
-            self._box = ((left, top), (right, top), (left, bottom), (right, bottom))
-        (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
-        right, bottom = self._mask.shape[1] - 0.5, self._mask.shape[0] - 0.5
-        for x, y in self._box:
-            w = g * x + h * y + i
-            if w <= 0 or not (
-                -0.5 * w <= a * x + b * y + c <= right * w and -0.5 * w <= d * x + e * y + f <= bottom * w
-            ):
-                return False
-        return True
-
-    def survives_box(self, box: tuple[int, int, int, int]) -> bool:
-        """Whether enough would stay uncovered by a box (left, top, width, height); after `settle`."""
-        if self._least == 0.0:
+    def survives_box(self, box: Box) -> bool:
+        """Whether enough would stay uncovered by a box; after `settle`."""
+        if not self._corners:
             return True
         points = self._followed()
-        return self._count == 0 or bool((~_within(points, box)).sum() >= self._least * self._count)
+        return bool((~within(points, box)).sum() >= self._least * self._count)
 
     def settle(self) -> Mask:
         """Carries the moves out and returns the mask as it is then."""
         if self.matrix is not IDENTITY:
-            points = self._followed()
-            if len(points):
-                self._points = moved_points(points[_inside(points, self.matrix, self._mask.shape)], self.matrix)
-                self._box = ()
+            if self._corners:
+                points = self._followed()
+                self._points = moved_points(points[inside(points, self.matrix, self._mask.shape)], self.matrix)
             move = Warp(self.matrix, flips_of(self.matrix, *self._mask.shape))
             self._mask, self.matrix = warp_mask(self._mask, move, self._border), IDENTITY
         return self._mask
 
-    def cover(self, box: tuple[int, int, int, int]) -> None:
+    def cover(self, box: Box) -> None:
         """The defect under the box is gone; after `settle`."""
-        points = self._followed()
-        self._points, self._box = points[~_within(points, box)], ()
+        if self._corners:
+            points = self._followed()
+            self._points = points[~within(points, box)]
         left, top, width, height = box
         self._mask = self._mask.copy()
         self._mask[top : top + height, left : left + width] = False
 
     def join(self, mask: Mask) -> None:
-        """Another picture's defects are there too, and are followed from here; after `settle`."""
+        """Another picture's defects are there too, and all are followed from here; after `settle`."""
         self._mask = self._mask | mask
-        self._points, self._count, self._box = None, 0, ()
+        self._points, self._corners = None, _corners(self._mask) if self._least else ()
 
-    def _followed(self) -> NDArray[np.float64]:
+    def _followed(self) -> Points:
         if self._points is None:
             ys, xs = np.nonzero(self._mask)
             stride = -(-len(xs) // _MOST) or 1
@@ -97,19 +80,49 @@ class Defect:
             self._count = len(self._points)
         return self._points
 
+    def _whole(self, matrix: Matrix) -> bool:
+        """Whether the corners of the untouched defect's box stay in the picture, and so all of it."""
+        if self._points is not None and len(self._points) < self._count:
+            return False
+        corners = self._corners if self._points is None else _corners_of(self._points)
+        (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+        right, bottom = self._mask.shape[1] - 0.5, self._mask.shape[0] - 0.5
+        for x, y in corners:
+            w = g * x + h * y + i
+            if w <= 0 or not (-0.5 * w <= a * x + b * y + c <= right * w):
+                return False
+            if not (-0.5 * w <= d * x + e * y + f <= bottom * w):
+                return False
+        return True
 
-def moved_points(points: NDArray[np.float64], matrix: Matrix) -> NDArray[np.float64]:
+
+def moved_points(points: Points, matrix: Matrix) -> Points:
     """Points (N, 2) as (x, y), px, under a matrix."""
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     return np.asarray(moved[:, :2] / moved[:, 2:])
 
 
-def _inside(points: NDArray[np.float64], matrix: Matrix, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def inside(points: Points, matrix: Matrix, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which points a matrix leaves in a picture of shape (H, W)."""
     x, y = moved_points(points, matrix).T
     return np.asarray((x >= -0.5) & (x <= shape[1] - 0.5) & (y >= -0.5) & (y <= shape[0] - 0.5))
 
 
-def _within(points: NDArray[np.float64], box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+def within(points: Points, box: Box) -> NDArray[np.bool_]:
+    """Which points lie under a box."""
     x, y = np.rint(points).T
     left, top, width, height = box
     return np.asarray((x >= left) & (x < left + width) & (y >= top) & (y < top + height))
+
+
+def _corners(mask: Mask) -> tuple[tuple[float, float], ...]:
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
+        return ()
+    right, bottom = left + width - 1, top + height - 1
+    return (left, top), (right, top), (left, bottom), (right, bottom)
+
+
+def _corners_of(points: Points) -> tuple[tuple[float, float], ...]:
+    (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+    return (left, top), (right, top), (left, bottom), (right, bottom)

@@ -64,7 +64,8 @@ def poisson_noise(image: Image, values: Values) -> Image:
     """Poisson counts of mean x * photons, from normal numbers z by the Cornish-Fisher expansion.
 
     mean + sqrt(mean) z + (z^2 - 1) / 6, rounded: mean, variance and skewness are those of a Poisson count (Cornish and
-    Fisher 1938, first terms). Below a mean of 1 the last term fades, so that black stays black.
+    Fisher 1938, first terms). Below a mean of 1 the last term fades, so that black stays black, and the mean comes out
+    up to a tenth too high.
     """
     mean = (_LEVELS / 255 * values["photons"]).astype(np.float32)
     z = normal_field(values["field"], image.shape, bank=values["bank"])

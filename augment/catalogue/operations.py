@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from augment.catalogue.matrices import Matrix
 
-__all__ = ["Erase", "Light", "Mask", "Mix", "Operation", "Partner", "Plan", "Warp"]
+__all__ = ["Box", "Erase", "Light", "Mask", "Mix", "Operation", "Partner", "Plan", "Warp"]
 
 Mask = NDArray[np.bool_]
+Box = tuple[int, int, int, int]  # left, top, width, height, px
 Partner = tuple[NDArray[np.uint8], Mask]
 
 
@@ -34,9 +35,9 @@ class Light:
 
 @dataclass(frozen=True)
 class Erase:
-    """A covered box (left, top, width, height), px; `follow` where the mask is cleared with it."""
+    """A covered box; `follow` where the mask is cleared with it."""
 
-    box: tuple[int, int, int, int]
+    box: Box
     fill: str
     field: int
     bank: bool
