@@ -1,0 +1,1 @@
+"""The small segmentation network that reads defects off images: network, training, store."""

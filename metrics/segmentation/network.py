@@ -1,0 +1,89 @@
+"""The segmentation network: a U-Net whose encoder is EfficientNet-Lite0, joined by a branch at full resolution."""
+
+from __future__ import annotations
+
+import math
+
+import segmentation_models_pytorch as smp
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.seeding import seed_for
+
+__all__ = ["DefectNet", "build_network"]
+
+_ENCODER = "timm-tf_efficientnet_lite0"
+_STRIDE = 32
+_DECODER = (128, 64, 32, 24, 16)
+_FINE = 16
+
+
+class DefectNet(nn.Module):
+    """Images (N, 3, S, S) in [0, 1] to defect logits (N, 1, S, S).
+
+    The encoder's first layer halves the image, so a line of one pixel would be placed by guessing: two convolutions
+    that keep the resolution look at it too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unet = smp.Unet(_ENCODER, encoder_weights=None, decoder_channels=_DECODER, classes=_FINE)
+        self.fine = _layer(3, _FINE)
+        self.joined = _layer(2 * _FINE, _FINE)
+        self.last = nn.Conv2d(_FINE, 1, 1, bias=False)
+        # Defects are rare: begun at one pixel in fifty, the first steps need not unlearn a half-white picture.
+        self.level = nn.Parameter(torch.tensor(-math.log(49)))
+        _keep_depthwise_single(self.unet.encoder)
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = images.shape[-2:]
+        bottom, right = -height % _STRIDE, -width % _STRIDE
+        pixels = F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images
+        pixels = pixels * 2 - 1
+        logits: Tensor = self.last(self.joined(torch.cat([self.unet(pixels), self.fine(pixels)], dim=1)))
+        logits = logits + self.level
+        return logits[..., :height, :width]
+
+
+def build_network(seed: int, weights: dict[str, Tensor] | None) -> DefectNet:
+    """The network with its new layers drawn from the seed.
+
+    Args:
+        seed: Of the weights that are not given.
+        weights: ImageNet weights of timm's `tf_efficientnet_lite0` for the encoder; None draws the encoder too.
+    """
+    # Layers draw from PyTorch's global generator when they are made: it is lent to them and put back.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "segmenter", "weights"))
+        network = DefectNet()
+    if weights is not None:
+        encoder = {name: tensor for name, tensor in weights.items() if not name.startswith("classifier.")}
+        network.unet.encoder.load_state_dict(encoder)
+    return network
+
+
+class _SingleConv2d(nn.Module):
+    """A convolution without bias, of another one's settings and weight, that stays in float32 under autocast."""
+
+    def __init__(self, other: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight = other.weight
+        self.stride, self.padding, self.groups = other.stride, other.padding, other.groups
+
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.autocast(images.device.type, enabled=False):
+            return F.conv2d(images.float(), self.weight, None, self.stride, self.padding, groups=self.groups)
+
+
+def _layer(channels: int, out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True))
+
+
+def _keep_depthwise_single(module: nn.Module) -> None:
+    """Depthwise convolutions in float32: their bfloat16 gradients take 4 to 9 times as long on a CPU with AMX."""
+    for name, child in module.named_children():
+        if type(child) is nn.Conv2d and child.groups > 1 and child.bias is None:
+            setattr(module, name, _SingleConv2d(child))
+        else:
+            _keep_depthwise_single(child)
