@@ -1,0 +1,183 @@
+"""Which score sees which fault? Real images, damaged step by step, go through bench-fid as if they were generated.
+
+    python benchmarks/sensitivity.py DATA/magnetic-tile --out runs/sensitivity --docs docs/results
+
+Defective tiles are divided by tile into three: training images (30 %), real images to compare with (35 %) and the
+rest, which is handed in undamaged and with one fault at a time. The undamaged copy is the measure: a score *sees* a
+fault when it has moved the wrong way beyond the undamaged copy's 95 % interval. `copies` is made of training images,
+as a generator that has learnt them by heart would do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+
+from defects.images import encode_image
+from defects.layouts.dataset import open_dataset
+from defects.manifest import row_of, write_manifest
+from defects.sample import GOOD, Sample
+from defects.splits import split
+from defects.windows import Framing, read_window
+from engine.files import write_bytes, write_text
+from engine.seeding import numpy_generator
+
+matplotlib.use("Agg")
+Image = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Fault = Callable[[Image, Mask, np.random.Generator], tuple[Image, Mask]]
+
+FRAMING = Framing(128, None, 1)
+SHARES = {"train": 0.3, "real": 0.35, "given": 0.35}
+
+
+def blurred(sigma: float) -> Fault:
+    return lambda image, mask, _: (cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape), mask)
+
+
+def noisy(sigma: float) -> Fault:
+    def add(image: Image, mask: Mask, rng: np.random.Generator) -> tuple[Image, Mask]:
+        return np.clip(image + rng.normal(0, sigma, image.shape), 0, 255).astype(np.uint8), mask
+
+    return add
+
+
+def erased(image: Image, mask: Mask, _: np.random.Generator) -> tuple[Image, Mask]:
+    """The defect is in-painted; the label stays."""
+    wide = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8))
+    return cv2.inpaint(image, wide, 5, cv2.INPAINT_TELEA).reshape(image.shape), mask
+
+
+def shifted(pixels: int) -> Fault:
+    return lambda image, mask, _: (image, np.roll(mask, (pixels, -pixels), axis=(0, 1)))
+
+
+def unchanged(image: Image, mask: Mask, _: np.random.Generator) -> tuple[Image, Mask]:
+    return image, mask
+
+
+def mirrored(image: Image, mask: Mask, _: np.random.Generator) -> tuple[Image, Mask]:
+    return np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
+
+
+def cases(given: list[Sample], train: list[Sample]) -> Iterator[tuple[str, list[Sample], Fault]]:
+    """Name, samples and fault of every set that is handed in; the undamaged one first."""
+    yield "undamaged", given, unchanged
+    for sigma in (0.7, 1.5, 3.0):
+        yield f"blur-{sigma:g}", given, blurred(sigma)
+    for sigma in (4, 10, 25):
+        yield f"noise-{sigma}", given, noisy(sigma)
+    for modes in (20, 5, 1):
+        yield f"modes-{modes}", [given[(i % modes) * len(given) // modes] for i in range(len(given))], unchanged
+    yield "erased", given, erased
+    for pixels in (4, 16):
+        yield f"shifted-{pixels}", given, shifted(pixels)
+    yield "copies", [train[i % len(train)] for i in range(len(given))], mirrored
+
+
+def write_set(root: Path, samples: list[Sample], fault: Fault, *, source: str, ending: str = "png") -> None:
+    """Windows of the samples, damaged, as a sample folder."""
+    rows: list[dict[str, Any]] = []
+    for number, sample in enumerate(samples):
+        image, mask = fault(*read_window(sample, FRAMING), numpy_generator(0, root.name, number))
+        name = f"{number:04d}"
+        image_file, mask_file = root / "images" / f"{name}.{ending}", root / "masks" / f"{name}.png"
+        made = replace(sample, name=name, image=image_file, mask=mask_file, polygons=(), source=source, metadata={})
+        write_bytes(image_file, encode_image(image, ending))
+        write_bytes(mask_file, encode_image(mask.astype(np.uint8)[..., None] * 255, "png"))
+        rows.append(row_of(made, root))
+    write_manifest(root, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/sensitivity"))
+    parser.add_argument("--docs", type=Path, help="folder for sensitivity.md and its picture")
+    options = parser.parse_args()
+    samples = [s for s in open_dataset(options.data).samples if s.label != GOOD]
+    samples = [s for s in samples if read_window(s, FRAMING)[1].any()]
+    parts = split(samples, SHARES, 0)
+    write_set(options.out / "train", parts["train"], unchanged, source="real")
+    write_set(options.out / "real", parts["real"], unchanged, source="real")
+    names = []
+    for name, chosen, fault in cases(parts["given"], parts["train"]):
+        write_set(options.out / name, chosen, fault, source="synthetic", ending="jpg" if name == "copies" else "png")
+        names.append(name)
+    command = [str(Path(sys.executable).parent / "bench-fid"), "--real", str(options.out / "real")]
+    command += ["--train", str(options.out / "train"), "--out", str(options.out / "report"), "--force"]
+    command += [part for name in names for part in ("--fake", f"{name}={options.out / name}")]
+    subprocess.run([*command, "--skip", "control"], check=True)
+    results = json.loads((options.out / "report" / "results.json").read_text(encoding="utf-8"))
+    text = study(results, names, {key: len(value) for key, value in parts.items()}, options.docs)
+    sys.stdout.write(text)
+    if options.docs is not None:
+        write_text(options.docs / "sensitivity.md", text)
+
+
+def study(results: dict[str, Any], names: list[str], counts: dict[str, int], docs: Path | None) -> str:
+    """The table of values, each bold where the score sees the fault, and its picture."""
+    found = {source["name"]: {score["name"]: score for score in source["scores"]} for source in results["sources"]}
+    clean = found["undamaged"]
+    shown = [name for name, score in clean.items() if score["value"] is not None]
+    lines = [
+        f"{counts['train']} training tiles, {counts['real']} real ones to compare with, {counts['given']} handed in.",
+        "",
+        "| score (better) | " + " | ".join(names) + " |",
+        "|---|" + "---|" * len(names),
+    ]
+    for score in shown:
+        cells = [_cell(found[name][score], clean[score]) for name in names]
+        lines.append(f"| {score} ({clean[score]['better']}) | " + " | ".join(cells) + " |")
+    if docs is not None:
+        _draw(found, shown, names, docs / "images" / "sensitivity.png")
+    return "\n".join(lines) + "\n"
+
+
+def distance(score: dict[str, Any], clean: dict[str, Any]) -> float | None:
+    """How far a score is on the worse side of the undamaged one, in half widths of the latter's 95 % interval."""
+    if score["value"] is None or clean["low"] is None or clean["high"] is None:
+        return None
+    sign = 1.0 if clean["better"] == "lower" else -1.0
+    edge = clean["high"] if clean["better"] == "lower" else clean["low"]
+    return sign * float(score["value"] - clean["value"]) / max(abs(edge - clean["value"]), 1e-9)
+
+
+def _cell(score: dict[str, Any], clean: dict[str, Any]) -> str:
+    far = distance(score, clean)
+    text = "none" if score["value"] is None else f"{score['value']:.3g}"
+    return f"**{text}**" if far is not None and far > 1 else text
+
+
+def _draw(found: dict[str, dict[str, Any]], shown: list[str], names: list[str], path: Path) -> None:
+    import io
+
+    import matplotlib.pyplot as plt
+
+    values = [[distance(found[name][score], found["undamaged"][score]) for name in names] for score in shown]
+    grid = np.array([[np.nan if value is None else value for value in row] for row in values])
+    figure, axes = plt.subplots(figsize=(0.62 * len(names) + 3, 0.34 * len(shown) + 1.4), layout="constrained")
+    axes.imshow(np.clip(grid, -4, 4), cmap="RdBu_r", vmin=-4, vmax=4, aspect="auto")
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(shown)), shown)
+    for row, column in np.argwhere(grid > 1):
+        axes.text(column, row, "•", ha="center", va="center", color="white")
+    axes.set_title("half intervals on the worse side of the undamaged copy (dot: seen)", fontsize=9)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    write_bytes(path, buffer.getvalue())
+
+
+if __name__ == "__main__":
+    main()
