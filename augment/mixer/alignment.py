@@ -1,0 +1,92 @@
+"""Whether one picture shows what another shows, block by block, once it is laid over it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.mixer.appearance import Appearance, rooted
+
+__all__ = ["aligned", "likeness"]
+
+_LEAST_MATCHES = 4
+_ALIKE = 0.7
+_REACH = 3.0
+_SLACK = 3
+_LEAST_BLOCK = 20
+_LEAST_OVERLAP = 0.3
+
+
+def aligned(suspect: Appearance, reference: Appearance) -> NDArray[np.float32] | None:
+    """The affine map (2, 3) from the suspect's px to the reference's, by RANSAC over mutually nearest keypoints.
+
+    Returns:
+        None where there is no such map.
+    """
+    if min(len(suspect.points), len(reference.points)) < _LEAST_MATCHES:
+        return None
+    alike = rooted(suspect.descriptors) @ rooted(reference.descriptors).T
+    there, back = alike.argmax(axis=1), alike.argmax(axis=0)
+    mutual = (back[there] == np.arange(len(there))) & (alike.max(axis=1) > _ALIKE)
+    if mutual.sum() < _LEAST_MATCHES:
+        return None
+    found, kept = cv2.estimateAffine2D(
+        suspect.points[mutual], reference.points[there[mutual]], ransacReprojThreshold=_REACH, maxIters=500
+    )
+    if found is None or int(kept.sum()) < _LEAST_MATCHES:
+        return None
+    strength = np.linalg.svd(found[:, :2], compute_uv=False)
+    if not (0.1 < strength[1] and strength[0] < 10 and strength[0] < 3 * strength[1]):
+        return None
+    return np.asarray(found, np.float32)
+
+
+def likeness(suspect: Appearance, reference: Appearance, through: NDArray[np.float32]) -> float:
+    """How well the worse blocks of two pictures agree: the 10th percentile of their correlations, -1 to 1.
+
+    Fine structure is compared (a band of 0.8 to 4 px), since light and coarse shape are shared by pictures that one
+    camera takes of different parts; so are most blocks, and the worse ones tell a copy from another part in the same
+    place. A block may be off by a few px. Blocks almost without structure tell nothing and do not count.
+
+    Args:
+        suspect: The picture looked at.
+        reference: What it may show.
+        through: The map (2, 3) from the suspect's px to the reference's.
+    """
+    scale = float(np.sqrt(abs(np.linalg.det(through[:, :2]))))
+    light = reference.grey.astype(np.float32)
+    if scale > 1.1:  # the reference is finer: blur it as the coarser sampling does
+        light = cv2.GaussianBlur(light, (0, 0), 0.5 * float(np.sqrt(scale * scale - 1)))
+    height, width = suspect.grey.shape
+    inverse = cv2.WARP_INVERSE_MAP
+    laid = cv2.warpAffine(light, through, (width, height), flags=cv2.INTER_LINEAR | inverse)
+    covered = cv2.warpAffine(np.ones_like(light), through, (width, height), flags=cv2.INTER_NEAREST | inverse)
+    if covered.mean() < _LEAST_OVERLAP:
+        return 0.0
+    return _blocks(_band(suspect.grey.astype(np.float32)), _band(laid), covered)
+
+
+def _band(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    band: NDArray[np.float32] = cv2.GaussianBlur(light, (0, 0), 0.8) - cv2.GaussianBlur(light, (0, 0), 4)
+    return band
+
+
+def _blocks(own: NDArray[np.float32], laid: NDArray[np.float32], covered: NDArray[np.float32]) -> float:
+    height, width = own.shape
+    side = max(_LEAST_BLOCK, min(height, width) // 6)
+    values, contrast = [], []
+    for top in range(_SLACK, height - side - _SLACK + 1, side):
+        for left in range(_SLACK, width - side - _SLACK + 1, side):
+            around = slice(top - _SLACK, top + side + _SLACK), slice(left - _SLACK, left + side + _SLACK)
+            if not covered[around].all():
+                continue
+            block = own[top : top + side, left : left + side]
+            found = cv2.matchTemplate(laid[around], block, cv2.TM_CCOEFF_NORMED).max()
+            strength = float(block.std() * laid[around].std())
+            values.append(float(found) if strength > 1e-3 else 0.0)
+            contrast.append(strength)
+    if len(values) < 3:
+        return 0.0
+    told = np.asarray(values)[np.asarray(contrast) >= 0.25 * float(np.median(contrast))]
+    return float(np.percentile(told, 10))

@@ -1,0 +1,144 @@
+"""Copies of held-out photographs among other images, though cropped, mirrored, turned, brightened or compressed.
+
+Two stages: keypoints vote for the references whose keypoints they resemble most (a product of matrices over all of them),
+then the few with most votes are laid over the suspect and compared block by block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.mixer.alignment import aligned, likeness
+from augment.mixer.appearance import Appearance, appearance, mirrored, picture, rooted
+from defects.images import read_image
+from defects.sample import Sample
+
+__all__ = ["CERTAIN", "LEAST", "Likeness", "References", "calibrated"]
+
+LEAST = 0.55
+"""Pictures that agree less than this are never called copies."""
+
+CERTAIN = 0.97
+"""Pictures that agree more than this always are."""
+
+_CANDIDATES = 6
+_DIMENSIONS = 32
+_ALIKE = 0.6
+_SLICE = 50_000
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """The reference that a picture resembles most.
+
+    Attributes:
+        name: Of the reference; empty where none comes near.
+        value: How well the two agree, -1 to 1; see `alignment.likeness`.
+    """
+
+    name: str
+    value: float
+
+
+class References:
+    """Photographs that others are compared with.
+
+    Args:
+        samples: Decoded once.
+        workers: Threads.
+
+    Raises:
+        DataError: One does not open.
+    """
+
+    def __init__(self, samples: Sequence[Sample], *, workers: int = 2) -> None:
+        self.names = [sample.name for sample in samples]
+        with ThreadPoolExecutor(workers) as pool:
+            upright = list(pool.map(_look, samples))
+            self._seen: list[Appearance] = [*upright, *pool.map(mirrored, upright)]
+        counts = [len(seen.points) for seen in self._seen]
+        self._owner = np.repeat(np.arange(len(counts)), counts)
+        every = [rooted(seen.descriptors) for seen in self._seen]
+        values = np.concatenate(every) if sum(counts) else np.zeros((1, 128), np.float32)
+        self._mean: NDArray[np.float32] = values.mean(axis=0)
+        some = values[:: max(1, len(values) // 20_000)] - self._mean
+        self._axes: NDArray[np.float32] = np.linalg.eigh(some.T @ some)[1][:, -_DIMENSIONS:].astype(np.float32)
+        self._index = self._short(values).T.copy() if sum(counts) else np.zeros((_DIMENSIONS, 0), np.float32)
+
+    def compare(
+        self, samples: Iterable[Sample], *, workers: int = 2, on_progress: Callable[[int], object] | None = None
+    ) -> Iterator[Likeness]:
+        """The likeness of every sample, in order; images are opened one by one.
+
+        Raises:
+            DataError: One does not open.
+        """
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            with ThreadPoolExecutor(workers) as pool:
+                for found in pool.map(lambda sample: self.nearest(_look(sample)), samples):
+                    yield found
+                    if on_progress is not None:
+                        on_progress(1)
+        finally:
+            cv2.setNumThreads(threads)
+
+    def nearest(self, suspect: Appearance) -> Likeness:
+        """The reference that a picture resembles most."""
+        best = Likeness("", 0.0)
+        for number in self._candidates(suspect):
+            through = aligned(suspect, self._seen[number])
+            if through is None:
+                continue
+            value = likeness(suspect, self._seen[number], through)
+            if value > best.value:
+                best = Likeness(self.names[number % len(self.names)], value)
+        return best
+
+    def _candidates(self, suspect: Appearance) -> list[int]:
+        if not len(suspect.points) or not self._index.shape[1]:
+            return []
+        own = self._short(rooted(suspect.descriptors))
+        nearest, value = np.zeros(len(own), np.int64), np.full(len(own), -1.0, np.float32)
+        for first in range(0, self._index.shape[1], _SLICE):
+            alike = own @ self._index[:, first : first + _SLICE]
+            at = alike.argmax(axis=1)
+            most = alike[np.arange(len(own)), at]
+            better = most > value
+            nearest[better], value[better] = at[better] + first, most[better]
+        weights = np.clip(value - _ALIKE, 0, 1)
+        votes = np.bincount(self._owner[nearest], weights=weights, minlength=len(self._seen))
+        return [int(i) for i in np.argsort(-votes, kind="stable")[:_CANDIDATES] if votes[i] > 0]
+
+    def _short(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The descriptors on the axes along which those of the references differ most, of length 1."""
+        values = (descriptors - self._mean) @ self._axes
+        short: NDArray[np.float32] = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+        return short
+
+
+def calibrated(values: Sequence[float]) -> float:
+    """From which likeness on a picture is a copy.
+
+    Photographs of other parts say how alike two parts look to one camera: where it always sees the same scene they
+    agree far more than where it does not. What lies well beyond the upper tenth of them is a copy; a tenth of the
+    values may be of copies themselves.
+
+    Args:
+        values: Likenesses of training photographs to held-out ones of other groups.
+    """
+    if len(values) < 10:
+        return LEAST
+    middle, high = np.quantile(values, [0.5, 0.9])
+    return float(min(CERTAIN, max(LEAST, high + 0.75 * (high - middle))))
+
+
+def _look(sample: Sample) -> Appearance:
+    return appearance(picture(read_image(sample.image)))
