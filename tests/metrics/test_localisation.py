@@ -1,0 +1,84 @@
+"""Localisation scores by closed form, by the gate on the classifier's answer, and against scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
+
+from metrics.localisation import localisation, pixel_scores, pointing, sweep, weighting
+
+
+def half() -> np.ndarray:
+    mask = np.zeros((1, 4, 4), bool)
+    mask[0, :2] = True
+    return mask
+
+
+def test_a_perfect_map_scores_one_everywhere() -> None:
+    found = localisation(half().astype(float), half(), [0.9])
+    assert found.by_image == found.by_pixel == pixel_scores(half(), half())
+    assert found.by_pixel.iou == found.pointing == found.weighting == found.auroc == found.average_precision == 1.0
+
+
+def test_an_uncertain_classifier_empties_the_map() -> None:
+    found = localisation(half().astype(float), half(), [0.5])
+    assert found.by_pixel.recall == 0.0
+    assert found.pointing == 0.0
+    assert found.weighting == 0.0
+
+
+def test_the_threshold_is_strictly_above_127_of_255() -> None:
+    mask = np.ones((1, 1, 2), bool)
+    found = localisation(np.array([[[127 / 255, 128 / 255]]]), mask, [1.0])
+    assert found.by_pixel.recall == 0.5
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_pixel_scores_are_those_of_scikit_learn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    found, truth = rng.random(50) > 0.6, rng.random(50) > 0.7
+    found[0] = truth[0] = True
+    mine = pixel_scores(found, truth)
+    assert mine.precision == pytest.approx(precision_score(truth, found))
+    assert mine.recall == pytest.approx(recall_score(truth, found))
+    assert mine.f1 == pytest.approx(f1_score(truth, found))
+    assert mine.iou == pytest.approx(jaccard_score(truth, found))
+
+
+def test_a_good_image_that_stays_empty_is_right_and_one_that_does_not_is_wrong() -> None:
+    empty = np.zeros((1, 4, 4), bool)
+    assert localisation(np.zeros((1, 4, 4)), empty, [0.1]).by_image.iou == 1.0
+    assert localisation(half().astype(float), empty, [0.9]).by_image.iou == 0.0
+
+
+def test_by_image_and_by_pixel_differ_where_sizes_do() -> None:
+    truth = np.zeros((2, 10, 10), bool)
+    truth[0, 0, 0] = True
+    truth[1, :5] = True
+    maps = np.zeros((2, 10, 10))
+    maps[1, :5] = 1.0
+    found = localisation(maps, truth, [0.9, 0.9])
+    assert found.by_image.recall == 0.5
+    assert found.by_pixel.recall == pytest.approx(50 / 51)
+
+
+def test_a_flat_map_points_nowhere() -> None:
+    assert not pointing(np.ones((4, 4)), half()[0])
+
+
+def test_half_the_mass_inside_weighs_half() -> None:
+    assert weighting(np.ones((4, 4)), half()[0]) == 0.5
+
+
+def test_recall_falls_with_the_threshold() -> None:
+    maps = np.random.default_rng(0).random((1, 8, 8))
+    recalls = [score.recall for score in sweep(maps, maps > 0.5, [0.9]).values()]
+    assert recalls == sorted(recalls, reverse=True)
+
+
+def test_maps_that_are_not_scaled_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected maps within 0..1; scale them"):
+        localisation(half() * 255.0, half(), [0.9])
