@@ -7,21 +7,20 @@ from functools import partial
 from typing import TypeVar
 
 import kornia
-import numpy as np
 import torch
 from torch import Tensor
 
 from augment.catalogue.config import Border
 from augment.catalogue.cpu import last_pixel
 from augment.catalogue.lighting_batch import LIGHTING, random_fields
-from augment.catalogue.matrices import is_affine
+from augment.catalogue.matrices import IDENTITY, Matrix, is_affine
 from augment.catalogue.operations import Erase, Light, Mix, Plan, Warp
 from augment.catalogue.pipeline import Pipeline, generator_for
 
 __all__ = ["BatchPipeline"]
 
 _PADDING: dict[Border, str] = {"reflect": "reflection", "edge": "border", "black": "zeros"}
-_AXES = {(True, False): (3,), (False, True): (2,), (True, True): (2, 3)}
+_AXES = {(True, False): (2,), (False, True): (1,), (True, True): (1, 2)}
 
 Kind = TypeVar("Kind")
 Pair = tuple[Tensor, Tensor]
@@ -57,10 +56,14 @@ class BatchPipeline:
         pool = (images, masks) if partners is None else (partners[0].to(self.device), partners[1].to(self.device))
         plans = self._plans(masks, images.shape[1], seeds, pool[1], own=partners is None)
         before = masks
-        move, blend = partial(_warp, border=self.pipeline.config.border), partial(_mix, pool=pool)
+        blend = partial(_mix, pool=pool)
         for slot in range(len(self.pipeline.slots)):
             operations = [plan.operations[slot] for plan in plans]
-            images, masks = _apply(images, masks, operations, Warp, move)
+            if self.pipeline.slots[slot][0][1].moves:
+                moves = [operation if isinstance(operation, Warp) else None for operation in operations]
+                if any(moves):
+                    images, masks = _warp(images, masks, moves, self.pipeline.config.border)
+                continue
             images, masks = _apply(images, masks, operations, Light, _light)
             images, masks = _apply(images, masks, operations, Erase, _erase)
             images, masks = _apply(images, masks, operations, Mix, blend)
@@ -105,29 +108,32 @@ def _apply(
     return images.index_copy(0, at, some), masks if kind is Light else masks.index_copy(0, at, some_masks)
 
 
-def _warp(images: Tensor, masks: Tensor, moves: list[Warp], border: Border) -> Pair:
-    """One warp of images and masks as channels of one tensor; pictures that only flip are flipped."""
-    if any(move.flips is not None for move in moves):
-        stack = torch.cat((images, masks), 1)
-        rest = [i for i, move in enumerate(moves) if move.flips is None]
+def _warp(images: Tensor, masks: Tensor, moves: Sequence[Warp | None], border: Border) -> Pair:
+    """One warp of images and masks as channels of one tensor; pictures that only flip, or stay, are copied."""
+    stack = torch.cat((images, masks), 1)
+    still = {i: (False, False) if move is None else move.flips for i, move in enumerate(moves)}
+    rest = [i for i, flips in still.items() if flips is None]
+    if 2 * len(rest) > len(moves):  # to warp all costs less than to pick them out
+        result = _moved(stack, [move.matrix if move else IDENTITY for move in moves], border)
+    else:
         result = torch.empty_like(stack)
-        for i, move in enumerate(moves):
-            if move.flips is not None:
-                result[i] = torch.flip(stack[i : i + 1], _AXES.get(move.flips, ()))[0]
         if rest:
             at = torch.tensor(rest, device=images.device)
-            result[at] = _moved(stack[at], [moves[i] for i in rest], border)
-    else:
-        result = _moved(torch.cat((images, masks), 1), moves, border)
+            result[at] = _moved(stack[at], [move.matrix for move in moves if move and move.flips is None], border)
+    for i, flips in still.items():
+        if flips is not None:
+            result[i] = torch.flip(stack[i], _AXES[flips]) if any(flips) else stack[i]
     channels = images.shape[1]
-    return result[:, :channels], (result[:, channels:] >= 0.5).to(masks.dtype)
+    if rest:
+        return result[:, :channels], (result[:, channels:] >= 0.5).to(masks.dtype)
+    return result[:, :channels], result[:, channels:]
 
 
-def _moved(stack: Tensor, moves: list[Warp], border: Border) -> Tensor:
+def _moved(stack: Tensor, moves: Sequence[Matrix], border: Border) -> Tensor:
     size = (stack.shape[2], stack.shape[3])
-    matrices = torch.from_numpy(np.stack([move.matrix for move in moves])).to(stack.device, stack.dtype)
+    matrices = torch.tensor(moves, dtype=stack.dtype).view(-1, 3, 3).to(stack.device)
     padding = _PADDING[border]
-    if all(is_affine(move.matrix) for move in moves):
+    if all(is_affine(move) for move in moves):
         moved = kornia.geometry.warp_affine(stack, matrices[:, :2], size, padding_mode=padding, align_corners=True)
     else:
         moved = kornia.geometry.warp_perspective(stack, matrices, size, padding_mode=padding, align_corners=True)

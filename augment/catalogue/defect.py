@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.catalogue.config import Border
-from augment.catalogue.matrices import IDENTITY, Matrix, flips_of
+from augment.catalogue.matrices import IDENTITY, Matrix, as_array, flips_of
 from augment.catalogue.operations import Box, Mask, Warp
 from augment.catalogue.warping import warp_mask
 
@@ -16,6 +16,7 @@ __all__ = ["Defect", "inside", "moved_points", "within"]
 _MOST = 4096  # pixels of a defect that are followed; a larger one is followed on every n-th
 
 Points = NDArray[np.float64]
+Corners = tuple[tuple[float, float], ...]
 
 
 class Defect:
@@ -32,7 +33,7 @@ class Defect:
         self._border: Border = border
         self._points: Points | None = None
         self._count = 0
-        self._corners = _corners(mask) if least else ()
+        self._found: Corners | None = None if least else ()
 
     def survives(self, matrix: Matrix) -> bool:
         """Whether enough of the defect would stay in the picture under all moves so far, given as one matrix."""
@@ -70,7 +71,14 @@ class Defect:
     def join(self, mask: Mask) -> None:
         """Another picture's defects are there too, and all are followed from here; after `settle`."""
         self._mask = self._mask | mask
-        self._points, self._corners = None, _corners(self._mask) if self._least else ()
+        self._points, self._found = None, None if self._least else ()
+
+    @property
+    def _corners(self) -> Corners:
+        """Corners (x, y) of the defect's box as given; none where there is no defect, or none need be kept."""
+        if self._found is None:
+            self._found = _corners(self._mask)
+        return self._found
 
     def _followed(self) -> Points:
         if self._points is None:
@@ -85,7 +93,7 @@ class Defect:
         if self._points is not None and len(self._points) < self._count:
             return False
         corners = self._corners if self._points is None else _corners_of(self._points)
-        (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+        a, b, c, d, e, f, g, h, i = matrix
         right, bottom = self._mask.shape[1] - 0.5, self._mask.shape[0] - 0.5
         for x, y in corners:
             w = g * x + h * y + i
@@ -98,7 +106,8 @@ class Defect:
 
 def moved_points(points: Points, matrix: Matrix) -> Points:
     """Points (N, 2) as (x, y), px, under a matrix."""
-    moved = points @ matrix[:, :2].T + matrix[:, 2]
+    array = as_array(matrix)
+    moved = points @ array[:, :2].T + array[:, 2]
     return np.asarray(moved[:, :2] / moved[:, 2:])
 
 
@@ -115,7 +124,7 @@ def within(points: Points, box: Box) -> NDArray[np.bool_]:
     return np.asarray((x >= left) & (x < left + width) & (y >= top) & (y < top + height))
 
 
-def _corners(mask: Mask) -> tuple[tuple[float, float], ...]:
+def _corners(mask: Mask) -> Corners:
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     if not width:
         return ()
@@ -123,6 +132,6 @@ def _corners(mask: Mask) -> tuple[tuple[float, float], ...]:
     return (left, top), (right, top), (left, bottom), (right, bottom)
 
 
-def _corners_of(points: Points) -> tuple[tuple[float, float], ...]:
+def _corners_of(points: Points) -> Corners:
     (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
     return (left, top), (right, top), (left, bottom), (right, bottom)

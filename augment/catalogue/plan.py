@@ -10,7 +10,7 @@ import numpy as np
 
 from augment.catalogue.config import PipelineConfig, StepConfig
 from augment.catalogue.defect import Defect
-from augment.catalogue.matrices import IDENTITY, flips_of, matrix_of
+from augment.catalogue.matrices import IDENTITY, after, flips_of, matrix_of
 from augment.catalogue.operations import Erase, Light, Mask, Mix, Operation, Plan, Warp
 from augment.catalogue.parameters import Uniforms
 from augment.catalogue.table import Transform
@@ -83,7 +83,7 @@ def _draw_moves(
         if draw() >= step.p:
             continue
         for _ in range(redraws + 1):
-            moved = matrix_of(kind.name, kind.draw(step.settings, draw), shape[0], shape[1]) @ matrix
+            moved = after(matrix_of(kind.name, kind.draw(step.settings, draw), shape[0], shape[1]), matrix)
             if not kind.loses or defect.survives(moved):
                 matrix = moved
                 applied.append(kind.name)

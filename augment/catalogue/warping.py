@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.catalogue.config import Border
-from augment.catalogue.matrices import Matrix, is_affine
+from augment.catalogue.matrices import Matrix, as_array, is_affine
 from augment.catalogue.operations import Mask, Warp
 
 __all__ = ["HALF", "warp", "warp_mask"]
@@ -23,7 +23,8 @@ _FLIP = {(True, False): 1, (False, True): 0, (True, True): -1}
 def warp(image: NDArray[np.uint8], mask: Mask, move: Warp, border: Border) -> tuple[NDArray[np.uint8], Mask]:
     """Image (H, W, C) and mask (H, W) moved together; bilinear, the mask set where half of its pixel is.
 
-    A colour image and its mask go as four channels: OpenCV warps four in half the time of three.
+    They go as four channels, a grey image with its mask three times: OpenCV warps four channels in half the time of
+    three, and in little more than that of one.
     """
     shape = image.shape
     if move.flips is not None:
@@ -31,12 +32,13 @@ def warp(image: NDArray[np.uint8], mask: Mask, move: Warp, border: Border) -> tu
             return image, mask
         code = _FLIP[move.flips]
         return _flipped(image, code), _flipped(mask.view(np.uint8), code).view(np.bool_)
-    if shape[2] == 3:
-        four = np.asarray(cv2.merge((image, mask.view(np.uint8) * np.uint8(255))), np.uint8)
-        four = _moved(four, move.matrix, border)
-        alone = np.asarray(cv2.extractChannel(four, 3), np.uint8)
-        return np.asarray(cv2.cvtColor(four, cv2.COLOR_RGBA2RGB), np.uint8), _binary(alone)
-    return _moved(image, move.matrix, border).reshape(shape), warp_mask(mask, move, border)
+    if not mask.any():
+        return _moved(image, move.matrix, border).reshape(shape), mask
+    grey = mask.view(np.uint8) * np.uint8(255)
+    layers = (image, grey) if shape[2] == 3 else (image, grey, grey, grey)
+    four = _moved(np.asarray(cv2.merge(layers), np.uint8), move.matrix, border)
+    colours = cv2.cvtColor(four, cv2.COLOR_RGBA2RGB) if shape[2] == 3 else cv2.extractChannel(four, 0)
+    return np.asarray(colours, np.uint8).reshape(shape), _binary(np.asarray(cv2.extractChannel(four, 3), np.uint8))
 
 
 def warp_mask(mask: Mask, move: Warp, border: Border) -> Mask:
@@ -51,9 +53,10 @@ def warp_mask(mask: Mask, move: Warp, border: Border) -> Mask:
 def _moved(pixels: NDArray[np.uint8], matrix: Matrix, border: Border) -> NDArray[np.uint8]:
     size = pixels.shape[1], pixels.shape[0]
     how = cv2.INTER_LINEAR
+    array = as_array(matrix)
     if is_affine(matrix):
-        return np.asarray(cv2.warpAffine(pixels, matrix[:2], size, flags=how, borderMode=BORDERS[border]), np.uint8)
-    return np.asarray(cv2.warpPerspective(pixels, matrix, size, flags=how, borderMode=BORDERS[border]), np.uint8)
+        return np.asarray(cv2.warpAffine(pixels, array[:2], size, flags=how, borderMode=BORDERS[border]), np.uint8)
+    return np.asarray(cv2.warpPerspective(pixels, array, size, flags=how, borderMode=BORDERS[border]), np.uint8)
 
 
 def _flipped(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import pytest
 
 from augment.catalogue import CATALOGUE, Pipeline, PipelineConfig, generator_for
 from augment.catalogue.library import albumentations
-from augment.catalogue.matrices import matrix_of
+from augment.catalogue.matrices import as_array, matrix_of
 from augment.catalogue.noise import normal_field, uniform_field
 from tests.augment.blobs import SHAPE, defect, picture
 
@@ -129,7 +129,7 @@ def test_enough_of_the_defect_is_kept(name: str, settings: dict[str, Any]) -> No
         if name == "random_erasing":
             assert label.sum() >= 0.6 * mask.sum()
         else:
-            x, y, w = operation.matrix @ np.stack((xs, ys, np.ones_like(xs)))
+            x, y, w = as_array(operation.matrix) @ np.stack((xs, ys, np.ones_like(xs)))
             seen = (np.abs(x / w - 47.5) <= 48) & (np.abs(y / w - 35.5) <= 36)
             assert seen.mean() >= 0.6
         assert label.any()
@@ -325,7 +325,7 @@ def test_sharpness_is_that_of_pillow() -> None:
 
 def test_a_perspective_takes_the_corners_where_they_were_drawn() -> None:
     corner = (0.1, 0.0, -0.05, 0.02, 0.0, -0.1, 0.03, 0.04)
-    matrix = matrix_of("perspective", {"corner": corner}, *SHAPE)
+    matrix = as_array(matrix_of("perspective", {"corner": corner}, *SHAPE))
     x, y, w = matrix @ np.array([[0, 95, 95, 0], [0, 0, 71, 71], [1, 1, 1, 1]])
     moved = np.stack((x / w - [0, 95, 95, 0], y / w - [0, 0, 71, 71]), 1) / (96, 72)
     assert np.allclose(moved.ravel(), corner, atol=1e-5)
