@@ -1,0 +1,154 @@
+"""Features kept on disk by content: what was computed once is never computed again.
+
+A row belongs to the SHA-256 of an image's pixels and to the fingerprint of an extractor. Rows are kept in segments:
+files of up to 256 rows that are written once, whole, and never changed, under a name that is the SHA-256 of their
+content. So a damaged segment is known by its name and left out, runs side by side only add files, and a killed run
+loses no more than the rows it had not written yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import OutputError
+from engine.files import write_bytes
+from metrics.features.segment import SUFFIX, Row, Segment, pack, read_keys
+
+__all__ = ["CachedRows", "FeatureCache", "pixel_key"]
+
+logger = logging.getLogger(__name__)
+
+ROWS = 256
+_OPEN_SEGMENTS = 8
+_LARGEST = 2 << 30
+
+
+def pixel_key(image: NDArray[np.uint8]) -> bytes:
+    """SHA-256 of the shape and the pixels of an image (H, W, C)."""
+    digest = hashlib.sha256(repr(image.shape).encode("ascii"))
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.digest()
+
+
+class FeatureCache:
+    """Rows of features by pixels and extractor.
+
+    Args:
+        folder: Where segments are kept, one folder an extractor; None keeps nothing.
+        largest: Bytes the folder may hold. After a write, the segments that were used longest ago go first.
+    """
+
+    def __init__(self, folder: Path | None, *, largest: int = _LARGEST) -> None:
+        self._folder = folder
+        self._largest = largest
+
+    def open(self, fingerprint: str) -> CachedRows:
+        """The rows of one extractor."""
+        name = hashlib.sha256(fingerprint.encode("utf-8")).hexdigest()[:32]
+        return CachedRows(None if self._folder is None else self._folder / name, self._make_room)
+
+    def _make_room(self, newest: Path) -> None:
+        """Removes segments, those used longest ago first, until the folder is within its size; never the newest."""
+        if self._folder is None:
+            return
+        found = []
+        for path in self._folder.glob(f"*/*{SUFFIX}"):
+            with suppress(OSError):  # another run may have removed it
+                state = path.stat()
+                found.append((state.st_mtime_ns, state.st_size, path))
+        total = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if total <= self._largest:
+                return
+            if path != newest:
+                with suppress(OSError):
+                    path.unlink()
+                total -= size
+
+
+class CachedRows:
+    """The rows of one extractor; made by `FeatureCache.open`. Use it as a context: what is new is written at its end.
+
+    Args:
+        folder: Of this extractor's segments; None keeps nothing.
+        make_room: Called with each segment that was written.
+    """
+
+    def __init__(self, folder: Path | None, make_room: Callable[[Path], None]) -> None:
+        self._folder = folder
+        self._make_room = make_room
+        self._places: dict[bytes, tuple[Path, int]] = {}
+        self._open: OrderedDict[Path, Segment] = OrderedDict()
+        self._new: dict[bytes, Row] = {}
+        if folder is not None:
+            for path in sorted(folder.glob(f"*{SUFFIX}")):
+                self._places.update({key: (path, row) for row, key in enumerate(read_keys(path))})
+
+    def __enter__(self) -> CachedRows:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def get(self, key: bytes) -> Row | None:
+        """The row of an image, or None where it is not known or was damaged."""
+        if key in self._new:
+            return self._new[key]
+        place = self._places.get(key)
+        if place is None:
+            return None
+        segment = self._segment(place[0])
+        return None if segment is None else segment.row(place[1])
+
+    def put(self, key: bytes, row: Row) -> None:
+        """Keeps a row; written when there are enough of them."""
+        if self._folder is None:
+            return
+        self._new[key] = row
+        if len(self._new) >= ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is new. A cache that cannot be written is told once and is none from then on."""
+        if not self._new or self._folder is None:
+            return
+        name, data = pack(self._new)
+        path = self._folder / name
+        try:
+            write_bytes(path, data)
+        except OutputError as error:
+            logger.warning("features are not kept: %s", error)
+            self._folder = None
+        else:
+            self._places.update({key: (path, row) for row, key in enumerate(self._new)})
+            self._make_room(path)
+        self._new = {}
+
+    def _segment(self, path: Path) -> Segment | None:
+        """A whole segment, marked as used; a damaged one is removed and forgotten."""
+        if path in self._open:
+            self._open.move_to_end(path)
+            return self._open[path]
+        segment = Segment.read(path)
+        if segment is None:
+            if path.exists():
+                logger.warning("%s: is damaged; its features are computed again", path)
+                with suppress(OSError):
+                    path.unlink()
+            self._places = {key: place for key, place in self._places.items() if place[0] != path}
+            return None
+        with suppress(OSError):
+            os.utime(path)
+        self._open[path] = segment
+        if len(self._open) > _OPEN_SEGMENTS:
+            self._open.popitem(last=False)
+        return segment

@@ -1,0 +1,62 @@
+"""From what a user writes to an extractor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from engine.errors import UsageError
+from metrics.features.extractor import Extractor
+from metrics.features.inception import Inception
+from metrics.features.lite0 import Lite0
+from metrics.features.network import FEATURES_OUTPUT, LOGITS_OUTPUT, Network
+
+__all__ = ["EXTRACTORS", "open_extractor"]
+
+EXTRACTORS = ("efficientnet_lite0", "inception")
+
+
+def open_extractor(
+    text: str,
+    *,
+    inception_weights: Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    features_output: str = FEATURES_OUTPUT,
+    logits_output: str = LOGITS_OUTPUT,
+) -> Extractor:
+    """Opens an extractor by its name, or a network by its file.
+
+    Args:
+        text: `efficientnet_lite0`, `inception`, or the path of an .onnx file.
+        inception_weights: A file instead of the download.
+        device: auto, cpu or cuda.
+        workers: CPU threads of an ONNX network and of Inception; None for one a core.
+        features_output: Which output of an .onnx file are its features.
+        logits_output: Which are its logits; they may be missing.
+
+    Raises:
+        UsageError: There is no such extractor or device, or Inception's weights were given to another.
+        WeightsError: The weights or the network cannot be had.
+    """
+    place = _device(device)
+    name = text.replace("-", "_").lower()
+    if inception_weights is not None and name != "inception":
+        raise UsageError(f"--inception-weights: is of no use to {text!r}; leave it out, or choose inception")
+    if name == "efficientnet_lite0":
+        return Lite0(place)
+    if name == "inception":
+        return Inception(inception_weights, place, threads=workers)
+    if text.lower().endswith(".onnx"):
+        return Network(Path(text), place, features=features_output, logits=logits_output, threads=workers)
+    raise UsageError(f"--extractor: {text!r} is unknown; choose {', '.join(EXTRACTORS)}, or give an .onnx file")
+
+
+def _device(name: str) -> torch.device:
+    if name not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device: {name!r} is unknown; choose auto, cpu or cuda")
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise UsageError("--device: 'cuda', but no CUDA device is visible; choose auto or cpu")
+    return torch.device("cuda" if there and name != "cpu" else "cpu")
