@@ -29,13 +29,14 @@ def checked(values: Array, what: str, *, least: int = 2, varied: bool = True) ->
         raise ValueError(f"expected {what} features of shape (N, D), got {tuple(matrix.shape)}; give one row an image")
     if len(matrix) < least:
         raise ValueError(f"expected at least {least} {what} rows, got {len(matrix)}; add images")
-    broken = int((~torch.isfinite(matrix)).any(dim=1).sum())
+    # A sum is finite only if all its terms are; only where it is not are the terms looked at one by one.
+    broken = 0 if bool(matrix.sum().isfinite()) else int((~torch.isfinite(matrix)).any(dim=1).sum())
     if broken:
         raise ValueError(
             f"expected finite {what} features, got NaN or infinity in {broken} of {len(matrix)} rows; "
             "look at the extractor and its images"
         )
-    if varied and bool((matrix == matrix[0]).all()):
+    if varied and torch.equal(matrix[0], matrix[-1]) and bool((matrix == matrix[0]).all()):
         raise ValueError(
             f"expected {what} features that vary, got {len(matrix)} equal rows; the images are constant or all the same"
         )

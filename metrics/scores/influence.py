@@ -80,8 +80,8 @@ def _rooted_vectors(matrix: Tensor) -> tuple[Tensor, Tensor, float]:
 
 def _row_influence(rows: Tensor, carried: Tensor, shift: Tensor) -> Tensor:
     """Influence (N,) of centred, scaled rows (N, D), whose `carried` (N, R) have the map's quadratic form as length."""
-    scale = len(rows) - 1
-    influence: Tensor = scale * (rows.square().sum(1) - carried.square().sum(1)) + 2 * scale**0.5 * (rows @ shift)
+    spread = len(rows) * (rows.square().sum(1) - carried.square().sum(1))
+    influence: Tensor = spread + 2 * (len(rows) - 1) ** 0.5 * (rows @ shift)
     return influence - influence.mean()
 
 

@@ -19,7 +19,7 @@ from metrics.scores.score import Spread
 
 __all__ = ["kernel_distance", "kernel_means", "subset_distances", "weighted_distances"]
 
-_BLOCK = 1024
+_BLOCK = 512
 
 
 def kernel_distance(*, real: Array, fake: Array, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> Spread:
@@ -135,7 +135,7 @@ def _pairs(rows: Tensor, masks: Tensor) -> Tensor:
 def _cubic(x: Tensor, y: Tensor) -> Tensor:
     """Kernel (x.y / D + 1)^3 of every pair of rows."""
     inner = torch.mm(x, y.T).div_(x.shape[1]).add_(1)
-    return inner * inner.square()
+    return inner.mul_(inner.square())
 
 
 def _ones(rows: Tensor) -> Tensor:
