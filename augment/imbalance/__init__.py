@@ -15,6 +15,7 @@ from __future__ import annotations
 from augment.imbalance.cells import BRIGHTNESSES, SIZES, Cell, Terciles, cell_of, cells, cells_of
 from augment.imbalance.generator import Generator, read_generator
 from augment.imbalance.measures import Measure, measure_image, measure_samples
+from augment.imbalance.page import write_report
 from augment.imbalance.plan import Plan, PlanCell, make_plan
 from augment.imbalance.plan_folder import write_plan
 from augment.imbalance.report import Report, imbalance_report
@@ -41,4 +42,5 @@ __all__ = [
     "read_generator",
     "verdicts",
     "write_plan",
+    "write_report",
 ]

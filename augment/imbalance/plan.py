@@ -26,6 +26,9 @@ REAL_REACH = 2.0
 FURTHEST = 4.0
 """A cell is left out when every real mask of the kind would have to be scaled by more than this."""
 
+_SPECK = 9
+"""Masks of fewer px say nothing of a shape; some are slips of the pen."""
+
 _MOST_MASKS = 32
 _DEFAULT_SIZE = 128
 
@@ -196,7 +199,8 @@ class _Planner:
         except ValueError as error:
             return PlanCell(cell, need, why=str(error))
         wanted = self.ranges[cell.size]
-        own = [m for m in self.marked if m.sample.label == cell.kind]
+        whole = [m for m in self.marked if m.sample.label == cell.kind]
+        own = [m for m in whole if m.area >= _SPECK] or whole
         nearest = min(factor_to(m.share, wanted) for m in own)
         if nearest > FURTHEST:
             return PlanCell(cell, need, why=f"every real {cell.kind} would have to be scaled {nearest:.1f} times")
@@ -222,8 +226,9 @@ class _Planner:
             mask = None
             for _ in range(3):
                 if near and mask is None:
-                    mask = real_mask(self._donor(near[int(rng.integers(len(near)))].sample), wanted, rng)
-            mask = mask or shaped_mask(kind, self.framing.size, wanted, rng)
+                    donor = self._donor(near[int(rng.integers(len(near)))].sample)
+                    mask = real_mask(donor, wanted, rng, reach=REAL_REACH)
+            mask = mask or shaped_mask(kind, self.framing.size, _nearest_part(wanted, own), rng)
             if mask is not None:
                 found.append(mask)
         return tuple(found)
@@ -232,6 +237,13 @@ class _Planner:
         if sample.name not in self._donors:
             self._donors[sample.name] = Donor(sample.name, read_window(sample, self.framing)[1])
         return self._donors[sample.name]
+
+
+def _nearest_part(wanted: tuple[float, float], own: Sequence[Measure]) -> tuple[float, float]:
+    """The part of a range of shares that is not far from what a kind really has: up to twice the area of its end."""
+    least, most = min(m.share for m in own), max(m.share for m in own)
+    low, high = wanted
+    return max(low, min(least, high) / 2), min(high, 2 * max(most, low))
 
 
 def _schema_of(marked: Sequence[Measure]) -> GuideSchema:

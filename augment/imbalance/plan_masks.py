@@ -65,16 +65,27 @@ def factor_to(share: float, wanted: tuple[float, float]) -> float:
     return math.sqrt(share / high) if share > high else 1.0
 
 
-def real_mask(donor: Donor, wanted: tuple[float, float], rng: np.random.Generator) -> PlannedMask | None:
+def real_mask(
+    donor: Donor, wanted: tuple[float, float], rng: np.random.Generator, *, reach: float = 2.0
+) -> PlannedMask | None:
     """A donor's mask flipped, turned a little, scaled and moved so that its share of the image lies in `wanted`.
 
-    What reaches a border of the image goes on reaching that border (the opposite one when flipped) and is not turned.
+    What reaches a border of the image goes on reaching that border (the opposite one when flipped) and is not turned;
+    what spans the image is scaled across only.
+
+    Args:
+        donor: a real mask.
+        wanted: least and largest share of the image.
+        rng: draws size, flips, angle and place.
+        reach: it is scaled by this much at most, up or down.
 
     Returns:
         None where it does not get there: a defect cut off at the border stays smaller than its scale says.
     """
     size = donor.mask.shape[0]
-    low, high = np.log(wanted)
+    low, high = np.log(max(wanted[0], donor.share / reach**2)), np.log(min(wanted[1], donor.share * reach**2))
+    if low > high:
+        return None
     for _ in range(_TRIES):
         draw = rng.random(5)
         goal = math.exp(low + (0.1 + 0.8 * draw[0]) * (high - low))
@@ -85,7 +96,7 @@ def real_mask(donor: Donor, wanted: tuple[float, float], rng: np.random.Generato
         crop = mask[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
         if not any(a or b for a, b in ends):
             crop = _turned(crop, (2 * draw[2] - 1) * _TURN)
-        crop = _trimmed(resize_mask(crop, _sides(crop, factor)))
+        crop = _trimmed(resize_mask(crop, _sides(crop, factor, [all(pair) for pair in ends])))
         placed = np.zeros_like(donor.mask)
         corner = [
             _start(int(length), size, at_start, at_end, float(share))
@@ -114,6 +125,8 @@ def shape_kind(kind: str, instances: Sequence[Instance]) -> str:
 
 def shaped_mask(kind: str, size: int, wanted: tuple[float, float], rng: np.random.Generator) -> PlannedMask | None:
     """A procedural mask of a kind of `KINDS` whose share of the image lies in `wanted`; None where none does."""
+    if wanted[0] >= wanted[1]:
+        return None
     spec = ShapeSpec.typical(kind, size)
     low, high = np.log(wanted)
     for _ in range(_TRIES):
@@ -147,8 +160,13 @@ def _trimmed(mask: Mask) -> Mask:
     return mask[y : y + h, x : x + w]
 
 
-def _sides(crop: Mask, factor: float) -> tuple[int, int]:
-    return max(1, round(crop.shape[0] * factor)), max(1, round(crop.shape[1] * factor))
+def _sides(crop: Mask, factor: float, spans: Sequence[bool]) -> tuple[int, int]:
+    """Height and width after scaling; `spans` says whether it reaches across and down the whole image."""
+    across, down = spans
+    by_x, by_y = factor, factor
+    if across != down:
+        by_x, by_y = (1.0, factor**2) if across else (factor**2, 1.0)
+    return max(1, round(crop.shape[0] * by_y)), max(1, round(crop.shape[1] * by_x))
 
 
 def _start(length: int, size: int, at_start: bool, at_end: bool, share: float) -> int:
