@@ -23,6 +23,7 @@ from metrics.scores.influence import Influence
 __all__ = ["Interval", "bootstrap", "half_sampling", "or_wilson"]
 
 LEVEL = 0.95
+_Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,9 @@ def bootstrap(influence: Influence, *, resamples: int = 200, seed: int = 0, leas
         if len(side):
             counts = generator.multinomial(len(side), np.full(len(side), 1 / len(side)), size=resamples)
             moves += counts @ side.numpy() / len(side) * (len(side) / (len(side) - 1)) ** 0.5
-    low, high = _basic(np.array([influence.value]), moves[:, None])
-    return Interval(float(low[0]) if least is None else max(float(low[0]), least), float(high[0]))
+    # Basic, not percentile: what the resamples overshoot by is taken off.
+    low, high = (influence.value - float(np.quantile(moves, end)) for end in (1 - (1 - LEVEL) / 2, (1 - LEVEL) / 2))
+    return Interval(low if least is None else max(low, least), high)
 
 
 def half_sampling(
@@ -69,8 +71,9 @@ def half_sampling(
 ) -> list[Interval]:
     """Intervals of K scores from random halves of both sets, drawn without replacement.
 
-    A half-sample spreads around its own mean as the whole does around the truth, also for scores that are not smooth
-    (delete-half jackknife: Shao and Wu, A general theory for jackknife variance estimation, 1989).
+    The scores of half-samples deviate from their mean as much as those of whole samples do, also where a score is not
+    smooth (delete-half jackknife: Shao and Wu, A general theory for jackknife variance estimation, 1989). The interval
+    reaches 1.96 of their deviations to either side; their quantiles would be skewed the wrong way near 0 and 1.
 
     Args:
         values: Scores (K,) of the whole sets.
@@ -89,9 +92,8 @@ def half_sampling(
         first, second = (torch.from_numpy(generator.permutation(count)) for count in (n, m))
         rows.append(statistic(first[: n // 2], second[: m // 2]))
         rows.append(statistic(first[n - n // 2 :], second[m - m // 2 :]))
-    halves = np.stack(rows)
-    low, high = _basic(values, halves - halves.mean(0))
-    return [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    reach = _Z * np.std(rows, axis=0)
+    return [Interval(float(v - r), float(v + r)) for v, r in zip(values, reach, strict=True)]
 
 
 def or_wilson(interval: Interval, share: float, count: int) -> Interval:
@@ -103,16 +105,10 @@ def or_wilson(interval: Interval, share: float, count: int) -> Interval:
     >>> or_wilson(Interval(1.0, 1.0), 1.0, 40).low < 0.92
     True
     """
-    z = 1.96
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
+    extra = _Z * _Z / count
+    middle = (share + extra / 2) / (1 + extra)
+    half = _Z / (1 + extra) * (share * (1 - share) / count + extra / (4 * count)) ** 0.5
     return Interval(max(0.0, min(interval.low, middle - half)), min(1.0, max(interval.high, middle + half)))
-
-
-def _basic(values: NDArray[np.float64], moves: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ends (K,) of basic intervals from moves (R, K): what the estimate overshot by is taken off."""
-    tail = (1 - LEVEL) / 2
-    return values - np.quantile(moves, 1 - tail, axis=0), values - np.quantile(moves, tail, axis=0)
 
 
 def _enough(resamples: int) -> int:
