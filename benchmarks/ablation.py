@@ -39,7 +39,7 @@ from gan.windows import WindowSource
 SEED = 11
 CELLS: dict[str, tuple[str, ...]] = {
     "magna": (),
-    "no posterior": ("network.posterior=false", "loss.swap=0"),
+    "no posterior": ("network.posterior=false", "loss.swap=0", "loss.guide=0", "loss.kl=0"),
     "no swapped grounds": ("loss.swap=0",),
     "no spatial noise": ("network.texture=false",),
     "no modulation": ("network.modulation=false",),
