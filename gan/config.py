@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
@@ -30,22 +32,24 @@ class NetworkConfig(Section):
     critic_width: int = Field(32, ge=4, le=256)
     critic_scales: int = Field(2, ge=1, le=4, description="16 x 16 patches on the image and its halved copies")
     spectral: bool = Field(True, description="spectral normalisation in the discriminator")
-    init_std: float | None = Field(None, description="std of N(0, s) initialisation; null for He's")
+    init_std: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="std of N(0, s) initialisation; null for He's"
+    )
 
 
 class LossConfig(Section):
     """Weights of the loss terms (source: 10 / 0.1 / 0.1 and no others)."""
 
-    reconstruction: float = 10.0
-    adversarial: float = 0.1
-    style: float = 0.1
-    kl: float = 0.0
-    swap: float = Field(0.0, description="reconstruction of a ground under another image's defect")
-    guide: float = Field(0.0, description="measured against requested brightness, on images of a swapped ground")
+    reconstruction: Weight = 10.0
+    adversarial: Weight = 0.1
+    style: Weight = 0.1
+    kl: Weight = 0.0
+    swap: Weight = Field(0.0, description="reconstruction of a ground under another image's defect")
+    guide: Weight = Field(0.0, description="measured against requested brightness, on images of a swapped ground")
     style_every: int = Field(1, ge=1, description="steps between style terms, which then weigh as many times more")
-    style_size: int | None = Field(None, description="side of the copy that the VGG sees; null for full size")
+    style_size: int | None = Field(None, ge=16, description="side of the copy that the VGG sees; null for full size")
     defect_weight: float = Field(
-        1.0, ge=1.0, description="weight of a pixel in or near the defect in the reconstruction"
+        1.0, ge=1.0, allow_inf_nan=False, description="weight of a pixel in or near the defect in the reconstruction"
     )
 
 
@@ -59,7 +63,9 @@ class DataConfig(Section):
     columns: tuple[str, ...] = Field((), description="metadata columns declared guide entries")
     kinds: bool = Field(True, description="the defect kind is a guide entry where there are several")
     backgrounds: int = Field(4, ge=1, le=16, description="k-means clusters when no background column exists")
-    good_per_defect: float = Field(0.25, ge=0, description="good images in an epoch for each defective one")
+    good_per_defect: float = Field(
+        0.25, ge=0, allow_inf_nan=False, description="good images in an epoch for each defective one"
+    )
     test_fraction: float = Field(0.2, ge=0, lt=1)
     horizontal_flip: bool = True
     vertical_flip: bool = True
@@ -67,8 +73,9 @@ class DataConfig(Section):
     zoom: float = Field(0.1, ge=0, lt=0.9, description="largest relative change of scale")
     shear: float = Field(3.0, ge=0, le=30, description="largest shear, degrees")
     width_jitter: float = Field(
-        1.6, ge=1, description="largest factor by which the conditioning mask's width is changed"
+        1.6, ge=1, le=2.5, description="largest factor by which the conditioning mask's width is changed"
     )
+    jitter_share: float = Field(0.5, ge=0, le=1, description="share of the windows whose conditioning mask is changed")
 
 
 class TrainConfig(Section):
@@ -76,7 +83,7 @@ class TrainConfig(Section):
 
     epochs: int = Field(200, ge=1)
     batch_size: int = Field(8, ge=1)
-    learning_rate: float = Field(2e-4, gt=0)
+    learning_rate: float = Field(2e-4, gt=0, allow_inf_nan=False)
     final_rate: float = Field(0.02, gt=0, le=1, description="last learning rate relative to the first")
     ema: float = Field(0.999, ge=0, lt=1)
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -93,3 +100,14 @@ class GanConfig(Section):
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> GanConfig:
+        """Refuses what would be ignored in silence or break in the first step."""
+        if self.network.normalisation == "batch" and self.train.batch_size == 1:
+            raise ValueError("train.batch_size 1 leaves batch normalisation nothing to average; give at least 2")
+        idle = [name for name in ("kl", "swap", "guide") if getattr(self.loss, name) and not self.network.posterior]
+        if idle:
+            names = " and ".join(f"loss.{name}" for name in idle)
+            raise ValueError(f"{names} without network.posterior would do nothing; set to 0, or the posterior to true")
+        return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import logging
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,28 +12,32 @@ from torch import Tensor
 
 from engine.seeding import torch_generator
 from gan.generator import MagnaGenerator
+from gan.pixels import to_pixels
 from gan.prepare import Prepared
 from gan.windows import Window
-
-logger = logging.getLogger(__name__)
 
 DRAWS = 3
 
 
-def to_pixels(images: Tensor) -> NDArray[np.uint8]:
-    """(N, C, S, S) in [-1, 1] to (N, S, S, C) uint8, rounded to nearest."""
-    scaled = ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).cpu().numpy()
+@dataclass(frozen=True)
+class Grid:
+    """A sheet of samples.
+
+    Attributes:
+        picture: (H, W, C). Columns: training masks; rows: real image, mask, and `DRAWS` draws of the noise.
+        spread: by how many grey levels another noise changes an image, mean over all pixels.
+        usual: by how many one real image differs from the next.
+    """
+
+    picture: NDArray[np.uint8]
+    spread: float
+    usual: float
 
 
 def sample_grid(
     generator: MagnaGenerator, weights: dict[str, Tensor], prepared: Prepared, *, columns: int, seed: int
-) -> NDArray[np.uint8]:
-    """Columns: training masks, one of each kind first; rows: real image, mask, and `DRAWS` draws of the noise.
-
-    Also warns of mode collapse, when another noise changes an image by less than a twentieth of what one real image
-    differs from another.
-    """
+) -> Grid:
+    """Draws the sheet of the averaged `weights`; one mask of each kind comes first."""
     network = copy.deepcopy(generator).float().eval()
     network.load_state_dict(weights)
     device = next(network.parameters()).device
@@ -50,14 +54,8 @@ def sample_grid(
             draws.append(to_pixels(network(masks, noise, vectors)))
     spread = float(np.abs(draws[0].astype(int) - draws[1]).mean())
     usual = float(np.abs(real[:-1].astype(int) - real[1:]).mean()) if len(real) > 1 else 0.0
-    if spread < 0.05 * usual:
-        logger.warning(
-            "mode collapse: another noise changes an image by %.2f grey levels, real images differ by %.1f",
-            spread,
-            usual,
-        )
     rows = [real, _white(windows, real.shape[-1]), *draws]
-    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+    return Grid(np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0), spread, usual)
 
 
 def _white(windows: list[Window], channels: int) -> NDArray[np.uint8]:

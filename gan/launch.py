@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from contextlib import ExitStack, redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch.nn.parallel import DistributedDataParallel
 
 from defects.layouts.dataset import Dataset
-from engine.config import dump_config
-from engine.errors import MagnaError, UsageError
+from engine.errors import UsageError
 from engine.files import sha256_bytes
 from engine.progress import Progress
 from engine.run import RunFolder
@@ -26,6 +26,8 @@ from gan.bundle import describe
 from gan.config import GanConfig
 from gan.determinism import repeatable
 from gan.prepare import Prepared, prepare
+from gan.ranks import by_the_first
+from gan.resume import same_config
 from gan.style import StyleLoss
 from gan.train import train
 from gan.trainer import Trainer, training_dtype
@@ -45,6 +47,7 @@ def start(
     device: str = "auto",
     devices: int = 1,
     threads: int | None = None,
+    workers: int = 2,
     resume: bool = False,
     tensorboard: bool = False,
     json: bool = False,
@@ -55,7 +58,9 @@ def start(
         UsageError: a resumed folder was made with another configuration.
         OutputError, DataError, WeightsError, TrainingError: as their names say.
     """
-    accelerator = _accelerator(device, devices)
+    if tensorboard and find_spec("tensorboard") is None:
+        raise UsageError("--tensorboard: the package is not installed; run `pip install tensorboard`")
+    accelerator = _accelerator(device, _local(devices))
     dtype = training_dtype(config, torch.device(accelerator))
     fabric = _fabric(accelerator, devices, dtype)
     fabric.launch()
@@ -65,7 +70,7 @@ def start(
         stack.enter_context(repeatable(fabric.device))
         run = _open(fabric, stack, folder, config, resume)
         progress = Progress(0, f"train {config.name}", json=json, quiet=run is None)
-        prepared = prepare(dataset, config, tell=progress.write)
+        prepared = prepare(dataset, config, tell=progress.write, workers=workers)
         meta = (
             describe(config.network, prepared.schema, prepared.table)
             | prepared.meta
@@ -84,7 +89,7 @@ def start(
             "precision": str(dtype).removeprefix("torch."),
             "processes": fabric.world_size,
         }
-        trainer = Trainer(prepared, config, fabric, style)
+        trainer = Trainer(prepared, config, fabric, style, workers)
         if run is not None:
             run.write_config(config)
             run.write_environment()
@@ -112,24 +117,29 @@ def _accelerator(device: str, devices: int) -> str:
     if not there[found]:
         raise UsageError(f"--device {device}: none is found on this machine; give auto or cpu")
     if found == "cuda" and devices > torch.cuda.device_count():
-        raise UsageError(f"--devices {devices}: {torch.cuda.device_count()} GPUs are found; give at most as many")
+        if int(os.environ.get("LOCAL_RANK", 0)):  # started by torchrun, where the first one says it for all
+            sys.exit(UsageError.exit_code)
+        raise UsageError(
+            f"{devices} processes on this machine, but {torch.cuda.device_count()} GPUs; "
+            "give --devices (torchrun: --nproc-per-node) at most as many, or --device cpu"
+        )
     return found
 
 
+def _local(devices: int) -> int:
+    """Processes on this machine: as torchrun says, else as asked for."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", devices))
+
+
 def _open(fabric: Fabric, stack: ExitStack, folder: Path, config: GanConfig, resume: bool) -> RunFolder | None:
-    """Process 0 takes the run folder; when it cannot, it says so and the others leave without a word."""
-    run, fault = None, None
-    if fabric.is_global_zero:
-        try:
-            run = stack.enter_context(RunFolder.create(folder, resume))
-            _same_config(run, config)
-        except MagnaError as error:
-            fault = error
-    if fabric.broadcast(fault is not None):
-        if fault is not None:
-            raise fault
-        sys.exit(1)
-    return run
+    """Process 0 takes the run folder."""
+
+    def take() -> RunFolder:
+        run = stack.enter_context(RunFolder.create(folder, resume))
+        same_config(run, config)
+        return run
+
+    return by_the_first(fabric, take)
 
 
 def _fabric(accelerator: str, devices: int, dtype: torch.dtype) -> Fabric:
@@ -137,7 +147,7 @@ def _fabric(accelerator: str, devices: int, dtype: torch.dtype) -> Fabric:
 
     Buffers are not broadcast: the discriminator runs twice before its backward pass, which must find them unchanged.
     """
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
+    local = _local(devices)
     everywhere = int(os.environ.get("WORLD_SIZE", local)) if "LOCAL_WORLD_SIZE" in os.environ else local
     return Fabric(
         accelerator=accelerator,
@@ -153,10 +163,3 @@ def calibration_images(prepared: Prepared) -> torch.Tensor:
     count = len(prepared.defective)
     chosen = prepared.defective[:: max(1, count // CALIBRATION_IMAGES)][:CALIBRATION_IMAGES]
     return to_batch([prepared.train.cut(i, None) for i in chosen], prepared).images
-
-
-def _same_config(run: RunFolder, config: GanConfig) -> None:
-    if run.config.exists() and run.config.read_text(encoding="utf-8") != dump_config(config):
-        raise UsageError(
-            f"{run.config}: was made with another configuration; use the same one to resume, or another --out"
-        )

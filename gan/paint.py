@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engine.errors import UsageError
 from engine.seeding import torch_generator
 from gan.generator import MagnaGenerator, Noise
+from gan.pixels import to_pixels
 from gan.precision import inference_dtype, prepare
 
 MICRO_BATCH = {"cpu": 8, "cuda": 32}
@@ -87,7 +88,7 @@ class Painter:
             keys: what the noise of each image depends on, besides the seed.
 
         Returns:
-            (n, S, S, C) uint8; [-1, 1] is mapped to 0..255 and rounded to the nearest.
+            (n, S, S, C) uint8, see `to_pixels`.
 
         Raises:
             ValueError: there are more masks than fit into the micro-batch.
@@ -103,9 +104,7 @@ class Painter:
                 padded,
                 self._filled(torch.from_numpy(np.stack(vectors))),
             )
-            pixels = images[:n].float().add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-            done: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return done
+            return to_pixels(images[:n])
 
     def _filled(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows moved to the device, converted, and filled up with zeros to the micro-batch's size."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,13 +55,16 @@ class Prepared:
         return [i for i, s in enumerate(self.train.samples) if s.label == GOOD]
 
 
-def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = logger.info) -> Prepared:
+def prepare(
+    dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = logger.info, workers: int = 2
+) -> Prepared:
     """Splits by group, measures the guides and fits their scales.
 
     Args:
         dataset: an opened folder.
         config: of the run; its seed decides the split.
         tell: receives progress lines; the log by default.
+        workers: threads that cut and measure.
 
     Raises:
         FaultsError: every fault of the folder's images and masks at once.
@@ -93,7 +97,8 @@ def prepare(dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = l
     )
     clustered = "background" not in columns[0] and config.data.backgrounds > 1
     tell(f"measuring {len(train) if clustered else len(defective)} images")
-    windows = [source.cut(i, None) for i in range(len(train) if clustered else len(defective))]
+    with ThreadPoolExecutor(workers) as pool:
+        windows = list(pool.map(lambda i: source.cut(i, None), range(len(train) if clustered else len(defective))))
     if clustered:
         statistics = np.stack([background_statistics(w.image, w.mask) for w in windows])
         names = cluster_backgrounds(statistics, config.data.backgrounds, config.train.seed)

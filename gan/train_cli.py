@@ -17,8 +17,9 @@ def train_gan_command(
     data: Annotated[Path, typer.Argument(help="Folder with images and masks, in any layout that check-data reads.")],
     out: Annotated[Path | None, typer.Option(help="Run folder to write.  [default: runs/<config>-<folder>]")] = None,
     config: Annotated[
-        str, typer.Option(help="A packaged configuration (magna, magna_paper, ...) or a YAML file.")
-    ] = "magna",
+        str | None,
+        typer.Option(help="A packaged configuration (magna, magna_paper, ...) or a YAML file.  [default: magna]"),
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override, e.g. --set train.epochs=50; repeatable.")
     ] = None,
@@ -29,7 +30,10 @@ def train_gan_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes (GPUs); under torchrun leave it.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's.")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with the run folder.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that cut windows; changes no byte.")] = 2,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with the run folder; its own configuration where none is given.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Print the resolved configuration and the data; train nothing.")
     ] = False,
@@ -47,16 +51,20 @@ def train_gan_command(
     from engine.config import dump_config, load_config
     from gan.config import GanConfig
     from gan.launch import start
+    from gan.resume import own_config
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    resolved = load_config(config, GanConfig, set_ or [], folder="gan")
+    given = config is not None or bool(set_)
+    resolved = load_config(config or "magna", GanConfig, set_ or [], folder="gan")
+    folder = out or Path("runs") / f"{resolved.name}-{data.resolve().name}"
+    if resume and not given:
+        resolved = own_config(folder) or resolved
     dataset = open_dataset(data, layout)
     if dry_run:
         defective = sum(sample.label != GOOD for sample in dataset.samples)
         typer.echo(dump_config(resolved).rstrip())
         typer.echo(f"# {data}: {len(dataset.samples)} images, {defective} with a defect; layout {dataset.layout}")
         return
-    folder = out or Path("runs") / f"{resolved.name}-{data.resolve().name}"
     result: dict[str, Any] | None = start(
         dataset,
         resolved,
@@ -65,6 +73,7 @@ def train_gan_command(
         device=device,
         devices=devices,
         threads=threads,
+        workers=workers,
         resume=resume,
         tensorboard=tensorboard,
         json=json,

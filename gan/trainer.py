@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from lightning_fabric import Fabric
 
 from engine.errors import CheckpointError, MagnaError
 from engine.progress import Progress
-from engine.seeding import numpy_generator, torch_generator
+from engine.seeding import torch_generator
 from gan.batches import epoch_order, learning_rate, to_batch
 from gan.config import GanConfig
 from gan.discriminator import MagnaDiscriminator
@@ -24,6 +23,7 @@ from gan.generator import MagnaGenerator, Noise
 from gan.optimiser import MasterAdam
 from gan.posterior import Posterior
 from gan.precision import inference_dtype
+from gan.prefetch import epoch_windows
 from gan.prepare import Prepared
 from gan.step import Batch, MagnaStep, Players
 from gan.style import StyleLoss
@@ -51,10 +51,13 @@ class Trainer:
         config: of the run.
         fabric: launched; decides device, precision and number of processes.
         style: style loss or None.
+        workers: threads that cut windows; they change no byte.
     """
 
-    def __init__(self, prepared: Prepared, config: GanConfig, fabric: Fabric, style: StyleLoss | None) -> None:
-        self.prepared, self.config, self.fabric = prepared, config, fabric
+    def __init__(
+        self, prepared: Prepared, config: GanConfig, fabric: Fabric, style: StyleLoss | None, workers: int = 2
+    ) -> None:
+        self.prepared, self.config, self.fabric, self.workers = prepared, config, fabric, workers
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.train.seed)
             size = prepared.schema.size
@@ -81,35 +84,11 @@ class Trainer:
         per_step = config.train.batch_size * fabric.world_size
         self.steps_per_epoch = max(1, len(epoch_order(prepared, config, 0)) // per_step)
 
-    def windows(self, epoch: int) -> Iterator[list[Window]]:
-        """The batches of an epoch for this process, cut one step ahead in a thread."""
-        order = epoch_order(self.prepared, self.config, epoch)
-        per_step = self.config.train.batch_size * self.fabric.world_size
-        starts = range(0, max(len(order) - len(order) % per_step, min(per_step, len(order))), per_step)
-
-        def cut(start: int) -> list[Window]:
-            positions = list(range(start, start + per_step))[self.fabric.global_rank :: self.fabric.world_size]
-            seed = self.config.train.seed
-            return [
-                self.prepared.train.cut(order[i % len(order)], numpy_generator(seed, "window", epoch, i))
-                for i in positions
-            ]
-
-        with ThreadPoolExecutor(1) as pool:
-            pending = [pool.submit(cut, start) for start in starts[:1]]
-            for start in [*starts[1:], None]:
-                windows = pending.pop().result()
-                if start is not None:
-                    pending.append(pool.submit(cut, start))
-                yield windows
-
     def noise(self, count: int, *name: str | int) -> tuple[Noise, torch.Tensor]:
         """Noise of one step, posterior's share first, and the shifts of the brightness guide."""
         extra = (count + 1) // 2 if self.config.network.posterior else 0
         generator = torch_generator(self.config.train.seed, "noise", self.fabric.global_rank, *name)
-        sides = self.generator.texture_sides()
-        textures = tuple(torch.randn(count + extra, 1, s, s, generator=generator) for s in sides)
-        noise = Noise(torch.randn(count + extra, self.config.network.latent, generator=generator), textures)
+        noise = self.generator.draw_noise(count + extra, generator)
         shifts = torch.randn(extra, generator=generator) * 0.5
         return noise.to(self.fabric.device), shifts.to(self.fabric.device)
 
@@ -122,7 +101,7 @@ class Trainer:
         rate = learning_rate(self.config, epoch)
         sums: dict[str, float] = {}
         count = 0
-        for number, windows in enumerate(self.windows(epoch)):
+        for number, windows in enumerate(self._windows(epoch)):
             index = epoch * self.steps_per_epoch + number
             batch = to_batch(windows, self.prepared)
             device = self.fabric.device
@@ -142,6 +121,12 @@ class Trainer:
         if self._anywhere(bool(broken)):
             raise _not_a_number(f"epoch {epoch + 1}", broken or ["a weight of another process"])
         return {name: value / count for name, value in sums.items()}
+
+    def _windows(self, epoch: int) -> Iterator[list[Window]]:
+        fabric = self.fabric
+        return epoch_windows(
+            self.prepared, self.config, epoch, rank=fabric.global_rank, ranks=fabric.world_size, workers=self.workers
+        )
 
     def _anywhere(self, here: bool) -> bool:
         """Whether something holds in any process: all of them must stop at the same step."""

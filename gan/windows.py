@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -49,7 +50,7 @@ class Pose:
 
 
 class WindowSource:
-    """Cuts windows from a list of samples; keeps the decoded images in memory up to 4 GiB.
+    """Cuts windows from a list of samples, in any number of threads; keeps decoded images up to 4 GiB.
 
     Args:
         samples: the training (or test) samples.
@@ -75,6 +76,7 @@ class WindowSource:
         self.config = config
         self._cache: dict[int, tuple[NDArray[np.uint8], Mask]] = {}
         self._bytes = 0
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -84,9 +86,10 @@ class WindowSource:
         if index in self._cache:
             return self._cache[index]
         image, mask = scaled(*read_sample(self.samples[index]), self.framing)
-        if self._bytes < CACHE_BYTES:
-            self._cache[index] = image, mask
-            self._bytes += image.nbytes + mask.nbytes
+        with self._lock:
+            if self._bytes < CACHE_BYTES and index not in self._cache:
+                self._cache[index] = image, mask
+                self._bytes += image.nbytes + mask.nbytes
         return image, mask
 
     def cut(self, index: int, rng: np.random.Generator | None) -> Window:
@@ -99,7 +102,7 @@ class WindowSource:
             cut = _warp(mask.astype(np.uint8) * 255, pose, self.size, cv2.INTER_LINEAR) >= 128
             if cut.any() or not mask.any():
                 break
-        if rng is not None and rng.random() < 0.5:
+        if rng is not None and rng.random() < self.config.jitter_share:
             jitter = float(np.exp(rng.uniform(-1, 1) * np.log(self.config.width_jitter)))
         part = np.atleast_3d(part)
         guide = dict(self.columns[index]) | measure(part, cut)

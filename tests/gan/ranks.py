@@ -13,8 +13,10 @@ from typing import Any
 import torch
 
 import gan.launch
+import gan.record
 import gan.step
 from engine.commands import main
+from engine.errors import OutputError
 from gan.train_cli import app
 from gan.trainer import Trainer
 from tests.gan.killing import PRELOADED
@@ -39,7 +41,9 @@ def record(folder: Path) -> None:
     gan.launch.train = recorded
 
 
-def _rank(rank: int, port: int, command_line: list[str], folder: Path, broken_rank: int | None) -> None:
+def _rank(
+    rank: int, port: int, command_line: list[str], folder: Path, broken_rank: int | None, full_disk: bool
+) -> None:
     os.environ |= {
         "TORCHELASTIC_RUN_ID": "test",
         "MASTER_ADDR": "127.0.0.1",
@@ -51,22 +55,36 @@ def _rank(rank: int, port: int, command_line: list[str], folder: Path, broken_ra
         "LOCAL_WORLD_SIZE": str(RANKS),
     }
     torch.set_num_threads(1)
+    with (folder / f"rank-{rank}.err").open("w") as errors:
+        os.dup2(errors.fileno(), 2)
     record(folder)
     if rank == broken_rank:
         original = gan.step.reconstruction_loss
         gan.step.reconstruction_loss = lambda *arguments: original(*arguments) * float("nan")
+    if full_disk:
+        gan.record.write_bytes = _no_space
     raise SystemExit(main(app, command_line, name="train-gan"))
 
 
-def train_on_two_ranks(command_line: list[str], folder: Path, *, broken_rank: int | None = None) -> list[int]:
-    """Exit codes of the two processes; one of them may be made to compute a loss that is no number."""
+def _no_space(path: Path, data: bytes) -> None:
+    raise OutputError(f"{path}: No space left on device; free some space")
+
+
+def train_on_two_ranks(
+    command_line: list[str], folder: Path, *, broken_rank: int | None = None, full_disk: bool = False
+) -> list[int]:
+    """Exit codes of the two processes; one of them may be made to compute a loss that is no number.
+
+    What a process says on stderr is in `rank-<number>.err` of the folder.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     processes = [
-        context.Process(target=_rank, args=(rank, port, command_line, folder, broken_rank)) for rank in range(RANKS)
+        context.Process(target=_rank, args=(rank, port, command_line, folder, broken_rank, full_disk))
+        for rank in range(RANKS)
     ]
     for process in processes:
         process.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.config import load_config
+from engine.config import config_names, load_config
 from engine.errors import UsageError
 from gan.batches import learning_rate
 from gan.config import GanConfig
@@ -22,6 +22,12 @@ from tests.gan.building import tiny
         ("data.test_fraction=1", "data.test_fraction"),
         ("data.width_jitter=0.5", "data.width_jitter"),
         ("train.precision=fp16", "train.precision"),
+        ("loss.style=-0.1", "loss.style: Input should be greater than or equal to 0, got -0.1"),
+        ("loss.swap=.nan", "loss.swap"),
+        ("loss.reconstruction=.inf", "loss.reconstruction"),
+        ("loss.style_size=0", "loss.style_size"),
+        ("data.width_jitter=3", "data.width_jitter"),
+        ("data.jitter_share=1.5", "data.jitter_share"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(override: str, message: str) -> None:
@@ -36,6 +42,30 @@ def test_the_literal_recipe_holds_what_the_source_says() -> None:
     assert (config.network.latent, config.network.embedding, config.network.init_std) == (132, 32, 0.01)
     assert (config.network.posterior, config.network.texture, config.network.critic_scales) == (False, False, 1)
     assert config.train.epochs == 200
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["network.normalisation=batch", "train.batch_size=1"],
+            "train.batch_size 1 leaves batch normalisation nothing",
+        ),
+        (
+            ["network.posterior=false"],
+            "loss.kl and loss.swap and loss.guide without network.posterior would do nothing",
+        ),
+        (["network.posterior=false", "loss.kl=0", "loss.guide=0"], "loss.swap without network.posterior"),
+    ],
+)
+def test_what_does_not_fit_together_is_one_line(overrides: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=f"magna: {message}.+; correct it in the file or by --set") as caught:
+        load_config("magna", GanConfig, overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_configuration_of_the_project_fits_together() -> None:
+    assert {load_config(name, GanConfig).name for name in config_names("gan")} == set(config_names("gan"))
 
 
 @pytest.mark.parametrize("epochs", [2, 10, 50, 200])

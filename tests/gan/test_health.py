@@ -15,7 +15,7 @@ import gan.step
 from defects.layouts.dataset import open_dataset
 from gan.bundle import load_generator
 from gan.grid import sample_grid
-from gan.health import warn_of_collapse
+from gan.health import CollapseWatch
 from gan.prepare import prepare
 from tests.gan.building import error_line, metrics, tiny, train_gan, trainer
 
@@ -100,8 +100,17 @@ def test_a_discriminator_that_has_won_is_warned_of(
     caplog: pytest.LogCaptureFixture, epoch: int, real: float, fake: float, warned: bool
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        warn_of_collapse({"d_real": real, "d_fake": fake}, epoch)
+        CollapseWatch().discriminator({"d_real": real, "d_fake": fake}, epoch)
     assert ("tells every patch apart" in caplog.text) == warned
+
+
+def test_a_collapse_is_warned_of_once_a_spell(caplog: pytest.LogCaptureFixture) -> None:
+    watch = CollapseWatch()
+    with caplog.at_level(logging.WARNING):
+        for epoch, real in enumerate((0.99, 0.99, 0.5, 0.99, 0.99), start=10):
+            watch.discriminator({"d_real": real, "d_fake": 0.0}, epoch)
+            watch.modes(0.0 if real > 0.9 else 9.0, 10.0, epoch)
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == [10, 10, 13, 13]
 
 
 def test_noise_without_effect_is_warned_of_and_noise_with_one_is_not(
@@ -114,10 +123,13 @@ def test_noise_without_effect_is_warned_of_and_noise_with_one_is_not(
     weights["to_image.weight"] = torch.randn_like(weights["to_image.weight"])
     with caplog.at_level(logging.WARNING):
         sheet = sample_grid(network, weights, parts, columns=4, seed=0)
+        watch = CollapseWatch()
+        watch.modes(sheet.spread, sheet.usual, 1)
         assert "mode collapse" not in caplog.text
         again = sample_grid(network, weights, parts, columns=4, seed=0)
         weights["to_image.weight"] = torch.zeros_like(weights["to_image.weight"])
-        sample_grid(network, weights, parts, columns=4, seed=0)
-    assert "mode collapse: another noise changes an image by 0.00 grey levels" in caplog.text
-    assert np.array_equal(sheet, again)
-    assert sheet.shape == (5 * 32, 4 * 32, 3)
+        still = sample_grid(network, weights, parts, columns=4, seed=0)
+        watch.modes(still.spread, still.usual, 2)
+    assert "epoch 2: mode collapse: another noise changes an image by 0.00 grey levels" in caplog.text
+    assert np.array_equal(sheet.picture, again.picture)
+    assert sheet.picture.shape == (5 * 32, 4 * 32, 3)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gan.bundle import load_generator
-from tests.gan.building import arguments, metrics, tree
+from tests.gan.building import arguments, metrics, sample_folder, tree
 from tests.gan.ranks import RANKS, train_on_two_ranks
 from tests.gan.test_resume import LITERAL
 
@@ -53,6 +53,30 @@ def test_a_resumed_run_of_two_processes_ends_in_the_same_files(data: Path, tmp_p
     assert train_on_two_ranks([*command_line, "--resume"], tmp_path) == [0, 0]
     assert tree(out) == whole
     assert_equal_weights(tmp_path)
+
+
+def said(folder: Path) -> list[list[str]]:
+    """The error lines of each process."""
+    texts = ((folder / f"rank-{rank}.err").read_text() for rank in range(RANKS))
+    return [[line for line in text.splitlines() if line.startswith("error") or "Traceback" in line] for text in texts]
+
+
+def test_when_the_first_process_refuses_to_resume_the_others_leave_without_a_word(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    few, more = sample_folder(tmp_path / "few"), sample_folder(tmp_path / "more", ("crack", "pit") * 6 + ("good",) * 4)
+    assert train_on_two_ranks(arguments(few, out, train=ONE_EPOCH), tmp_path) == [0, 0]
+    assert train_on_two_ranks([*arguments(more, out, train=ONE_EPOCH), "--resume"], tmp_path) == [2, 2]
+    first, other = said(tmp_path)
+    assert len(first) == 1
+    assert "was begun with another train_sha256" in first[0]
+    assert other == []
+
+
+def test_when_the_first_process_cannot_write_the_others_leave_too(data: Path, tmp_path: Path) -> None:
+    assert train_on_two_ranks(arguments(data, tmp_path / "run", train=ONE_EPOCH), tmp_path, full_disk=True) == [1, 1]
+    first, other = said(tmp_path)
+    assert ["No space left on device" in line for line in first] == [True]
+    assert other == []
 
 
 @pytest.mark.parametrize("rank", range(RANKS))

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 import gan.train
+from engine.commands import main
+from gan.train_cli import app
 from tests.gan.building import arguments, error_line, sample_folder, save_vgg, train_gan, tree
 from tests.gan.killing import train_with_kills
 
 LITERAL = {
     "network": {"normalisation": "batch", "modulation": False, "texture": False, "posterior": False, "start": 1},
-    "loss": {"kl": 0.0, "guide": 0.0},
+    "loss": {"kl": 0.0, "swap": 0.0, "guide": 0.0},
 }
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "literal": LITERAL,
@@ -114,8 +116,47 @@ def test_a_run_is_not_resumed_with_another_configuration(
     assert train_gan(data, out, train={"epochs": 1}) == 0
     before = tree(out)
     assert train_gan(data, out, "--resume", train={"epochs": 2}) == 2
-    assert "was made with another configuration" in error_line(capsys)
+    line = error_line(capsys)
+    assert "was made with another configuration (train.epochs 1, now 2); leave --config and --set out" in line
     assert tree(out) == before
+
+
+def test_a_run_goes_on_with_its_own_configuration_where_none_is_given(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sections = {"train": {"epochs": 2, "checkpoint_every": 1}}
+    assert train_gan(data, tmp_path / "whole", **sections) == 0
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_before_epoch(patch, 1)
+        assert train_gan(data, out, **sections) == 130
+    assert main(app, [str(data), "--out", str(out), "--device", "cpu", "--resume"], name="train-gan") == 0
+    assert tree(out) == tree(tmp_path / "whole")
+
+
+def test_a_key_that_did_not_exist_when_the_run_began_has_its_default(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert train_gan(data, out, train={"epochs": 1}) == 0
+    before = tree(out)
+    lines = (out / "config.yaml").read_text().splitlines(keepends=True)
+    (out / "config.yaml").write_text("".join(line for line in lines if "jitter_share" not in line))
+    assert train_gan(data, out, "--resume", train={"epochs": 1}, data={"jitter_share": 0.7}) == 2
+    assert "(data.jitter_share 0.5, now 0.7)" in error_line(capsys)
+    assert train_gan(data, out, "--resume", train={"epochs": 1}) == 0
+    assert tree(out) == before
+
+
+def test_a_damaged_configuration_of_a_run_is_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    for text, message in (("train: {epoch: 3}", "unknown key train.epoch"), ("train: [", "is no YAML")):
+        (out / "config.yaml").write_text(text)
+        assert main(app, [str(data), "--out", str(out), "--device", "cpu", "--resume"], name="train-gan") == 2
+        assert f"{out / 'config.yaml'}: {message}" in error_line(capsys)
 
 
 def test_a_run_is_not_resumed_on_other_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

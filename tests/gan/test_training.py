@@ -171,6 +171,33 @@ def test_wrong_usage_is_one_line_and_exit_2(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("rank", "lines"), [("0", 1), ("1", 0)])
+def test_more_processes_than_gpus_are_one_line_of_the_first_one(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rank: str,
+    lines: int,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    command_line = [str(data), "--out", str(tmp_path / "run"), "--device", "cuda"]
+    try:
+        code = main(app, command_line, name="train-gan")
+    except SystemExit as end:
+        code = int(end.code or 0)
+    assert code == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert len(said) == lines
+    assert all(
+        "3 processes on this machine, but 2 GPUs; give --devices (torchrun: --nproc-per-node)" in s for s in said
+    )
+
+
 def test_too_few_defects_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train_gan(sample_folder(tmp_path / "data", ("crack",) + ("good",) * 4), tmp_path / "run") == 1
     assert "at least 2 are needed" in error_line(capsys)

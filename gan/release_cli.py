@@ -1,4 +1,4 @@
-"""Makes the file of a bundled generator from a run: `python -m gan.release RUN STEM --licence TEXT`.
+"""Makes the file of a bundled generator from a run: `python -m gan.release_cli RUN STEM --licence TEXT`.
 
 The averaged weights are rounded to float16, which halves the file and moves no pixel by more than the float32 network's
 own bfloat16 form does; the description keeps all that `gen-defects` and a leak check need.

@@ -1,0 +1,49 @@
+"""The configuration of a run that is gone on with: its own, or one that says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.config import load_config
+from engine.errors import UsageError
+from engine.run import RunFolder
+from gan.config import GanConfig
+
+
+def own_config(folder: Path) -> GanConfig | None:
+    """The configuration in a run folder; keys that did not exist when the run began have their defaults.
+
+    Returns:
+        None where the folder holds none.
+
+    Raises:
+        UsageError: it cannot be read, or holds what this version does not know.
+    """
+    path = folder / "config.yaml"
+    return load_config(str(path), GanConfig) if path.is_file() else None
+
+
+def same_config(run: RunFolder, config: GanConfig) -> None:
+    """Compares what is asked for with what a run was begun with.
+
+    Raises:
+        UsageError: they differ; the first key that does is named.
+    """
+    before = own_config(run.path)
+    if before is None or before == config:
+        return
+    old, new = (_flat(model.model_dump(mode="json")) for model in (before, config))
+    key = next(key for key in new if old.get(key) != new[key])
+    raise UsageError(
+        f"{run.config}: was made with another configuration ({key} {old.get(key)}, now {new[key]}); "
+        "leave --config and --set out to resume, or give another --out"
+    )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
