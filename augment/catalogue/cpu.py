@@ -12,7 +12,7 @@ from augment.catalogue.config import Border
 from augment.catalogue.defect import inside, moved_points, within
 from augment.catalogue.lighting import LIGHTING, TABLES, erase, look_up, mix
 from augment.catalogue.operations import Erase, Light, Mask, Mix, Partner, Plan, Warp
-from augment.catalogue.warping import warp
+from augment.catalogue.warping import any_set, warp
 
 __all__ = ["carry_out", "last_pixel"]
 
@@ -22,8 +22,8 @@ Image = NDArray[np.uint8]
 def carry_out(
     plan: Plan, image: Image, mask: Mask, border: Border, partners: Sequence[Partner] = ()
 ) -> tuple[Image, Mask]:
-    """Image (H, W, C) and mask (H, W) after all operations of a plan; new arrays."""
-    before, start = mask, image
+    """Image (H, W, C) and mask (H, W) after all operations of a plan; what nothing was done to is returned itself."""
+    before = mask
     table: NDArray[np.uint8] | None = None
     for operation in plan.operations:
         if operation is None:
@@ -51,23 +51,23 @@ def carry_out(
                 mask[top : top + height, left : left + width] = False
     if table is not None:
         image = look_up(image, table)
-    if plan.keep and mask is not before and before.any() and not mask.any():
+    if plan.keep and mask is not before and not any_set(mask) and any_set(before):
         mask = last_pixel(before, plan)
-    return (image.copy() if image is start else image), (mask.copy() if mask is before else mask)
+    return image, mask
 
 
 def last_pixel(mask: Mask, plan: Plan) -> Mask:
     """A mask with the one pixel of a defect that became too small to fill half of any; empty where none is left."""
     ys, xs = np.nonzero(mask)
-    points = np.stack((xs, ys), 1).astype(np.float64)
+    points = np.stack((xs, ys)).astype(np.float64)
     for operation in plan.operations:
         if isinstance(operation, Warp):
-            points = moved_points(points[inside(points, operation.matrix, mask.shape)], operation.matrix)
+            points = moved_points(points[:, inside(points, operation.matrix, mask.shape)], operation.matrix)
         elif isinstance(operation, Erase) and operation.follow:
-            points = points[~within(points, operation.box)]
+            points = points[:, ~within(points, operation.box)]
     result = np.zeros_like(mask)
-    if len(points):
-        x, y = points[len(points) // 2]
+    if points.shape[1]:
+        x, y = points[:, points.shape[1] // 2]
         result[min(mask.shape[0] - 1, max(0, round(y))), min(mask.shape[1] - 1, max(0, round(x)))] = True
     return result
 

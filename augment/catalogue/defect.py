@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.catalogue.config import Border
-from augment.catalogue.matrices import IDENTITY, Matrix, as_array, flips_of
+from augment.catalogue.matrices import IDENTITY, Matrix, flips_of, is_affine
 from augment.catalogue.operations import Box, Mask, Warp
 from augment.catalogue.warping import warp_mask
 
@@ -54,7 +54,7 @@ class Defect:
         if self.matrix is not IDENTITY:
             if self._corners:
                 points = self._followed()
-                self._points = moved_points(points[inside(points, self.matrix, self._mask.shape)], self.matrix)
+                self._points = moved_points(points[:, inside(points, self.matrix, self._mask.shape)], self.matrix)
             move = Warp(self.matrix, flips_of(self.matrix, *self._mask.shape))
             self._mask, self.matrix = warp_mask(self._mask, move, self._border), IDENTITY
         return self._mask
@@ -63,7 +63,7 @@ class Defect:
         """The defect under the box is gone; after `settle`."""
         if self._corners:
             points = self._followed()
-            self._points = points[~within(points, box)]
+            self._points = points[:, ~within(points, box)]
         left, top, width, height = box
         self._mask = self._mask.copy()
         self._mask[top : top + height, left : left + width] = False
@@ -84,13 +84,13 @@ class Defect:
         if self._points is None:
             ys, xs = np.nonzero(self._mask)
             stride = -(-len(xs) // _MOST) or 1
-            self._points = np.stack((xs[::stride], ys[::stride]), 1).astype(np.float64)
-            self._count = len(self._points)
+            self._points = np.stack((xs[::stride], ys[::stride])).astype(np.float64)
+            self._count = self._points.shape[1]
         return self._points
 
     def _whole(self, matrix: Matrix) -> bool:
         """Whether the corners of the untouched defect's box stay in the picture, and so all of it."""
-        if self._points is not None and len(self._points) < self._count:
+        if self._points is not None and self._points.shape[1] < self._count:
             return False
         corners = self._corners if self._points is None else _corners_of(self._points)
         a, b, c, d, e, f, g, h, i = matrix
@@ -105,21 +105,22 @@ class Defect:
 
 
 def moved_points(points: Points, matrix: Matrix) -> Points:
-    """Points (N, 2) as (x, y), px, under a matrix."""
-    array = as_array(matrix)
-    moved = points @ array[:, :2].T + array[:, 2]
-    return np.asarray(moved[:, :2] / moved[:, 2:])
+    """Points (2, N), rows x and y, px, under a matrix."""
+    x, y = points
+    a, b, c, d, e, f, g, h, i = matrix
+    moved = np.stack((a * x + b * y + c, d * x + e * y + f))
+    return moved if is_affine(matrix) else np.asarray(moved / (g * x + h * y + i))
 
 
 def inside(points: Points, matrix: Matrix, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Which points a matrix leaves in a picture of shape (H, W)."""
-    x, y = moved_points(points, matrix).T
+    x, y = moved_points(points, matrix)
     return np.asarray((x >= -0.5) & (x <= shape[1] - 0.5) & (y >= -0.5) & (y <= shape[0] - 0.5))
 
 
 def within(points: Points, box: Box) -> NDArray[np.bool_]:
     """Which points lie under a box."""
-    x, y = np.rint(points).T
+    x, y = np.rint(points)
     left, top, width, height = box
     return np.asarray((x >= left) & (x < left + width) & (y >= top) & (y < top + height))
 
@@ -133,5 +134,5 @@ def _corners(mask: Mask) -> Corners:
 
 
 def _corners_of(points: Points) -> Corners:
-    (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+    (left, top), (right, bottom) = points.min(1).tolist(), points.max(1).tolist()
     return (left, top), (right, top), (left, bottom), (right, bottom)

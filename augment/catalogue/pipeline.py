@@ -61,8 +61,8 @@ class Pipeline:
                 caller sees to it that they are good or of the same kind of defect, since an image has one label.
 
         Returns:
-            Image and mask of the same shapes, not sharing memory with those given, and the transforms applied, in
-            order; one that was passed over is listed as `name:skipped`.
+            Image and mask of the same shapes, and the transforms applied, in order; one that was passed over is listed
+            as `name:skipped`. Nothing given is changed; what nothing was done to is returned itself.
 
         Raises:
             ValueError: the image is not uint8 of 1 or 3 channels, or the mask or a partner does not fit it.
