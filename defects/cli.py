@@ -25,6 +25,9 @@ def main(
         str,
         typer.Option(help="sample_folder, magnetic_tile, bsdata, mvtec, coco, yolo, folders; auto finds out."),
     ] = "auto",
+    depth16: Annotated[
+        str, typer.Option(help="16-bit images: refuse, or scale 0..65535 to 0..255 (masks are 8-bit in any case).")
+    ] = "refuse",
     verify: Annotated[bool, typer.Option("--verify", help="Compare every image with the sha256 in its row.")] = False,
     every: Annotated[bool, typer.Option("--all", help="List every warning, not only the first of a kind.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Result as one JSON object on stdout.")] = False,
@@ -32,6 +35,7 @@ def main(
     """Read a folder in any known layout, open everything, list every fault at once and say what is in it."""
     import shlex
 
+    from defects.depth import at_depth
     from defects.layouts import read_dataset
     from defects.layouts.check import inspect
     from defects.manifest import read_manifest
@@ -44,6 +48,7 @@ def main(
     samples, faults = dataset.samples, dataset.faults
     if verify and dataset.layout == "sample_folder":
         samples, faults = read_manifest(folder, verify=True)
+    samples = at_depth(samples, depth16)
     with Progress(len(samples), "check-data", json=json, unit="image") as progress:
 
         def opened() -> Iterator[Inspection]:
@@ -52,7 +57,7 @@ def main(
                 yield seen
 
         summary = summarise(opened(), faults)
-    command = f"train-gan {shlex.quote(str(folder))}"
+    command = f"train-gan {shlex.quote(str(folder))}" + (f" --depth16 {depth16}" if depth16 != "refuse" else "")
     failed = bool(summary.errors)
     if json:
         following = None if failed or not summary.marked else command

@@ -92,11 +92,12 @@ def read_sample(sample: Sample) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.b
         (H, W, C) image, (H, W) mask: empty for a good part, outlines filled.
 
     Raises:
-        DataError: A file is unusable, or a defect has neither mask nor outlines.
+        DataError: A file is unusable (a 16-bit image unless the sample says `scale`), or a defect has neither mask
+            nor outlines.
     """
     data = read_bytes(sample.image)
     info = parse_info(data, sample.image)
-    image = _upright(_decode(data, sample.image, info, "refuse"), info.orientation)
+    image = _upright(_decode(data, sample.image, info, sample.depth16), info.orientation)
     return image, read_mask(sample, info)
 
 
@@ -183,7 +184,8 @@ def _decode(data: bytes, path: Path, info: ImageInfo, depth16: Depth16) -> npt.N
     if array.dtype != np.uint8:
         raise DataError(
             f"{path}: {array.dtype.itemsize * 8}-bit pixels, expected 8-bit; "
-            "scale it to 8-bit yourself, for only you know which range matters"
+            "scale it to 8-bit yourself, for only you know which range matters "
+            "(check-data and train-gan take --depth16 scale)"
         )
     if array.ndim == 2:
         return array[..., None]

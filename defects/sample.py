@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 __all__ = ["GOOD", "SOURCES", "Polygon", "Sample"]
 
@@ -28,6 +28,7 @@ class Sample:
         group: Images of the same part share it; empty means a part of its own.
         source: One of `SOURCES`.
         metadata: Other columns, `guide` raw values among them.
+        depth16: `refuse` a 16-bit image, or `scale` its range 0..65535 to 0..255 on purpose.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Sample:
     group: str = ""
     source: str = "real"
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    depth16: Literal["refuse", "scale"] = "refuse"
 
     @property
     def has_pixels(self) -> bool:

@@ -119,6 +119,7 @@ def prepare(
             "licence": config.data.licence,
             "train": len(train),
             "defective": len(defective),
+            "depth16": train[0].depth16,
             "kinds": sorted({s.label for s in defective}),
             "test": sorted(s.name for s in test),
             "train_sha256": sorted(sha256_file(s.image) for s in source.samples),

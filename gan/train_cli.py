@@ -24,6 +24,9 @@ def train_gan_command(
         list[str] | None, typer.Option("--set", help="Override, e.g. --set train.epochs=50; repeatable.")
     ] = None,
     layout: Annotated[str, typer.Option(help="Layout of the folder; auto finds it.")] = "auto",
+    depth16: Annotated[
+        str, typer.Option(help="16-bit images: refuse, or scale 0..65535 to 0..255 on purpose.")
+    ] = "refuse",
     style_weights: Annotated[
         Path | None, typer.Option(help="VGG-16 as safetensors; default: torchvision's, downloaded once.")
     ] = None,
@@ -45,7 +48,9 @@ def train_gan_command(
     Example: train-gan data/tiles --config magna --out runs/tiles
     """
     import logging
+    from dataclasses import replace
 
+    from defects.depth import at_depth
     from defects.layouts.dataset import open_dataset
     from defects.sample import GOOD
     from engine.config import dump_config, load_config
@@ -60,6 +65,7 @@ def train_gan_command(
     if resume and not given:
         resolved = own_config(folder) or resolved
     dataset = open_dataset(data, layout)
+    dataset = replace(dataset, samples=at_depth(dataset.samples, depth16))
     if dry_run:
         defective = sum(sample.label != GOOD for sample in dataset.samples)
         typer.echo(dump_config(resolved).rstrip())

@@ -68,7 +68,7 @@ def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | N
     faults: list[Fault] = []
     try:
         info = image_info(sample.image)
-        image = read_image(sample.image)
+        image = read_image(sample.image, depth16=sample.depth16)
     except DataError as error:
         faults.append(_fault(error, sample.image))
         if sample.mask is not None:  # its own faults are listed too

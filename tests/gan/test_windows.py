@@ -131,6 +131,20 @@ def test_the_width_of_the_condition_is_jittered_while_the_guide_keeps_the_true_o
     assert max(changed) < 2.6
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_share_of_jittered_conditions_is_a_matter_of_configuration(tmp_path: Path, share: float) -> None:
+    config = PLAIN.model_copy(update={"width_jitter": 2.5, "jitter_share": share})
+    windows = [source(save(tmp_path, *planted()), config).cut(0, rng) for rng in rngs(12)]
+    kept = sum(np.array_equal(w.condition, w.mask) for w in windows)
+    if share:  # a factor near 1 may leave a mask as it is
+        assert kept < 4
+        widths = [width(w.condition) / width(w.mask) for w in windows]
+        assert min(widths) < 0.7
+        assert max(widths) > 1.6
+    else:
+        assert kept == 12
+
+
 def test_a_plain_window_and_a_jitter_of_one_keep_the_mask(tmp_path: Path) -> None:
     sample = save(tmp_path, *planted())
     assert np.array_equal(*[getattr(source(sample).cut(0, None), name) for name in ("mask", "condition")])
