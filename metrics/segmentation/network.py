@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import segmentation_models_pytorch as smp
 import torch
@@ -13,7 +14,7 @@ from engine.seeding import seed_for
 
 __all__ = ["DefectNet", "build_network"]
 
-_ENCODER = "timm-tf_efficientnet_lite0"
+_ENCODER = "tu-tf_efficientnet_lite0"
 _STRIDE = 32
 _DECODER = (128, 64, 32, 24, 16)
 _FINE = 16
@@ -34,7 +35,6 @@ class DefectNet(nn.Module):
         self.last = nn.Conv2d(_FINE, 1, 1, bias=False)
         # Defects are rare: begun at one pixel in fifty, the first steps need not unlearn a half-white picture.
         self.level = nn.Parameter(torch.tensor(-math.log(49)))
-        _keep_depthwise_single(self.unet.encoder)
 
     def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
@@ -58,22 +58,22 @@ def build_network(seed: int, weights: dict[str, Tensor] | None) -> DefectNet:
         torch.manual_seed(seed_for(seed, "segmenter", "weights"))
         network = DefectNet()
     if weights is not None:
-        encoder = {name: tensor for name, tensor in weights.items() if not name.startswith("classifier.")}
-        network.unet.encoder.load_state_dict(encoder)
+        encoder = network.unet.encoder.model
+        encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
+    _keep_depthwise_single(network.unet.encoder)
     return network
 
 
-class _SingleConv2d(nn.Module):
-    """A convolution without bias, of another one's settings and weight, that stays in float32 under autocast."""
+class _Single(nn.Module):
+    """A layer that stays in float32 under autocast."""
 
-    def __init__(self, other: nn.Conv2d) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        self.weight = other.weight
-        self.stride, self.padding, self.groups = other.stride, other.padding, other.groups
+        self.layer = layer
 
     def forward(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):
-            return F.conv2d(images.float(), self.weight, None, self.stride, self.padding, groups=self.groups)
+            return cast(Tensor, self.layer(images.float()))
 
 
 def _layer(channels: int, out: int) -> nn.Sequential:
@@ -83,7 +83,7 @@ def _layer(channels: int, out: int) -> nn.Sequential:
 def _keep_depthwise_single(module: nn.Module) -> None:
     """Depthwise convolutions in float32: their bfloat16 gradients take 4 to 9 times as long on a CPU with AMX."""
     for name, child in module.named_children():
-        if type(child) is nn.Conv2d and child.groups > 1 and child.bias is None:
-            setattr(module, name, _SingleConv2d(child))
+        if isinstance(child, nn.Conv2d) and child.groups > 1:
+            setattr(module, name, _Single(child))
         else:
             _keep_depthwise_single(child)

@@ -24,12 +24,12 @@ class SegmenterSettings:
         seed: Of weights, order and variation.
     """
 
-    steps: int = 600
-    batch: int = 16
+    steps: int = 1000
+    batch: int = 8
     good_share: float = 0.25
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 1e-2
-    warmup: int = 30
+    warmup: int = 50
     average: float = 0.99
     pretrained: bool = True
     seed: int = 0

@@ -12,8 +12,9 @@ from defects.masks import Mask
 
 __all__ = ["Variation", "draw", "vary"]
 
+_MOVED = 0.5  # share of windows: moving invents a mirrored border, and a chipped edge is a defect too
 _SHIFT = 0.25  # of the side: the windows of real defects are centred, those of asked-for ones are anywhere
-_ZOOM = 0.15
+_ZOOM = (0.9, 1.25)
 _BRIGHTNESS = 0.08
 _CONTRAST = 0.2
 
@@ -24,7 +25,6 @@ class Variation:
 
     flip_x: bool
     flip_y: bool
-    transpose: bool
     zoom: float
     shift: tuple[float, float]
     gain: float
@@ -33,18 +33,16 @@ class Variation:
 
 def draw(rng: np.random.Generator) -> Variation:
     """One variation."""
-    flip_x, flip_y, transpose = (bool(value) for value in rng.random(3) < 0.5)
-    zoom = 1 + _ZOOM * rng.uniform(-1, 1)
-    x, y = rng.uniform(-_SHIFT, _SHIFT, 2)
+    flip_x, flip_y, moved = (bool(value) for value in rng.random(3) < (0.5, 0.5, _MOVED))
+    zoom, x, y = rng.uniform(*_ZOOM), *rng.uniform(-_SHIFT, _SHIFT, 2)
     gain, offset = 1 + _CONTRAST * rng.uniform(-1, 1), _BRIGHTNESS * rng.uniform(-1, 1)
-    return Variation(flip_x, flip_y, transpose, float(zoom), (float(x), float(y)), float(gain), float(offset))
+    place = (float(zoom), (float(x), float(y))) if moved else (1.0, (0.0, 0.0))
+    return Variation(flip_x, flip_y, *place, float(gain), float(offset))
 
 
 def vary(image: NDArray[np.uint8], mask: Mask, how: Variation) -> tuple[NDArray[np.float32], Mask]:
     """Image (S, S, C) and mask (S, S) to an image (S, S, C) float in [0, 1] and its mask; borders are mirrored."""
     side = mask.shape[0]
-    if how.transpose:
-        image, mask = image.transpose(1, 0, 2), mask.T
     axes = tuple(axis for axis, flipped in ((0, how.flip_y), (1, how.flip_x)) if flipped)
     image, mask = np.flip(image, axes), np.flip(mask, axes)
     centre = (side - 1) / 2

@@ -1,0 +1,109 @@
+"""Label fidelity: what a generator that draws nothing, or beside its mask, must not get away with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metrics.label_fidelity import fidelity, label_fidelity, overlaps
+from metrics.segmenter import Segmenter, SegmenterSettings, train_segmenter
+from tests.metrics.surfaces import DarkSpots, surfaces
+
+
+def _square(at: int, side: int = 4) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    mask = np.zeros((16, 16), bool)
+    mask[at : at + side, at : at + side] = True
+    return mask
+
+
+EMPTY = np.zeros((16, 16), bool)
+
+
+def test_overlap_is_intersection_over_union_and_1_for_two_empty_masks() -> None:
+    found = np.stack([_square(2), _square(4), _square(9), EMPTY, EMPTY])
+    written = np.stack([_square(2), _square(2), _square(2), EMPTY, _square(2)])
+    np.testing.assert_allclose(overlaps(found, written), [1, 4 / 28, 0, 1, 0])
+
+
+def test_masks_of_other_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"of one shape, got \(1, 16, 16\) and \(2, 16, 16\)"):
+        overlaps(EMPTY[None], np.stack([EMPTY, EMPTY]))
+
+
+def test_means_stand_by_kind_by_size_and_for_defects_alone() -> None:
+    written = np.stack([_square(2, 2), _square(2, 4), _square(2, 8), EMPTY, EMPTY])
+    found = np.stack([_square(2, 2), _square(2, 4), EMPTY, EMPTY, _square(3)])
+    result = fidelity(found, written, kinds=["pit", "pit", "scratch", "good", "good"])
+    assert result.mean == pytest.approx(3 / 5)
+    assert result.defective.value == pytest.approx(2 / 3)
+    assert {kind: mean.value for kind, mean in result.by_kind.items()} == {"good": 0.5, "pit": 1, "scratch": 0}
+    assert {size: (mean.value, mean.count) for size, mean in result.by_size.items()} == {
+        "small": (1, 1), "medium": (1, 1), "large": (0, 1),
+    }  # fmt: skip
+    assert result.missed == pytest.approx(1 / 3)
+    assert result.false_alarms == 0.5
+    assert "per_image" not in json.dumps(result.to_dict())
+
+
+def test_size_bounds_of_another_set_are_kept() -> None:
+    written = np.stack([_square(2, 2), _square(2, 3)])
+    result = fidelity(written, written, kinds=["pit", "pit"], size_bounds=(20.0, 30.0))
+    assert [result.by_size[size].count for size in ("small", "medium", "large")] == [2, 0, 0]
+    assert result.by_size["large"].value is None
+
+
+def test_images_of_one_part_widen_the_interval() -> None:
+    values = np.asarray([1, 0] * 20, bool)
+    found = values[:, None, None] & _square(2)
+    written = np.broadcast_to(_square(2), found.shape)
+    kinds = ["pit"] * 40
+    alone = fidelity(found, written, kinds=kinds)
+    together = fidelity(found, written, kinds=kinds, parts=[str(v) + str(i // 10) for i, v in enumerate(values)])
+    assert alone.mean == together.mean == 0.5
+    assert None not in (alone.low, alone.high, together.low, together.high)
+    assert together.high - together.low > 1.5 * (alone.high - alone.low)  # type: ignore[operator]
+    assert fidelity(found[:1], written[:1], kinds=["pit"]).low is None
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    rng = np.random.default_rng(0)
+    found, written = rng.random((20, 16, 16)) < 0.3, rng.random((20, 16, 16)) < 0.3
+    first, second = (fidelity(found, written, kinds=["pit"] * 20, seed=5) for _ in range(2))
+    assert (first.low, first.high) == (second.low, second.high)
+    assert first.low < first.mean < first.high  # type: ignore[operator]
+
+
+def test_an_empty_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected images and a kind for each, got 0"):
+        fidelity(np.zeros((0, 8, 8), bool), np.zeros((0, 8, 8), bool), kinds=[])
+
+
+def test_labels_of_defects_that_are_not_drawn_or_lie_beside_them_have_no_fidelity(tmp_path: Path) -> None:
+    finder = DarkSpots()
+    true = label_fidelity(finder, surfaces(tmp_path / "true", 12, good=2))
+    nothing = label_fidelity(finder, surfaces(tmp_path / "nothing", 12, drawn=False))
+    beside = label_fidelity(finder, surfaces(tmp_path / "beside", 12, label_shift=14))
+    assert true.defective.low > 0.7  # type: ignore[operator]
+    assert nothing.mean == 0
+    assert nothing.missed == 1
+    assert beside.high < 0.2  # type: ignore[operator]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
+    train = surfaces(tmp_path_factory.mktemp("train"), 24, seed=1, good=8)
+    return train_segmenter(train, settings=SegmenterSettings(steps=40, batch=6, learning_rate=4e-3, warmup=5))
+
+
+def test_a_trained_segmenter_sees_defects_that_are_missing_or_beside_their_labels(
+    trained: Segmenter, tmp_path: Path
+) -> None:
+    true = label_fidelity(trained, surfaces(tmp_path / "true", 10, seed=2, good=4))
+    nothing = label_fidelity(trained, surfaces(tmp_path / "nothing", 10, seed=2, drawn=False))
+    beside = label_fidelity(trained, surfaces(tmp_path / "beside", 10, seed=2, label_shift=14))
+    assert true.defective.value > 0.5  # type: ignore[operator]
+    assert nothing.mean < 0.2  # type: ignore[operator]
+    assert beside.mean < 0.2  # type: ignore[operator]
