@@ -98,6 +98,15 @@ class ImageSet:
 
     def part(self, indices: Sequence[int] | NDArray[np.integer], *, name: str | None = None) -> ImageSet:
         """The samples at some indices, in that order, sharing the windows already cut."""
-        chosen = ImageSet(name or self.name, [self.samples[int(index)] for index in indices], self.framing)
-        chosen._kept = self._kept
-        return chosen
+        return ImageSet(name or self.name, [self.samples[int(index)] for index in indices], self.framing).share(self)
+
+    def share(self, other: ImageSet) -> ImageSet:
+        """Keep what is cut in the memory of a set of the same framing.
+
+        Raises:
+            ValueError: The framings differ.
+        """
+        if other.framing != self.framing:
+            raise ValueError(f"expected sets of one framing, got {self.framing} and {other.framing}; cut them alike")
+        self._kept = other._kept
+        return self

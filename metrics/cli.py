@@ -1,0 +1,230 @@
+"""`bench-fid`: synthetic images measured against real ones, and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metrics.comparison import Comparison
+    from metrics.features.extractor import Extractor
+    from metrics.report.results import Results
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    real: Annotated[Path, typer.Option(metavar="DIR", help="Real images, in any layout that check-data reads.")],
+    fake: Annotated[
+        list[str], typer.Option(metavar="NAME=DIR", help="Synthetic images under a name; may be repeated.")
+    ],
+    extractor: Annotated[
+        list[str] | None,
+        typer.Option(help="efficientnet_lite0 (the default), inception or an .onnx file; may be repeated."),
+    ] = None,
+    inception_weights: Annotated[
+        Path | None, typer.Option(help="Weights of Inception; adds that extractor where none is named.")
+    ] = None,
+    held_out: Annotated[
+        bool,
+        typer.Option("--held-out", help="Leave the generator's training images out of --real and learn from them."),
+    ] = False,
+    allow_trained: Annotated[
+        bool, typer.Option("--allow-trained", help="Compare with training images too; the report says so.")
+    ] = False,
+    train: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Real images the generator was trained on, given apart.")
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(min=8, help="That many px of a photograph become a square; the generator's without it."),
+    ] = None,
+    size: Annotated[int | None, typer.Option(min=8, help="Side of the squares, px; the fakes' own without it.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 or 3; the fakes' own without it.")] = None,
+    good: Annotated[
+        bool, typer.Option("--good", help="Compare good images too; without it those of defects only.")
+    ] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report.")] = Path("runs/bench-fid"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a report that is there already.")] = False,
+    gate: Annotated[
+        str, typer.Option(help="Such as fid_efficientnet_lite0<40,magna.label_iou>0.6; exit 3 where one fails.")
+    ] = "",
+    seed: Annotated[int, typer.Option(help="Same seed, same scores.")] = 0,
+    resamples: Annotated[int, typer.Option(min=2, help="Resamples of each interval.")] = 200,
+    skip: Annotated[str, typer.Option(help="control,labels,memorisation,tsne: any of them, to be left out.")] = "",
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where features and segmenters are kept; else the user's cache.")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep nothing.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one for each core without it.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be compared.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Results as one JSON object on stdout.")] = False,
+) -> None:
+    """Measure synthetic images against real ones: look, labels, control, copies; a table and a report in one file."""
+    import json as json_text
+
+    from engine.errors import GateError
+    from metrics.comparison import Request, open_comparison, parse_fakes
+    from metrics.written import check_out
+
+    _check(channels, cache, no_cache)
+    request = Request(
+        real, parse_fakes(fake), train, held_out, allow_trained, good, window, size, channels, seed
+    )  # fmt: skip
+    left_out = _parts(skip)
+    check_out(out, force=force)
+    comparison = open_comparison(request)
+    extractors = _extractors(extractor, inception_weights, device, workers)
+
+    from metrics.further_scores import score_names
+    from metrics.gate import failures, parse_gate
+
+    names = score_names([one.name for one in extractors], [source.schema for source in comparison.sources])
+    conditions = parse_gate(gate, names, [source.name for source in comparison.sources]) if gate else []
+    if dry_run:
+        plan = _plan(comparison, extractors, out)
+        typer.echo(json_text.dumps(plan, ensure_ascii=False) if json else "\n".join(_plan_lines(plan)))
+        return
+
+    from engine.progress import Progress
+    from metrics.bench import Options, measure
+    from metrics.features.user_cache import user_cache
+    from metrics.report.build import build_page
+    from metrics.report.html import render
+    from metrics.summing_up import results_of, sample_rows
+    from metrics.table import lines
+    from metrics.written import REPORT, RESULTS, SCORES, write_out
+
+    kept = None if no_cache else cache or user_cache()
+    options = Options(resamples, left_out, kept, workers)
+    evidence = measure(
+        comparison, extractors, options, progress=lambda total, label: Progress(total, label, json=json, unit="image")
+    )
+    results = results_of(comparison, evidence, _settings(comparison, extractors, resamples))
+    page = render(build_page(comparison, evidence, results))
+    write_out(out, results, sample_rows(comparison, evidence), page, force=force)
+    failed = failures(conditions, results.values(), results.reasons())
+    after = _next(comparison, results, out)
+    if json:
+        files = {"report": str(out / REPORT), "results": str(out / RESULTS), "scores": str(out / SCORES)}
+        content = {**results.to_dict(), "files": files, "gate": {"asked": gate, "failed": failed}, "next": after}
+        typer.echo(json_text.dumps(content, ensure_ascii=False))
+    else:
+        for line in [*lines(results), "", f"report: {out / REPORT}", f"scores of single images: {out / SCORES}"]:
+            typer.echo(line)
+        typer.echo(f"next: {after}")
+    if failed:
+        raise GateError("\n".join(failed))
+
+
+def _check(channels: int | None, cache: Path | None, no_cache: bool) -> None:
+    from engine.errors import UsageError
+
+    if channels not in (None, 1, 3):
+        raise UsageError(f"--channels: expected 1 or 3, got {channels}; give 1 for grey or 3 for RGB")
+    if cache is not None and no_cache:
+        raise UsageError("--cache and --no-cache: exclude one another; give one of them")
+    if cache is not None and cache.exists() and not cache.is_dir():
+        raise UsageError(f"--cache: {cache} is a file; give a folder")
+
+
+def _parts(skip: str) -> frozenset[str]:
+    from engine.errors import UsageError
+    from metrics.skipping import PARTS
+
+    parts = frozenset(part.strip() for part in skip.split(",") if part.strip())
+    unknown = sorted(parts - set(PARTS))
+    if unknown:
+        raise UsageError(f"--skip: {unknown[0]!r} is no part; choose of {', '.join(PARTS)}")
+    return parts
+
+
+def _extractors(
+    names: list[str] | None, inception_weights: Path | None, device: str, workers: int | None
+) -> list[Extractor]:
+    """Opened in the order given; Inception comes along where its weights are given."""
+    from engine.errors import UsageError
+    from metrics.features.registry import open_extractor
+
+    texts = list(names or ["efficientnet_lite0"])
+    if inception_weights is not None and "inception" not in texts:
+        texts.append("inception")
+    opened = [
+        open_extractor(
+            text,
+            inception_weights=inception_weights if text == "inception" else None,
+            device=device,
+            workers=workers,
+        )
+        for text in texts
+    ]
+    called = [one.name for one in opened]
+    twice = next((name for name in called if called.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"--extractor: two are called {twice}; leave one out, or rename its file")
+    return opened
+
+
+def _settings(comparison: Comparison, extractors: Sequence[Extractor], resamples: int) -> dict[str, Any]:
+    import shlex
+
+    from engine.run import describe_environment
+
+    environment = describe_environment()
+    framing = comparison.framing
+    window = f"{framing.window} px" if framing.window else "the shorter side"
+    return {
+        "command": shlex.join(environment["command"]),
+        "seed": comparison.request.seed,
+        "resamples": resamples,
+        "cut": f"{window} of a photograph, around its defect, to {framing.size} x {framing.size} px, "
+        f"{'grey' if framing.channels == 1 else 'RGB'}",
+        "extractors": {one.name: f"({one.resize}; {one.dim} features; {one.fingerprint})" for one in extractors},
+        "python": environment["python"],
+        "platform": environment["platform"],
+        "packages": environment["packages"],
+        "commit": environment["commit"],
+    }
+
+
+def _plan(comparison: Comparison, extractors: Sequence[Extractor], out: Path) -> dict[str, Any]:
+    from metrics.summing_up import first_line, sets_of
+
+    return {
+        "dry_run": True,
+        "out": str(out),
+        "first_line": first_line(comparison),
+        "warnings": comparison.notes,
+        "extractors": [one.name for one in extractors],
+        "sets": [{"name": one.name, "role": one.role, "images": one.images} for one in sets_of(comparison)],
+    }
+
+
+def _plan_lines(plan: dict[str, Any]) -> list[str]:
+    return [
+        f"would compare {plan['first_line']}",
+        *(f"warning: {warning}" for warning in plan["warnings"]),
+        *(f"{one['images']:6d}  {one['name']}: {one['role']}" for one in plan["sets"]),
+        f"extractors: {', '.join(plan['extractors'])}",
+        f"would write {plan['out']}",
+    ]
+
+
+def _next(comparison: Comparison, results: Results, out: Path) -> str:
+    """What is useful now: to mix the images with real ones, or what would tell more about them."""
+    if any(missing.what == "memorisation" and "--train" in missing.why for missing in results.missing):
+        return f"the same command with --train DIR, the generator's training images, and --out {out}-2"
+    return f"mix-defects --help, to mix {comparison.sources[0].name} with real images by {out}/scores.jsonl"
+
+
+def bench_fid() -> None:
+    """Entry point."""
+    from engine.commands import run
+
+    run(app)

@@ -1,0 +1,109 @@
+"""The four questions about a synthetic set, each answered in a sentence anyone can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metrics.evidence import SourceEvidence
+from metrics.report.html import shown
+from metrics.report.page import Answer
+from metrics.scores.score import Score
+
+__all__ = ["RULE", "answers"]
+
+RULE = (
+    "The marks are a reading aid, no norm. Look: good up to 1.25 times the floor of the Fréchet distance, fair up to "
+    "2.5 times. Labels: good from 85 % of the overlap on unseen real images, fair from 60 %. Guide: good where every "
+    "entry measured reaches 0.8, fair from 0.5. Copies: poor where the test finds copying."
+)
+
+
+def answers(scores: Sequence[Score], evidence: SourceEvidence, extractor: str) -> list[Answer]:
+    """Whether images look real, labels are true, the guide is obeyed and images are copies.
+
+    Args:
+        scores: Of one source.
+        evidence: Of that source.
+        extractor: The one that single images are judged by.
+    """
+    return [_look(scores, extractor), _labels(scores, evidence), _control(evidence), _copies(evidence)]
+
+
+def _look(scores: Sequence[Score], extractor: str) -> Answer:
+    question = "Do the images look real?"
+    own = {score.name.removesuffix(f"_{extractor}"): score for score in scores if score.extractor == extractor}
+    distance = own.get("fid")
+    if distance is None or distance.value is None or not distance.floor:
+        return Answer(question, "unknown", _why(distance))
+    times = distance.value / distance.floor
+    sentence = (
+        f"Fréchet distance {shown(distance.value)}, where two halves of the real images differ by "
+        f"{shown(distance.floor)}: {shown(times)} times as far."
+    )
+    precision, recall = own.get("precision"), own.get("recall")
+    if precision is not None and recall is not None and precision.value is not None and recall.value is not None:
+        sentence += (
+            f" {precision.value:.0%} of them lie among the real images, "
+            f"and {recall.value:.0%} of the real images lie among them."
+        )
+    return Answer(question, _mark(-times, -1.25, -2.5), sentence)
+
+
+def _labels(scores: Sequence[Score], evidence: SourceEvidence) -> Answer:
+    question = "Are the labels true?"
+    score = next((score for score in scores if score.name == "label_iou"), None)
+    if score is None or score.value is None:
+        return Answer(question, "unknown", _why(score))
+    sentence = f"The defect found in an image and its label overlap by {shown(score.value)}"
+    missed = evidence.labels.missed if evidence.labels is not None else None
+    nothing = f"; in {missed:.0%} of the images nothing is found where the label is" if missed is not None else ""
+    if not score.floor:
+        return Answer(question, "unknown", f"{sentence}{nothing}. No unseen real image tells what to expect.")
+    return Answer(
+        question,
+        _mark(score.value / score.floor, 0.85, 0.6),
+        f"{sentence}, on unseen real images by {shown(score.floor)}{nothing}.",
+    )
+
+
+def _control(evidence: SourceEvidence) -> Answer:
+    question = "Is the guide obeyed?"
+    entries = evidence.control.entries if evidence.control is not None else ()
+    values = {
+        entry.name: value
+        for entry in entries
+        if (value := entry.spearman if entry.kind == "numeric" else entry.accuracy) is not None
+    }
+    if not values:
+        return Answer(question, "unknown", "No entry of the guide could be measured.")
+    parts = [
+        f"{entry.name} {shown(values[entry.name])}" + ("" if entry.kind == "numeric" else " of images recognised")
+        for entry in entries
+        if entry.name in values
+    ]
+    missing = [entry.name for entry in entries if entry.name not in values]
+    rest = f" Not measured: {', '.join(missing)}." if missing else ""
+    sentence = f"What is measured follows what was asked for, where 1 is perfectly: {', '.join(parts)}.{rest}"
+    return Answer(question, _mark(min(values.values()), 0.8, 0.5), sentence)
+
+
+def _copies(evidence: SourceEvidence) -> Answer:
+    question = "Are they copies?"
+    found = evidence.memorisation
+    if found is None or found.c_t is None:
+        why = found.why if found is not None else "the training images are not at hand"
+        return Answer(question, "unknown", f"Not tested: {why}.")
+    sentence = (
+        f"{found.share_copies:.0%} of the images lie as close to a training image as a copy would; "
+        f"of unseen real images {found.share_expected:.0%}."
+    )
+    verdict = found.verdict[:1].upper() + found.verdict[1:]
+    return Answer(question, "poor" if found.copies else "good", f"{verdict}. {sentence}")
+
+
+def _mark(value: float, good: float, fair: float) -> str:
+    return "good" if value >= good else "fair" if value >= fair else "poor"
+
+
+def _why(score: Score | None) -> str:
+    return f"Not computed: {score.why}." if score is not None and score.why else "Not computed."

@@ -1,0 +1,159 @@
+"""The page of a comparison, put together from its results and its images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from metrics.comparison import Comparison, Source
+from metrics.evidence import Evidence
+from metrics.label_fidelity import LabelFidelity, Mean
+from metrics.report.answers import RULE, answers
+from metrics.report.charts import Interval, bounds, strip
+from metrics.report.control_page import control_page
+from metrics.report.galleries import closest_pairs, grids, places, worst_labels
+from metrics.report.html import shown
+from metrics.report.page import Block, LabelRow, Labels, Memory, Page, Row
+from metrics.report.results import Results
+from metrics.report.sentences import THEMES, meaning
+from metrics.scores.score import Score
+
+__all__ = ["build_page"]
+
+
+def build_page(comparison: Comparison, evidence: Evidence, results: Results) -> Page:
+    """Everything that the report shows."""
+    named = list(enumerate(comparison.sources))
+    controls = [control_page(source.name, series, evidence.sources[source.name]) for series, source in named]
+    return Page(
+        title="Synthetic defects beside real ones",
+        first_line=results.first_line,
+        alarm=comparison.division.leaked > 0,
+        warnings=results.warnings,
+        sources=[
+            (
+                source.name,
+                series,
+                _about(source),
+                answers(results.sources[series].scores, evidence.sources[source.name], evidence.bank.extractor),
+            )
+            for series, source in named
+        ],
+        themes=_themes(results),
+        grids=grids(comparison),
+        labels=[labels for series, source in named if (labels := _labels(source, series, evidence)) is not None],
+        controls=[control for control in controls if control is not None],
+        memories=[
+            memory for series, source in named if (memory := _memory(comparison, source, series, evidence)) is not None
+        ],
+        places=places(comparison, evidence),
+        missing=[(one.what, one.source, one.why) for one in results.missing],
+        sets=[
+            (
+                one.name,
+                one.role,
+                one.images,
+                ", ".join(f"{kind} {count}" for kind, count in one.kinds.items()),
+                one.folder,
+            )
+            for one in results.sets
+        ],
+        settings=[(key, _words(value)) for key, value in results.settings.items()],
+        notes=[RULE],
+    )
+
+
+def _about(source: Source) -> str:
+    checkpoint = f", generator {source.provenance.checkpoint[:12]}" if source.provenance is not None else ""
+    return f"{len(source.images)} images{checkpoint}"
+
+
+def _themes(results: Results) -> list[tuple[str, list[Block]]]:
+    """Every score with a line for each source, by theme."""
+    names = dict.fromkeys(score.name for source in results.sources for score in source.scores)
+    blocks: dict[int, list[Block]] = {}
+    for name in names:
+        rows = [
+            (series, source.name, score)
+            for series, source in enumerate(results.sources)
+            for score in source.scores
+            if score.name == name
+        ]
+        known = meaning(rows[0][2])
+        ends = bounds(
+            [Interval(score.value, score.low, score.high) for _, _, score in rows],
+            [score.floor for _, _, score in rows if score.floor is not None],
+        )
+        blocks.setdefault(known.theme, []).append(
+            Block(
+                name,
+                known.title,
+                known.sees,
+                known.floor,
+                rows[0][2].better,
+                [Row(source, series, score, _strip(score, ends, series)) for series, source, score in rows],
+            )
+        )
+    return [(THEMES[theme], blocks[theme]) for theme in sorted(blocks)]
+
+
+def _strip(score: Score, ends: tuple[float, float], series: int) -> Any:
+    words = f"{score.name} {shown(score.value)}"
+    if score.low is not None and score.high is not None:
+        words += f", from {shown(score.low)} to {shown(score.high)}"
+    if score.floor is not None:
+        words += f"; floor {shown(score.floor)}"
+    return strip(Interval(score.value, score.low, score.high), score.floor, ends, series=series, words=words)
+
+
+def _labels(source: Source, series: int, evidence: Evidence) -> Labels | None:
+    own, held = evidence.sources[source.name].labels, evidence.held_labels
+    if own is None:
+        return None
+    sentence = f"On average label and finding overlap by {_mean(own.defective)}"
+    sentence += f", on unseen real images by {_mean(held.defective)}." if held is not None else "."
+    if own.missed is not None:
+        sentence += f" In {own.missed:.0%} of the images nothing at all is found where the label is"
+        sentence += f" (real: {held.missed:.0%})." if held is not None and held.missed is not None else "."
+    if own.false_alarms is not None:
+        sentence += f" In {own.false_alarms:.0%} of the good images something is found."
+    tables = [("kind", _rows(own, held, "by_kind")), ("size", _rows(own, held, "by_size"))]
+    return Labels(source.name, series, sentence, tables, worst_labels(source, evidence))
+
+
+def _rows(own: LabelFidelity, held: LabelFidelity | None, name: str) -> list[LabelRow]:
+    ours: dict[str, Mean] = getattr(own, name)
+    real: dict[str, Mean] = getattr(held, name) if held is not None else {}
+    nothing = Mean(None, None, None, 0)
+    rows = []
+    for group in dict.fromkeys([*ours, *real]):
+        a, b = ours.get(group, nothing), real.get(group, nothing)
+        if a.count or b.count:
+            rows.append(LabelRow(group, a.value, a.count, b.value, b.count))
+    return rows
+
+
+def _mean(mean: Mean) -> str:
+    if mean.low is None or mean.high is None:
+        return shown(mean.value)
+    return f"{shown(mean.value)} ({shown(mean.low)} to {shown(mean.high)})"
+
+
+def _memory(comparison: Comparison, source: Source, series: int, evidence: Evidence) -> Memory | None:
+    found = evidence.sources[source.name].memorisation
+    if found is None:
+        return None
+    verdict = found.verdict[:1].upper() + found.verdict[1:]
+    sentence = (
+        f"{verdict}. {found.share_copies:.0%} of the images are less than half as far from a training image as an "
+        f"unseen real image usually is; of the unseen real images themselves {found.share_expected:.0%}."
+    )
+    return Memory(source.name, series, sentence, closest_pairs(comparison, source, evidence))
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_words(each)}" for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return " ".join(str(each) for each in value)
+    return "–" if value is None else str(value)

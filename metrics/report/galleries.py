@@ -1,0 +1,135 @@
+"""Which pictures are shown: some of every set side by side, the worst labels, the closest pairs, the map."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from engine.seeding import numpy_generator
+from metrics.comparison import Comparison, Source
+from metrics.evidence import Evidence
+from metrics.image_set import ImageSet
+from metrics.memorisation import Pair, nearest
+from metrics.report.charts import scatter, swatch
+from metrics.report.html import shown
+from metrics.report.page import Closest, Grid, Place, PlaceGroup, Places, Shelf
+from metrics.report.thumbnails import Picture, data_address, picture
+
+__all__ = ["closest_pairs", "grids", "places", "worst_labels"]
+
+_KINDS = 6
+_IN_SHELF = 8
+_WORST = 12
+_PAIRS = 8
+_PLACE_SIDE, _PLACE_BYTES = 80, 2400
+
+
+def grids(comparison: Comparison) -> list[Grid]:
+    """Real and synthetic images of the same kinds; of all kinds together where the sets share none."""
+    real = Counter(comparison.real.labels)
+    shared = [
+        kind for kind, _ in real.most_common() if any(kind in source.images.labels for source in comparison.sources)
+    ]
+    sets: list[tuple[int | None, ImageSet]] = [(None, comparison.real)]
+    sets += [(series, source.images) for series, source in enumerate(comparison.sources)]
+    result = []
+    for kind in sorted(shared[:_KINDS]) or [""]:
+        shelves = [Shelf(images.name, series, _some(images, kind, comparison)) for series, images in sets]
+        result.append(Grid(kind or "All kinds", [shelf for shelf in shelves if shelf.pictures]))
+    return result
+
+
+def worst_labels(source: Source, evidence: Evidence) -> list[Picture]:
+    """The images in which label and finding agree least, with both outlines."""
+    own = evidence.sources[source.name]
+    if own.labels is None or own.predicted is None:
+        return []
+    order = np.argsort(own.labels.per_image, kind="stable")[:_WORST].tolist()
+    pictures = []
+    for at in order:
+        image, mask = source.images.read(at)
+        sample, overlap = source.images.samples[at], float(own.labels.per_image[at])
+        found = "nothing found" if not own.predicted[at].any() else f"overlap {overlap:.2f}"
+        pictures.append(
+            picture(
+                image,
+                alt=f"Synthetic image {sample.name}, {sample.label}: {found}",
+                caption=f"{sample.label}, {found}",
+                mask=mask,
+                predicted=own.predicted[at],
+            )
+        )
+    return pictures
+
+
+def closest_pairs(comparison: Comparison, source: Source, evidence: Evidence) -> list[Closest]:
+    """The synthetic images nearest to a training image, no training image more than twice."""
+    found = evidence.sources[source.name].memorisation
+    if found is None:
+        return []
+    used: Counter[int] = Counter()
+    chosen: list[Pair] = []
+    for pair in found.closest(len(source.images)):
+        used[pair.train] += 1
+        if used[pair.train] <= 2 and len(chosen) < _PAIRS:
+            chosen.append(pair)
+    fakes = source.images.part([pair.fake for pair in chosen])
+    unseen, _ = nearest(evidence.bank.of(fakes), evidence.bank.of(comparison.held))
+    result = []
+    for at, pair in enumerate(chosen):
+        held = int(unseen[at])
+        result.append(
+            Closest(
+                _plain(fakes, at, "synthetic"),
+                _plain(source.seen, pair.train, "nearest training image"),
+                _plain(comparison.held, held, "nearest unseen real image"),
+                f"{shown(pair.ratio)} times as far as an unseen real image usually is from its nearest training image.",
+            )
+        )
+    return result
+
+
+def places(comparison: Comparison, evidence: Evidence) -> Places | None:
+    """The map with a thumbnail for every dot."""
+    if not evidence.places:
+        return None
+    names = [source.name for source in comparison.sources]
+    groups: list[PlaceGroup] = []
+    points: list[Place] = []
+    series: list[str] = []
+    for images, _ in evidence.places:
+        look = f"s{names.index(images.name)}" if images.name in names else ("sreal" if not groups else "sreal2")
+        series.append(look)
+        groups.append(PlaceGroup(images.name, len(images), len(groups), swatch(look, len(groups))))
+        for at, sample in enumerate(images.samples):
+            src = data_address(images.read(at)[0], _PLACE_SIDE, _PLACE_BYTES)
+            points.append(Place(src, f"{images.name}: {sample.label}, {sample.name.rpartition('/')[2]}"))
+    words = "Map of all images: " + ", ".join(f"{group.count} of {group.name}" for group in groups)
+    perplexity = f" (perplexity {evidence.perplexity:.0f})" if evidence.perplexity else ""
+    return Places(
+        scatter([(look, placed) for look, (_, placed) in zip(series, evidence.places, strict=True)], words=words),
+        groups,
+        points,
+        f"Images that the network finds alike lie together (t-SNE{perplexity}, features of {evidence.bank.extractor}). "
+        "Only nearness means anything, neither the axes nor the size of a gap. Synthetic images should lie among the "
+        "real ones, and everywhere that they do.",
+    )
+
+
+def _some(images: ImageSet, kind: str, comparison: Comparison) -> list[Picture]:
+    at = [number for number, label in enumerate(images.labels) if kind in ("", label)]
+    rng = numpy_generator(comparison.request.seed, "shelf", images.name, kind)
+    drawn = rng.permutation(len(at))[:_IN_SHELF].tolist()
+    pictures = []
+    for number in (at[place] for place in drawn):
+        image, mask = images.read(number)
+        sample = images.samples[number]
+        what = "Synthetic" if sample.source == "synthetic" else "Real"
+        pictures.append(picture(image, alt=f"{what} image {sample.name}, {sample.label}", mask=mask))
+    return pictures
+
+
+def _plain(images: ImageSet, at: int, what: str) -> Picture:
+    sample = images.samples[at]
+    return picture(images.read(at)[0], alt=f"{what}: {sample.name}, {sample.label}", caption=what)
