@@ -48,7 +48,7 @@ def interpolate(
     neighbours: int | None = 10,
     seed: int = 0,
 ) -> NewFeatures:
-    """Points on the segments between samples of a class: `(c_k - c_j) lambda + c_j` (section 3.2, eq. 4).
+    """Points on the segments between samples of a class: `(c_k - c_j) lambda + c_j`.
 
     Args:
         features: (N, D).
@@ -80,7 +80,7 @@ def extrapolate(
     neighbours: int | None = 10,
     seed: int = 0,
 ) -> NewFeatures:
-    """Points beyond a sample, away from another of its class: `(c_j - c_k) lambda + c_j` (section 3.2, eq. 5).
+    """Points beyond a sample, away from another of its class: `(c_j - c_k) lambda + c_j`.
 
     Args:
         features: (N, D).
@@ -102,7 +102,7 @@ def extrapolate(
 def perturb(
     features: ArrayLike, labels: Sequence[str], count: int, *, amount: float = 0.5, seed: int = 0
 ) -> NewFeatures:
-    """Samples with Gaussian noise: `c_i + gamma X`, X of each feature's own deviation (section 3.2, eq. 3).
+    """Samples with Gaussian noise: `c_i + gamma X`, X of each feature's own deviation.
 
     Args:
         features: (N, D).

@@ -162,6 +162,7 @@ def make_plan(
     if measures is None:
         measures = measure_samples(samples, framing)
     marked = [m for m in measures if m.brightness is not None and m.sample.label != GOOD]
+    marked.sort(key=lambda m: m.sample.name)
     if not marked:
         raise DataError("no image has a marked defect, so there is nothing to plan from; give real images with masks")
     terciles = Terciles.fit(marked)

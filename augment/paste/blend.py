@@ -45,9 +45,9 @@ def alpha_blend(ground: Image, patch: Floats, mask: Mask, fade: float) -> Image:
 
 
 def poisson_blend(ground: Image, patch: Floats, mask: Mask, fade: float) -> Image:
-    """The ground with the patch's gradients in it (Perez et al., Poisson image editing, 2003, eq. 3 and 10).
+    """The ground with the patch's gradients in it (Perez et al., Poisson image editing, 2003, section 2).
 
-    The patch is corrected by the membrane that meets the ground along the edge of the region (eq. 10-11: solving for
+    The patch is corrected by the membrane that meets the ground along the edge of the region (solving for
     the correction is the same as importing the gradients). Along the border of the picture, where there is no ground
     to meet, the membrane is free, so that a defect may reach it; `cv2.seamlessClone` cannot.
 

@@ -22,7 +22,7 @@ _BRIGHTEST = 2.5
 def ground_level(image: NDArray[np.uint8] | Floats, sigma: float, defect: Mask | None = None) -> Floats:
     """(H, W, C) smooth level of an image; under `defect` it is filled in from around it.
 
-    Filling is by pull and push (Gortler et al., The Lumigraph, 1996, section 3.4.3): means of the known pixels at ever
+    Filling is by pull and push (Gortler et al., The Lumigraph, 1996): means of the known pixels at ever
     coarser scales, taken where the finer one knows nothing.
 
     Args:

@@ -61,28 +61,24 @@ def texture_defect(ground: Photograph, other: Photograph, rng: np.random.Generat
     Returns:
         None where no blob of a fitting size was found or nothing would be seen of it.
     """
-    shape = ground.mask.shape
     allowed = ground.region & ~(cv2.dilate(ground.mask.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0)
-    most = SHARE[1] * ground.region.sum()
-    least = max(9.0, SHARE[0] * float(ground.region.sum()))
-    mask = np.zeros(shape, bool)
-    for _ in range(_TRIES):
-        mask = _some_blobs(perlin_mask(shape, rng), rng) & allowed
-        if least <= mask.sum() <= most:
-            break
-    else:
-        return None
-    kind = "image" if rng.random() < 0.6 else "noise"
-    texture = _from_image(other.image, ground.image.shape, rng) if kind == "image" else _noise(ground.image, rng)
-    opacity = float(rng.uniform(0.2, 0.9))
-    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
-    share = opacity * np.minimum(1, inside / _EDGE)[..., None]
+    area = float(ground.region.sum())
+    least, most = max(9.0, SHARE[0] * area), SHARE[1] * area
     before = ground.image.astype(np.float32)
-    after = np.clip(np.rint(before + share * (texture - before)), 0, 255).astype(np.uint8)
-    changed = _seen(mask, np.abs(after - before).max(axis=2), ground.light)
-    if changed.sum() < least:
-        return None
-    return TextureDefect(np.where(changed[..., None], after, ground.image), changed, opacity, kind)
+    for attempt in range(_TRIES):
+        mask = _some_blobs(perlin_mask(allowed.shape, rng), rng) & allowed
+        if not least <= mask.sum() <= most:
+            continue
+        kind = "image" if rng.random() < 0.6 and attempt < _TRIES // 2 else "noise"
+        texture = _from_image(other.image, ground.image.shape, rng) if kind == "image" else _noise(ground.image, rng)
+        opacity = float(rng.uniform(0.2, 0.9))
+        inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+        share = opacity * np.minimum(1, inside / _EDGE)[..., None]
+        after = np.clip(np.rint(before + share * (texture - before)), 0, 255).astype(np.uint8)
+        changed = _seen(mask, np.abs(after - before).max(axis=2), ground.light)
+        if changed.sum() >= least:
+            return TextureDefect(np.where(changed[..., None], after, ground.image), changed, opacity, kind)
+    return None
 
 
 def _seen(mask: Mask, change: Floats, light: Image) -> Mask:

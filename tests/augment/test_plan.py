@@ -1,0 +1,213 @@
+"""Plans: the emptiest cells first, masks of the size that was asked for, commands that a generator understands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from augment.imbalance import Generator, Plan, make_plan, read_generator, write_plan
+from augment.imbalance.plan_guides import folder_name, guide_of
+from augment.imbalance.plan_masks import Donor, real_mask, shape_kind, shaped_mask
+from defects.guide_request import Interval, parse_guide
+from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
+from defects.images import read_mask_image
+from defects.provenance import Provenance, file_name
+from defects.sample import Sample
+from defects.windows import Framing
+from engine.errors import CheckpointError, DataError, OutputError
+from tests.augment.surfaces import blob, defective, good
+from tests.builders import write_json
+
+SCHEMA = GuideSchema(
+    (
+        NumericEntry("thickness", 2.0, 12.0, "px"),
+        NumericEntry("brightness", -0.6, 0.4),
+        CategoricalEntry("kind", ("glint", "pit")),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    root = tmp_path_factory.mktemp("real")
+    return good(root) + defective(root, count=9) + defective(root, "glint", change=60)
+
+
+@pytest.fixture(scope="module")
+def plan(samples: list[Sample]) -> Plan:
+    return make_plan(samples, generator=Generator(SCHEMA, Framing(64, None, 1), "abc", Path("runs/my run")))
+
+
+def test_the_emptiest_cells_come_first(plan: Plan) -> None:
+    counts = [cell.cell.count for cell in plan.cells]
+    assert counts == sorted(counts)
+    assert counts[0] == 0
+    assert all(cell.need == plan.target - cell.cell.count for cell in plan.cells)
+    assert all(cell.images >= cell.need for cell in plan.asked)
+
+
+def test_every_mask_has_the_size_of_its_cell(plan: Plan) -> None:
+    low, high = plan.terciles.size
+    assert plan.asked
+    for cell in plan.asked:
+        for mask in cell.masks:
+            share = float(mask.mask.mean())
+            ranges = {"small": (0, low), "medium": (low, high), "large": (high, 1)}
+            least, most = ranges[cell.cell.size]
+            assert mask.mask.shape == (64, 64)
+            assert mask.mask.any()
+            assert least <= share <= most
+
+
+def test_commands_parse_and_ask_for_the_brightness_of_their_cell(plan: Plan) -> None:
+    edges = plan.terciles.brightness
+    for cell in plan.asked:
+        words = shlex.split(cell.line)
+        assert words[0] == "gen-defects"
+        guide = words[words.index("--guide") + 1]
+        (found,) = parse_guide(guide, SCHEMA).cells()
+        assert found["kind"] == cell.cell.kind
+        asked = found["brightness"]
+        assert isinstance(asked, Interval)
+        entry = SCHEMA["brightness"]
+        assert isinstance(entry, NumericEntry)
+        raw = entry.unscale(asked.low), entry.unscale(asked.high)
+        ranges = {"dark": (-0.6, edges[0]), "neutral": edges, "bright": (edges[1], 0.4)}
+        least, most = ranges[cell.cell.brightness]
+        assert least - 1e-6 <= raw[0] < raw[1] <= most + 1e-6
+
+
+def test_the_folder_holds_masks_script_and_sources(tmp_path: Path, plan: Plan) -> None:
+    out = tmp_path / "plan"
+    write_plan(plan, out)
+    script = (out / "commands.sh").read_text()
+    described = json.loads((out / "plan.json").read_text())
+    assert "/runs/my run'" in script
+    for cell in plan.asked:
+        files = sorted((out / cell.folder).glob("*.png"))
+        assert len(files) == len(cell.masks)
+        assert np.array_equal(read_mask_image(files[0])[0], cell.masks[0].mask)
+        assert cell.line in script
+    assert described["target"] == plan.target
+    sources = {mask["source"] for cell in described["cells"] for mask in cell["masks"]}
+    assert sources <= {*(f"pit_{i}" for i in range(9)), *(f"glint_{i}" for i in range(4)), "procedural pit"} | {
+        "procedural spot"
+    }
+    with pytest.raises(OutputError, match="not empty"):
+        write_plan(plan, out)
+
+
+def test_the_same_seed_gives_the_same_plan(samples: list[Sample]) -> None:
+    one, two = (make_plan(order, Framing(48, None, 1), seed=3) for order in (samples, samples[::-1]))
+    assert one.to_dict() == two.to_dict()
+    for a, b in zip(one.asked, two.asked, strict=True):
+        assert all(np.array_equal(x.mask, y.mask) for x, y in zip(a.masks, b.masks, strict=True))
+
+
+def test_without_a_generator_the_script_asks_for_one(tmp_path: Path, samples: list[Sample]) -> None:
+    plan = make_plan(samples, Framing(48, None, 1), target=2)
+    write_plan(plan, tmp_path / "plan")
+    assert "${CHECKPOINT:?" in (tmp_path / "plan" / "commands.sh").read_text()
+    assert plan.to_dict()["checkpoint"] is None
+
+
+def test_a_generator_without_kinds_gets_a_label(samples: list[Sample]) -> None:
+    schema = GuideSchema((NumericEntry("brightness", -0.6, 0.4),))
+    plan = make_plan(samples, generator=Generator(schema, Framing(48, None, 1), "abc"))
+    assert all(cell.words[cell.words.index("--label") + 1] == cell.cell.kind for cell in plan.asked)
+
+
+def test_what_the_generator_cannot_do_is_left_out_with_the_reason(samples: list[Sample]) -> None:
+    schema = GuideSchema((NumericEntry("brightness", 0.3, 0.4), CategoricalEntry("kind", ("pit", "spot"))))
+    plan = make_plan(samples, generator=Generator(schema, Framing(48, None, 1), "abc"))
+    why = {cell.cell.name: cell.why for cell in plan.cells if not cell.words}
+    assert any("knows no 'glint'" in text for text in why.values())
+    assert any("lies outside the brightness" in text for text in why.values())
+    assert any("left out" in line for line in plan.lines())
+
+
+def test_a_cell_far_from_every_real_defect_is_left_out(tmp_path: Path) -> None:
+    from tests.augment.surfaces import surface, with_defect
+    from tests.builders import save
+
+    mixed = []
+    for kind, axes in (("dot", (2, 2)), ("stain", (40, 30))):
+        for i in range(3):
+            mask = blob((64, 48), (axes[0] + i // 2, axes[1]))
+            image = save(tmp_path / f"{kind}{i}.png", with_defect(surface(i), mask))
+            drawn = save(tmp_path / "masks" / f"{kind}{i}.png", mask)
+            mixed.append(Sample(f"{kind}{i}", image, drawn, label=kind))
+    plan = make_plan(mixed, Framing(96, None, 1), target=3)
+    assert any(
+        "would have to be scaled" in c.why for c in plan.cells if c.cell.kind == "dot" and c.cell.size == "large"
+    )
+
+
+def test_a_scaled_mask_keeps_to_the_border_it_reaches() -> None:
+    square = np.ascontiguousarray(blob((0, 40), (10, 8))[:, :96])
+    for seed in range(10):
+        made = real_mask(Donor("x", square), (0.02, 0.03), np.random.default_rng(seed))
+        assert made is not None
+        assert made.mask[:, 0].any() or made.mask[:, -1].any()
+        assert 0.02 <= made.mask.mean() <= 0.03
+
+
+def test_a_mask_is_not_scaled_beyond_its_reach() -> None:
+    donor = Donor("x", np.ascontiguousarray(blob((50, 40), (5, 4))[:, :96]))
+    assert real_mask(donor, (0.4, 0.5), np.random.default_rng(0)) is None
+    made = real_mask(donor, (1e-4, 0.5), np.random.default_rng(0))
+    assert made is not None
+    assert 0.5 <= made.factor <= 2
+
+
+@pytest.mark.parametrize("kind", ["crack", "scratch", "pit", "spot"])
+def test_procedural_masks_reach_the_wanted_size(kind: str) -> None:
+    for seed in range(4):
+        made = shaped_mask(kind, 96, (0.02, 0.04), np.random.default_rng(seed))
+        assert made is not None
+        assert 0.02 <= made.mask.mean() <= 0.04
+
+
+def test_kinds_of_other_names_get_a_shape() -> None:
+    assert shape_kind("Blowhole", []) == "spot"
+    assert shape_kind("hairline crack", []) == "crack"
+    assert shape_kind("unknown", []) == "pit"
+    assert folder_name("a b/c,d") == "a_b_c_d"
+
+
+def test_a_generator_is_read_from_its_images_folder(tmp_path: Path) -> None:
+    known = Provenance("f" * 64, 64, 1, 256, SCHEMA, train_sha256=frozenset({"a"}))
+    write_json(tmp_path / file_name, known.to_dict())
+    for path in (tmp_path, tmp_path / file_name):
+        found = read_generator(path)
+        assert (found.schema, found.framing, found.sha256) == (SCHEMA, Framing(64, 256, 1), "f" * 64)
+        assert found.train_sha256 == {"a"}
+    with pytest.raises(CheckpointError, match="no valid checkpoint"):
+        read_generator(tmp_path / "..")
+
+
+def test_a_generator_is_read_from_its_checkpoint(tmp_path: Path) -> None:
+    from engine.checkpoint import save_checkpoint
+
+    meta = {"network": {"size": 64, "channels": 3}, "guides": SCHEMA.to_dict(), "config": {"data": {"window": 128}}}
+    save_checkpoint(tmp_path / "run" / "checkpoints" / "epoch-0001", {}, meta)
+    found = read_generator(tmp_path / "run")
+    assert (found.schema, found.framing, found.checkpoint) == (SCHEMA, Framing(64, 128, 3), tmp_path / "run")
+    save_checkpoint(tmp_path / "other", {}, {"network": {}})
+    with pytest.raises(DataError, match="does not describe a generator"):
+        read_generator(tmp_path / "other.safetensors")
+
+
+def test_bad_requests_are_refused(samples: list[Sample]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        make_plan(samples, target=0)
+    with pytest.raises(DataError, match="no image has a marked defect"):
+        make_plan([s for s in samples if s.label == "good"])
+    from augment.imbalance import Terciles
+
+    with pytest.raises(ValueError, match="knows no 'a,b'"):
+        guide_of("a,b", "dark", Terciles((0.1, 0.2), (-0.2, 0.0)), SCHEMA)
