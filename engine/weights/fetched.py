@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
@@ -87,7 +88,8 @@ def read_pth(path: Path, *, remedy: str) -> dict[str, torch.Tensor]:
     import torch
 
     try:
-        tensors: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of pickles it does not know; it then fails
+            tensors: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or _line(error)}; {remedy}") from error
     except (RuntimeError, ValueError, EOFError, KeyError, UnpicklingError) as error:
