@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 from metrics.features.cache import ROWS, FeatureCache, pixel_key
 from metrics.features.segment import SUFFIX, Row, pack
 from tests.metrics.features_dummy import noise
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def row(number: int, *, logits: bool = True) -> Row:
@@ -156,11 +159,19 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_run_goes_on(
 
 
 def test_runs_side_by_side_add_to_one_cache(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    runs = [context.Process(target=fill, args=(tmp_path, range(4 * n, 4 * n + 6))) for n in range(3)]
-    for run in runs:
-        run.start()
-    for run in runs:
-        run.join()
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "import numpy as np\n"
+        "from metrics.features.cache import FeatureCache, pixel_key\n"
+        "from metrics.features.segment import Row\n"
+        "with FeatureCache(Path(sys.argv[1])).open('a') as rows:\n"
+        "    for number in range(int(sys.argv[2]), int(sys.argv[2]) + 6):\n"
+        "        row = Row(np.full(3, number, np.float32), None)\n"
+        "        rows.put(pixel_key(np.full((1, 1, 1), number, np.uint8)), row)\n"
+        "        rows.flush()\n"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(4 * n)], cwd=ROOT) for n in range(3)]
+    assert [run.wait() for run in runs] == [0, 0, 0]
     rows = FeatureCache(tmp_path).open("a")
     assert [found.features[0] if (found := rows.get(key(n))) else None for n in range(14)] == list(range(14))

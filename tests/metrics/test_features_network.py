@@ -75,7 +75,7 @@ def test_what_the_network_does_not_say_is_imagenets_and_told(tmp_path: Path, cap
     assert network.size == 224
     assert "tiny.onnx: says nothing of mean, std, size; ImageNet's are taken" in caplog.text
     white = network(torch.full((1, 3, 224, 224), 255, dtype=torch.uint8)).features
-    np.testing.assert_allclose(white[0], (1 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225], rtol=1e-5)
+    np.testing.assert_allclose(white[0], (1 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225], rtol=1e-3)
 
 
 def test_a_grey_network_sees_luminance(tmp_path: Path) -> None:
