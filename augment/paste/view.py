@@ -10,11 +10,15 @@ __all__ = ["view_of", "window_at_random"]
 
 _TRIES = 12
 
+_FULL = 0.95
+"""A window with a larger share of defect shows too little of the ground."""
+
 
 def view_of(pasted: Mask, own: Mask, size: int, rng: np.random.Generator) -> tuple[slice, slice]:
     """Rows and columns of a window of `size` px that holds the pasted defect, not always in its middle.
 
-    Of a few windows, the one that shows least of the defects that the ground had before is taken.
+    Of a few windows, the one that shows least of the defects that the ground had before is taken, and of a defect
+    larger than the window one that shows its edge.
 
     Args:
         pasted: (H, W), both sides at least `size`; not empty.
@@ -25,14 +29,15 @@ def view_of(pasted: Mask, own: Mask, size: int, rng: np.random.Generator) -> tup
     height, breadth = pasted.shape
     x, y, w, h = bounding_box(pasted) or (0, 0, breadth, height)
     best, least = (slice(0, size), slice(0, size)), float("inf")
-    draws = rng.random((_TRIES, 2))
-    for across, down in draws if own.any() else draws[:1]:
+    for across, down in rng.random((_TRIES, 2)):
         left = _start(x, w, breadth, size, float(across))
         top = _start(y, h, height, size, float(down))
         cut = slice(top, top + size), slice(left, left + size)
-        seen = float(own[cut].sum())
+        seen = float(own[cut].sum()) + size * size * bool(pasted[cut].mean() > _FULL)
         if seen < least:
             best, least = cut, seen
+        if not seen:
+            break
     return best
 
 
@@ -49,7 +54,10 @@ def window_at_random(own: Mask, size: int, rng: np.random.Generator) -> tuple[sl
 
 
 def _start(at: int, length: int, side: int, size: int, share: float) -> int:
-    """Where a window begins so that it holds the defect with a little room, or lies within a larger one."""
-    room = max(0, min((size - length) // 2, size // 8))
-    low, high = sorted((at + length + room - size, at - room))
+    """Where a window begins so that it holds the defect with a little room, or lies across an end of a larger one."""
+    if length > size:
+        start = at - share * size if share < 0.5 else at + length - size + (share - 0.5) * size
+        return int(np.clip(round(start), 0, side - size))
+    room = min((size - length) // 2, size // 8)
+    low, high = at + length + room - size, at - room
     return int(np.clip(round(low + share * (high - low)), 0, side - size))

@@ -160,6 +160,13 @@ def test_the_window_holds_a_defect_that_is_smaller_than_it() -> None:
         assert mask[cut].shape == (48, 48)
 
 
+def test_the_window_shows_the_edge_of_a_defect_larger_than_it() -> None:
+    mask = np.zeros((64, 300), bool)
+    mask[:, 40:] = True
+    shares = [mask[view_of(mask, np.zeros_like(mask), 64, np.random.default_rng(s))].mean() for s in range(20)]
+    assert max(shares) <= 0.95
+
+
 def test_parts_that_lie_together_are_cut_out_together() -> None:
     near, far = blob((30, 30), (8, 6)) | blob((41, 30), (3, 3)), blob((110, 80), (6, 5))
     found = clusters(near | far)
