@@ -37,7 +37,7 @@ def aligned(suspect: Appearance, reference: Appearance) -> NDArray[np.float32] |
     if found is None or int(kept.sum()) < _LEAST_MATCHES:
         return None
     strength = np.linalg.svd(found[:, :2], compute_uv=False)
-    if not (0.1 < strength[1] and strength[0] < 10 and strength[0] < 3 * strength[1]):
+    if not (strength[1] > 0.1 and strength[0] < 10 and strength[0] < 3 * strength[1]):
         return None
     return np.asarray(found, np.float32)
 
@@ -55,24 +55,26 @@ def likeness(suspect: Appearance, reference: Appearance, through: NDArray[np.flo
         through: The map (2, 3) from the suspect's px to the reference's.
     """
     scale = float(np.sqrt(abs(np.linalg.det(through[:, :2]))))
-    light = reference.grey.astype(np.float32)
+    light: NDArray[np.floating] = reference.grey.astype(np.float32)
     if scale > 1.1:  # the reference is finer: blur it as the coarser sampling does
         light = cv2.GaussianBlur(light, (0, 0), 0.5 * float(np.sqrt(scale * scale - 1)))
     height, width = suspect.grey.shape
     inverse = cv2.WARP_INVERSE_MAP
-    laid = cv2.warpAffine(light, through, (width, height), flags=cv2.INTER_LINEAR | inverse)
-    covered = cv2.warpAffine(np.ones_like(light), through, (width, height), flags=cv2.INTER_NEAREST | inverse)
+    laid: NDArray[np.floating] = cv2.warpAffine(light, through, (width, height), flags=cv2.INTER_LINEAR | inverse)
+    covered: NDArray[np.floating] = cv2.warpAffine(
+        np.ones_like(light), through, (width, height), flags=cv2.INTER_NEAREST | inverse
+    )
     if covered.mean() < _LEAST_OVERLAP:
         return 0.0
     return _blocks(_band(suspect.grey.astype(np.float32)), _band(laid), covered)
 
 
-def _band(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    band: NDArray[np.float32] = cv2.GaussianBlur(light, (0, 0), 0.8) - cv2.GaussianBlur(light, (0, 0), 4)
+def _band(light: NDArray[np.floating]) -> NDArray[np.floating]:
+    band: NDArray[np.floating] = cv2.GaussianBlur(light, (0, 0), 0.8) - cv2.GaussianBlur(light, (0, 0), 4)
     return band
 
 
-def _blocks(own: NDArray[np.float32], laid: NDArray[np.float32], covered: NDArray[np.float32]) -> float:
+def _blocks(own: NDArray[np.floating], laid: NDArray[np.floating], covered: NDArray[np.floating]) -> float:
     height, width = own.shape
     side = max(_LEAST_BLOCK, min(height, width) // 6)
     values, contrast = [], []

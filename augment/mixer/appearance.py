@@ -43,7 +43,8 @@ def picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
         size = (max(8, round(grey.shape[1] * factor)), max(8, round(grey.shape[0] * factor)))
         grey = cv2.resize(grey, size, interpolation=how)
-    return np.clip(np.round(grey), 0, 255).astype(np.uint8)
+    small: NDArray[np.uint8] = np.clip(np.round(grey), 0, 255).astype(np.uint8)
+    return small
 
 
 def appearance(grey: NDArray[np.uint8]) -> Appearance:
@@ -53,7 +54,7 @@ def appearance(grey: NDArray[np.uint8]) -> Appearance:
     detail = light - cv2.GaussianBlur(light, (0, 0), reach)
     even = detail / np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), reach) + 4.0)
     # A detector of its own for each call: one shared by threads is not promised to be safe.
-    sift = cv2.SIFT_create(nfeatures=KEYPOINTS, contrastThreshold=0.005, edgeThreshold=20)
+    sift = cv2.SIFT.create(nfeatures=KEYPOINTS, contrastThreshold=0.005, edgeThreshold=20)
     found, descriptors = sift.detectAndCompute(np.clip(128 + 42 * even, 0, 255).astype(np.uint8), None)
     if descriptors is None:
         return Appearance(grey, np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
@@ -67,7 +68,7 @@ def mirrored(seen: Appearance) -> Appearance:
 
 
 def rooted(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Descriptors of length 1 whose products compare histograms by Hellinger's measure (Arandjelović, Zisserman 2012)."""
+    """Descriptors of length 1 whose products are Hellinger's measure (Arandjelović and Zisserman 2012)."""
     values = descriptors.astype(np.float32)
     root: NDArray[np.float32] = np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1e-6))
     return root

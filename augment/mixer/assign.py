@@ -185,7 +185,7 @@ def _refuse_rare(samples: Sequence[Sample]) -> None:
     if rare:
         raise DataError(
             f"{len(rare)} kinds show one part only and cannot be in training and in test: {', '.join(rare[:_NAMED])}; "
-            "add images of other parts, give them another kind by --rename, or keep all for training by --val 0 --test 0"
+            "add images of other parts, give them another kind by --rename, or train on all by --val 0 --test 0"
         )
 
 

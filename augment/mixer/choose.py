@@ -14,6 +14,7 @@ from engine.seeding import numpy_generator
 __all__ = ["choose", "counts_for", "level_up"]
 
 Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 
 
 def counts_for(ratio: Sequence[float], there: Mapping[str, int]) -> dict[str, int]:
@@ -54,8 +55,8 @@ def choose(
     items: Sequence[Item],
     count: int,
     *,
-    keys: Sequence[Hashable] | None = None,
-    start: Mapping[Hashable, int] | None = None,
+    keys: Sequence[Key] | None = None,
+    start: Mapping[Key, int] | None = None,
     seed: int = 0,
     name: str = "",
 ) -> list[Item]:
@@ -73,7 +74,7 @@ def choose(
     order = [int(i) for i in numpy_generator(seed, "choose", name).permutation(len(items))]
     if keys is None:
         return [items[i] for i in sorted(order[:count])]
-    waiting: dict[Hashable, list[int]] = defaultdict(list)
+    waiting: dict[Key, list[int]] = defaultdict(list)
     for index in reversed(order):
         waiting[keys[index]].append(index)
     heap = [((start or {}).get(key, 0), str(key), key) for key in waiting]
@@ -87,7 +88,7 @@ def choose(
     return [items[i] for i in sorted(taken)]
 
 
-def level_up(keys: Sequence[Hashable], start: Mapping[Hashable, int]) -> int:
+def level_up(keys: Sequence[Key], start: Mapping[Key, int]) -> int:
     """How many items bring every cell up to the fullest, as far as there are items for it."""
     level = max(start.values(), default=0)
     return sum(min(number, max(0, level - start.get(key, 0))) for key, number in Counter(keys).items())

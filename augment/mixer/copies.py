@@ -1,7 +1,7 @@
 """Copies of held-out photographs among other images, though cropped, mirrored, turned, brightened or compressed.
 
-Two stages: keypoints vote for the references whose keypoints they resemble most (a product of matrices over all of them),
-then the few with most votes are laid over the suspect and compared block by block.
+Two stages: keypoints vote for the references whose keypoints they resemble most (a product of matrices over all of
+them), then the few with most votes are laid over the suspect and compared block by block.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def calibrated(values: Sequence[float]) -> float:
     if len(values) < 10:
         return LEAST
     middle, high = np.quantile(values, [0.5, 0.9])
-    return float(min(CERTAIN, max(LEAST, high + 0.75 * (high - middle))))
+    return float(min(CERTAIN, max(LEAST, high + 0.4 * (high - middle))))
 
 
 def _look(sample: Sample) -> Appearance:

@@ -53,6 +53,10 @@ class Cutter:
         image, mask = read_sample(sample)
         return image if self.channels is None else as_channels(image, self.channels), mask
 
+    def whole(self, sample: Sample, shape: tuple[int, ...]) -> bool:
+        """Whether a picture of this shape (H, W) read from a sample is all of its file, neither cut nor resized."""
+        return self.framing is None or image_info(sample.image).upright == tuple(shape)
+
 
 def choose_framing(request: Request, sources: Sources) -> Cutter:
     """The framing asked for, else that of the generators, else photographs as they are.

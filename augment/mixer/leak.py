@@ -4,44 +4,46 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from augment.mixer.copies import Likeness, References, calibrated
 from augment.mixer.dropped import Dropped
 from defects.sample import Sample
 from engine.errors import DataError
-from engine.files import sha256_bytes, to_json, write_json
+from engine.files import sha256_bytes, to_json
 
-__all__ = ["Memory", "find_copies", "refuse"]
+__all__ = ["Findings", "find_copies", "recall", "refuse"]
 
 _VERSION = 1
 _NAMED = 3
 
 
-class Memory:
-    """What a leak check found before, in a file of the folder that is written; a resumed run need not look again.
+@dataclass(frozen=True)
+class Findings:
+    """What a leak check found.
 
-    Args:
-        path: The file; None to remember nothing.
+    Attributes:
+        drops: Images that show a held-out photograph.
+        least: Likeness from which on they count as copies.
+        record: The likenesses of all images, as JSON; `recall` reads it, so that a resumed run need not look again.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
+    drops: list[Dropped]
+    least: float
+    record: dict[str, Any]
 
-    def recall(self, key: str) -> list[Likeness] | None:
-        """The likenesses found under a key."""
-        if self.path is None:
-            return None
-        try:
-            content = json.loads(self.path.read_bytes())
-            return [Likeness(str(n), float(v)) for n, v in content["found"]] if content["key"] == key else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
 
-    def keep(self, key: str, found: Sequence[Likeness]) -> None:
-        """Writes the likenesses, where there is a folder to write to."""
-        if self.path is not None and self.path.parent.is_dir():
-            write_json(self.path, {"key": key, "found": [[each.name, round(each.value, 6)] for each in found]})
+def recall(path: Path | None, key: str) -> list[Likeness] | None:
+    """The likenesses recorded in a file for the same images; None where there are none."""
+    if path is None:
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+        return [Likeness(str(n), float(v)) for n, v in content["found"]] if content["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def find_copies(
@@ -52,8 +54,8 @@ def find_copies(
     hashes: Mapping[str, str],
     workers: int = 2,
     on_progress: Callable[[int], object] | None = None,
-    memory: Memory | None = None,
-) -> tuple[list[Dropped], float]:
+    memory: Path | None = None,
+) -> Findings:
     """Images that show a held-out photograph.
 
     Args:
@@ -63,34 +65,29 @@ def find_copies(
         hashes: SHA-256 of every file involved, by its path.
         workers: Threads.
         on_progress: Told how many more images were compared.
-        memory: Of an earlier check of the same files.
-
-    Returns:
-        Those found, and the likeness from which on they count as copies.
+        memory: File with the record of an earlier check.
 
     Raises:
         DataError: An image does not open.
     """
     if not held:
-        return [], 1.0
+        return Findings([], 1.0, {})
     suspects = [("real", sample) for sample in train]
     suspects += [(name, sample) for name, samples in made.items() for sample in samples]
     order = [[name, hashes[str(sample.image)]] for name, sample in suspects]
     key = sha256_bytes(to_json([_VERSION, [[s.name, hashes[str(s.image)]] for s in held], order]))
-    found = memory.recall(key) if memory is not None else None
+    found = recall(memory, key)
     if found is None or len(found) != len(suspects):
         references = References(held, workers=workers)
         compared = references.compare((sample for _, sample in suspects), workers=workers, on_progress=on_progress)
-        found = list(compared)
-        if memory is not None:
-            memory.keep(key, found)
+        found = [Likeness(each.name, round(each.value, 6)) for each in compared]
     least = calibrated([each.value for each in found[: len(train)]])
     drops = [
         Dropped(name, sample.name, "held-out", f"shows the held-out {each.name} (likeness {each.value:.2f})")
         for (name, sample), each in zip(suspects, found, strict=True)
         if each.value > least
     ]
-    return drops, least
+    return Findings(drops, least, {"key": key, "found": [[each.name, each.value] for each in found]})
 
 
 def refuse(drops: Sequence[Dropped]) -> None:

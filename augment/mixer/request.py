@@ -11,7 +11,17 @@ from typing import Any
 from engine.config import nearest
 from engine.errors import UsageError
 
-__all__ = ["AXES", "CHECKS", "KINDS_OF_SOURCE", "Request", "Thresholds", "named_folders", "pairs", "parse_ratio"]
+__all__ = [
+    "AXES",
+    "CHECKS",
+    "KINDS_OF_SOURCE",
+    "Request",
+    "Thresholds",
+    "named_folders",
+    "pairs",
+    "parse_ratio",
+    "parse_shares",
+]
 
 KINDS_OF_SOURCE = ("real", "synthetic", "pasted")
 AXES = ("kind", "size", "brightness")
@@ -203,4 +213,21 @@ def named_folders(values: Sequence[str]) -> dict[str, Path]:
         if name.casefold() in {known.casefold() for known in found}:
             raise UsageError(f"--synthetic: two folders are called {name}; give each a name by NAME=DIR")
         found[name] = Path(folder)
+    return found
+
+
+def parse_shares(flag: str, text: str) -> dict[str, float]:
+    """`real=0.5,synthetic=0.5` as numbers.
+
+    Raises:
+        UsageError: A value is no number.
+    """
+    found = {}
+    for name, value in pairs(flag, text).items():
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise UsageError(f"{flag}: {name}={value} is no number; give a share from 0 to 1") from None
+        if name not in KINDS_OF_SOURCE or not math.isfinite(found[name]):
+            raise UsageError(f"{flag}: {name}={value} is unknown; give shares of {', '.join(KINDS_OF_SOURCE)}")
     return found

@@ -68,7 +68,9 @@ def pasted_from(source: Source, held: Mapping[str, str]) -> list[Dropped]:
     return found
 
 
-def same_files(source: str, samples: Sequence[Sample], own: Mapping[str, str], held: Mapping[str, str]) -> list[Dropped]:
+def same_files(
+    source: str, samples: Sequence[Sample], own: Mapping[str, str], held: Mapping[str, str]
+) -> list[Dropped]:
     """Images that are, byte for byte, files of held-out photographs."""
     return [
         Dropped(source, sample.name, "held-out", f"is the file of the held-out {held[own[sample.name]]}")
