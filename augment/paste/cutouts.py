@@ -15,7 +15,7 @@ from defects.masks import Mask, bounding_box
 
 __all__ = ["Cutout", "clusters", "cut_out"]
 
-_LEAST_AREA = 6
+_LEAST_AREA = 9
 """Specks of fewer px are not worth pasting."""
 
 
@@ -50,16 +50,16 @@ class Cutout:
 def clusters(mask: Mask) -> list[Mask]:
     """The defects of a mask: parts that lie near one another, as measured by the largest, stay together.
 
-    Specks are left out as long as there is anything else.
+    Specks are left out: most are slips of the pen.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
-        return [mask] if count == 2 else []
+        return [mask] if mask.sum() >= _LEAST_AREA else []
     reach = int(np.clip(0.5 * np.sqrt(stats[1:, cv2.CC_STAT_AREA].max()), 4, 40))
     near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     count, labels = cv2.connectedComponents(near, connectivity=8)
     found = [mask & (labels == i) for i in range(1, count)]
-    return [part for part in found if part.sum() >= _LEAST_AREA] or found
+    return [part for part in found if part.sum() >= _LEAST_AREA]
 
 
 def cut_out(photograph: Photograph, defect: Mask) -> Cutout:
