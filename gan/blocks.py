@@ -26,12 +26,42 @@ def normalisation(kind: str, channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels) if kind == "batch" else PixelNorm()
 
 
+def reflected(features: Tensor) -> Tensor:
+    """One pixel more on every side, mirrored about the outermost one; (N, C, H, W) -> (N, C, H + 2, W + 2).
+
+    The values of `F.pad(mode="reflect")`, which has no deterministic gradient on a CUDA device; a side of one pixel is
+    repeated.
+    """
+    for axis in (2, 3):
+        side = features.shape[axis]
+        ends = features.narrow(axis, min(1, side - 1), 1), features.narrow(axis, max(0, side - 2), 1)
+        features = torch.cat([ends[0], features, ends[1]], dim=axis)
+    return features
+
+
+class Convolution(nn.Conv2d):
+    """A convolution with a border of one pixel, of zeros or reflected."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int, *, stride: int = 1, bias: bool = True, padding: str
+    ) -> None:
+        super().__init__(channels_in, channels_out, kernel, stride=stride, padding=1, bias=bias)
+        self.reflects = padding == "reflect"
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.reflects:
+            return super().forward(input)
+        return F.conv2d(reflected(input), self.weight, self.bias, self.stride)
+
+
 class Down(nn.Module):
     """Stride-2 convolution and LeakyReLU: (N, C, H, W) -> (N, C', H/2, W/2)."""
 
-    def __init__(self, channels_in: int, channels_out: int, *, normalise: nn.Module | None = None) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, *, normalise: nn.Module | None = None, padding: str = "zeros"
+    ) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1)
+        self.convolution = Convolution(channels_in, channels_out, 4, stride=2, padding=padding)
         self.normalise = normalise if normalise is not None else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
@@ -56,10 +86,11 @@ class Up(nn.Module):
         norm: str | None,
         modulation: bool,
         texture: bool,
+        padding: str = "zeros",
     ) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1)
-        self.join = nn.Conv2d(skip, channels_out, 3, padding=1, bias=False)
+        self.convolution = Convolution(channels_in, channels_out, 3, padding=padding)
+        self.join = Convolution(skip, channels_out, 3, bias=False, padding=padding)
         self.normalise = normalisation(norm, channels_out) if norm else nn.Identity()
         self.modulate = nn.Linear(code, 2 * channels_out) if modulation else None
         self.strength = nn.Parameter(torch.full((1, channels_out, 1, 1), 0.1)) if texture else None

@@ -28,6 +28,9 @@ class NetworkConfig(Section):
     modulation: bool = Field(True, description="noise and guide scale and shift every decoder stage")
     texture: bool = Field(True, description="spatial noise at every decoder stage (as in StyleGAN)")
     posterior: bool = Field(True, description="an encoder gives the noise of the paired image (as in BicycleGAN)")
+    padding: Literal["zeros", "reflect"] = Field(
+        "zeros", description="beyond the border of the generator's maps; zeros leave a faint frame of one pixel"
+    )
     start: Literal[1, 4, 8] = Field(8, description="side of the map that the latent vector is projected to")
     critic_width: int = Field(32, ge=4, le=256)
     critic_scales: int = Field(2, ge=1, le=4, description="16 x 16 patches on the image and its halved copies")

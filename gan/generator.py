@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan.blocks import SLOPE, Down, Up, initialise
+from gan.blocks import SLOPE, Convolution, Down, Up, initialise
 from gan.config import NetworkConfig
 from gan.latent import LatentPlacement
 
@@ -47,7 +47,7 @@ class MaskProjection(nn.Module):
         super().__init__()
         widths = [1] + [max(8, c // 2) for c in stage_channels(config)[1 : steps + 1]]
         self.widths = widths
-        self.stages = nn.ModuleList(Down(a, b) for a, b in pairwise(widths))
+        self.stages = nn.ModuleList(Down(a, b, padding=config.padding) for a, b in pairwise(widths))
         self.embed = nn.Linear(widths[-1], config.embedding)
 
     def forward(self, masks: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -88,11 +88,12 @@ class MagnaGenerator(nn.Module):
                 norm=config.normalisation if config.normalisation == "batch" or k >= 2 else None,
                 modulation=config.modulation,
                 texture=config.texture,
+                padding=config.padding,
             )
             for k in range(self.deepest, -1, -1)
         )
-        self.finish = nn.Conv2d(widths[0], widths[0], 3, padding=1)
-        self.to_image = nn.Conv2d(widths[0], config.channels, 3, padding=1)
+        self.finish = Convolution(widths[0], widths[0], 3, padding=config.padding)
+        self.to_image = Convolution(widths[0], config.channels, 3, padding=config.padding)
         self.latent = LatentPlacement(config.latent, ground) if config.posterior else None
         initialise(self, config.init_std)
         if config.init_std is None:

@@ -21,6 +21,7 @@ LITERAL = {
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "literal": LITERAL,
     "spectral": {"network": {"spectral": True}},
+    "zeros": {"network": {"padding": "zeros"}},
     "bf16": {"train": {"precision": "bf16"}},
     "grey": {"network": {"channels": 1}},
 }
