@@ -109,7 +109,7 @@ _ALL = (
     _lighting("channel_shift", "Each channel is brightened or darkened by itself.",
               by=Between((-0.08, 0.08), (-1.0, 1.0), _WHITE, count=3)),
     _lighting("mixing", "Another picture shines through; its defects join the mask.",
-              weight=Between((0.1, 0.4), (0.0, 0.5), "the other picture's weight")),
+              weight=Between((0.2, 0.4), (0.0, 0.5), "the other picture's weight")),
     _lighting("random_erasing", "A box is covered; the defect is spared, or the label follows.", field=True,
               area=Between((0.02, 0.1), (0.001, 0.9), "a share of the picture"),
               aspect=Between((0.4, 2.5), (0.05, 20.0), "height by width"),
@@ -119,9 +119,9 @@ _ALL = (
               factor=Between((0.5, 2.0), (0.0, 10.0), "a factor")),
     _lighting("brightness", "All levels are raised or lowered.", by=Between((-0.1, 0.1), (-1.0, 1.0), _WHITE)),
     _lighting("contrast", "Levels move away from the picture's mean (above 1) or towards it.",
-              factor=Between((0.9, 1.1), (0.0, 10.0), "a factor")),
+              factor=Between((0.75, 1.25), (0.0, 10.0), "a factor")),
     _lighting("gamma", "Levels are raised to a power; below 1 is brighter.",
-              gamma=Between((0.9, 1.1), (0.05, 20.0), "an exponent")),
+              gamma=Between((0.75, 1.33), (0.05, 20.0), "an exponent")),
     _lighting("gaussian_blur", "Smoothed with a Gaussian.", sigma=Between((0.3, 1.5), (0.05, 20.0), "px")),
 )  # fmt: skip
 

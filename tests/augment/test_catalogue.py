@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import cv2
@@ -94,6 +96,20 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
         runs.append({seed: (image.tobytes(), mask.tobytes(), names) for seed, (image, mask, names) in made.items()})
     assert runs[0] == runs[1]
     assert len({image for image, _, _ in runs[0].values()}) == 8
+
+
+def test_threads_and_processes_give_the_same_bytes_as_one_loop() -> None:
+    seeds = range(12)
+    alone = [_made(seed) for seed in seeds]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(_made, seeds)) == alone
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        assert list(processes.map(_made, seeds)) == alone
+
+
+def _made(seed: int) -> tuple[bytes, bytes]:
+    image, mask, _ = Pipeline.from_preset("gan_paper_noise")(picture(seed=seed), defect(), generator_for(seed))
+    return image.tobytes(), mask.tobytes()
 
 
 def test_the_chance_of_a_step_is_kept_to() -> None:
