@@ -51,7 +51,7 @@ def disturbance(
         ]
         for i in range(count):
             if design[i].size:
-                others = np.concatenate([design[k] for k in range(count) if k != i], axis=1)
+                others = np.concatenate([np.zeros((len(rows), 0)), *design[:i], *design[i + 1 :]], axis=1)
                 signed = _is_numeric(requested[i]) and _is_numeric(measured[j])
                 result[i, j] = _partial(design[i], others, response, signed=signed)
     return result
