@@ -1,0 +1,139 @@
+"""Images a second of Inception's features: this project's extractor against torch-fidelity's, in one run.
+
+    python benchmarks/extract.py [DATA] [--images 32] [--rounds 5] [--threads 2] [--inception-weights FILE]
+
+Both get the same uint8 images in memory and the same weights, in turns; the medians of wall time and of processor time
+are shown, the second because other programs may share the machine. Without a weights file the weights are random: the
+time does not depend on them. With DATA (a folder of photographs in any layout) the Frechet distance between two parts of
+it is computed from both extractors' features.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from defects.layouts.dataset import open_dataset
+from defects.windows import Framing
+from engine.seeding import numpy_generator, torch_generator
+from metrics.features.inception import Inception
+from metrics.features.inception_weights import find_inception_weights, tensor_shapes
+from metrics.image_set import ImageSet
+from metrics.scores.frechet import frechet_distance
+
+BATCH = 32
+SEED = 3
+
+
+def random_weights() -> dict[str, Tensor]:
+    """Names and shapes of the published weights: He-normal kernels, batch norms near the identity."""
+    draw = torch_generator(SEED, "weights")
+    tensors = {}
+    for name, shape in {**tensor_shapes(), "fc.bias": (1008,)}.items():
+        values = torch.randn(shape, generator=draw)
+        if name.endswith("conv.weight"):
+            values *= (2 / values[0].numel()) ** 0.5
+        elif name.endswith(("bn.weight", "running_var")):
+            values = values.abs() * 0.5 + 0.75
+        else:
+            values *= 0.1
+        tensors[name] = values
+    return tensors
+
+
+def both(weights: Path | None, threads: int) -> tuple[Inception, FeatureExtractorInceptionV3]:
+    """Ours and theirs with the same weights."""
+    tensors = random_weights() if weights is None else find_inception_weights(weights).read()
+    counts = {
+        f"{name.removesuffix('weight')}num_batches_tracked": torch.tensor(1) for name in tensors if ".bn.w" in name
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save({"fc.bias": torch.zeros(1008), **tensors, **counts}, Path(folder, "weights.pth"))
+        safetensors.torch.save_file(tensors, Path(folder, "weights.safetensors"))
+        ours = Inception(Path(folder, "weights.safetensors"), "cpu", threads=threads)
+        ours(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))  # reads the weights
+        theirs = FeatureExtractorInceptionV3(
+            "inception-v3-compat",
+            ["2048", "logits_unbiased"],
+            feature_extractor_weights_path=str(Path(folder, "weights.pth")),
+        )
+    return ours, theirs
+
+
+def measure(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
+    """Median wall and processor seconds of each, taken in turns."""
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        for name, run in ways.items():
+            wall, processor = time.perf_counter(), time.process_time()
+            run()
+            if turn:  # the first turn warms up
+                seconds[name].append((time.perf_counter() - wall, time.process_time() - processor))
+    return {name: tuple(np.median(times, axis=0)) for name, times in seconds.items()}  # type: ignore[misc]
+
+
+def windows(data: Path, count: int) -> Tensor:
+    """uint8 (N, 3, 128, 128) windows of a folder, shuffled by the seed."""
+    samples = open_dataset(data).samples
+    order = numpy_generator(SEED, "order").permutation(len(samples))[:count]
+    images = ImageSet(data.name, [samples[i] for i in order], Framing(128))
+    return torch.from_numpy(np.concatenate(list(images.batches(BATCH)))).permute(0, 3, 1, 2).contiguous()
+
+
+def compare(ours: Inception, theirs: FeatureExtractorInceptionV3, images: Tensor) -> None:
+    """Prints how far the features are apart, and the distances of the two halves of the images."""
+    values = [
+        torch.cat([run(part)[0] for part in images.split(BATCH)]).numpy().astype(np.float64) for run in (ours, theirs)
+    ]
+    half = len(images) // 2
+    distances = [frechet_distance(real=each[:half], fake=each[half:]) for each in values]
+    apart = np.abs(values[0] - values[1]).max() / np.abs(values[1]).mean()
+    print(f"largest difference of a feature: {apart:.1e} of the mean feature")
+    print(
+        f"FID of {half} against {len(images) - half} real images: {distances[0]:.6f} ours, {distances[1]:.6f} theirs, "
+    )
+    print(f"  difference {abs(distances[0] - distances[1]):.1e}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--images", type=int, default=BATCH)
+    parser.add_argument("--compared", type=int, default=200, help="how many images of DATA")
+    parser.add_argument("--size", type=int, default=128, help="side of the timed images, px")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--inception-weights", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    ours, theirs = both(options.inception_weights, options.threads)
+    shape = (options.images, 3, options.size, options.size)
+    images = torch.randint(0, 256, shape, generator=torch_generator(SEED), dtype=torch.uint8)
+    with torch.inference_mode():
+        before = os.getloadavg()[0]
+        seconds = measure({"torch-fidelity": lambda: theirs(images), "ours": lambda: ours(images)}, options.rounds)
+        print(
+            f"{options.images} images of {options.size} px, {options.threads} threads, {options.rounds} rounds in turns"
+        )
+        print(f"load of the machine {before:.1f} before, {os.getloadavg()[0]:.1f} after, {os.cpu_count()} cores")
+        base = seconds["torch-fidelity"]
+        print(f"{'':16} {'img/s':>8} {'ratio':>6} {'img/cpu s':>10} {'ratio':>6}")
+        for name, (wall, processor) in seconds.items():
+            rates = options.images / wall, base[0] / wall, options.images / processor, base[1] / processor
+            print(f"{name:16} {rates[0]:8.2f} {rates[1]:6.2f} {rates[2]:10.2f} {rates[3]:6.2f}")
+        if options.data is not None:
+            compare(ours, theirs, windows(options.data, options.compared))
+
+
+if __name__ == "__main__":
+    main()
