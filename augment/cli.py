@@ -74,6 +74,9 @@ def main(
     plan: Annotated[Path | None, typer.Option(help="Write masks and guides that fill the cells, for gen-defects.")] = (
         None
     ),
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Generator that --plan is for; else that of --synthetic.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one for each core without it.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
@@ -117,7 +120,7 @@ def main(
     if plan is not None:
         from augment.mixer.wishes import write_wishes
 
-        result["plan"] = write_wishes(made, plan, dry_run=dry_run)
+        result["plan"] = write_wishes(made, plan, checkpoint=checkpoint, dry_run=dry_run)
     if not dry_run:
         with Progress(len(made), "mix-defects", json=json, unit="image") as progress:
             done = materialise(made, out, resume=resume, workers=count, on_progress=progress.update)

@@ -68,7 +68,8 @@ def paste(
     if not dry_run:
         with Progress(num, "paste", json=json, unit="image") as progress:
             result["written"] = write_pasted(out, paster, num, resume=resume, on_progress=progress.update)
-        result["next"] = f"mix-defects --real {real} --pasted {out} --seed {seed}"
+        same = "" if split_from in ("none", "auto") else f" --split-from {split_from}"
+        result["next"] = f"mix-defects --real {real} --pasted {out}{same} --seed {seed}"
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))
         return

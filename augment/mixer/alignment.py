@@ -55,21 +55,21 @@ def likeness(suspect: Appearance, reference: Appearance, through: NDArray[np.flo
         through: The map (2, 3) from the suspect's px to the reference's.
     """
     scale = float(np.sqrt(abs(np.linalg.det(through[:, :2]))))
-    light: NDArray[np.floating] = reference.grey.astype(np.float32)
+    light = reference.grey.astype(np.float32)
     if scale > 1.1:  # the reference is finer: blur it as the coarser sampling does
-        light = cv2.GaussianBlur(light, (0, 0), 0.5 * float(np.sqrt(scale * scale - 1)))
+        light = np.asarray(cv2.GaussianBlur(light, (0, 0), 0.5 * float(np.sqrt(scale * scale - 1))), np.float32)
     height, width = suspect.grey.shape
-    inverse = cv2.WARP_INVERSE_MAP
-    laid: NDArray[np.floating] = cv2.warpAffine(light, through, (width, height), flags=cv2.INTER_LINEAR | inverse)
-    covered: NDArray[np.floating] = cv2.warpAffine(
-        np.ones_like(light), through, (width, height), flags=cv2.INTER_NEAREST | inverse
+    size, inverse = (width, height), cv2.WARP_INVERSE_MAP
+    laid = np.asarray(cv2.warpAffine(light, through, size, flags=cv2.INTER_LINEAR | inverse), np.float32)
+    covered = np.asarray(
+        cv2.warpAffine(np.ones_like(light), through, size, flags=cv2.INTER_NEAREST | inverse), np.float32
     )
     if covered.mean() < _LEAST_OVERLAP:
         return 0.0
     return _blocks(_band(suspect.grey.astype(np.float32)), _band(laid), covered)
 
 
-def _band(light: NDArray[np.floating]) -> NDArray[np.floating]:
+def _band(light: NDArray[np.float32]) -> NDArray[np.floating]:
     band: NDArray[np.floating] = cv2.GaussianBlur(light, (0, 0), 0.8) - cv2.GaussianBlur(light, (0, 0), 4)
     return band
 

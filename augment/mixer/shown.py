@@ -43,7 +43,7 @@ def plan_lines(plan: Plan) -> list[str]:
         axes = " x ".join(plan.fill.axes)
         lines.append(
             f"cells ({axes}): {sum(not n for n in before.values())} of {len(before)} empty before, "
-            f"{sum(not n for n in after.values())} after; least {min(after.values())}, most {max(after.values())} images"
+            f"{sum(not n for n in after.values())} after; {min(after.values())} to {max(after.values())} images each"
         )
     return lines
 
