@@ -101,6 +101,7 @@ def _score(
             resize=f"{comparison.framing.size} px windows, {extractor.resize}",
             seed=comparison.request.seed,
             resamples=resamples,
+            parts=[sample.part for sample in comparison.real.samples],
         )
     evidence.banks[extractor.name] = bank
 

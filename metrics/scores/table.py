@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from metrics.scores.counts import count_warning
@@ -35,6 +36,7 @@ def score_table(
     resize: str,
     seed: int,
     resamples: int = 200,
+    parts: Sequence[str] | None = None,
 ) -> list[Score]:
     """All scores of synthetic features against real ones; one that cannot be computed says why.
 
@@ -46,6 +48,8 @@ def score_table(
         resize: How the images were brought to its input size.
         seed: Seed of every draw.
         resamples: Resamples of the intervals, at least 20.
+        parts: The part that each real image shows, kept together in the halves of the floor; None where each shows
+            its own.
 
     Returns:
         `fid`, `fid_infinity`, `kid`, `precision`, `recall`, `density`, `coverage` and `is`, with the extractor's name.
@@ -56,7 +60,7 @@ def score_table(
     if resamples < 20:
         raise ValueError(f"expected at least 20 resamples for a 95 % interval, got {resamples}")
     draws = Draws(seed, resamples)
-    scores = [score for family in feature_families() for score in _scores(family, real, fake, draws)]
+    scores = [score for family in feature_families() for score in _scores(family, real, fake, draws, parts)]
     scores.append(_inception(real, fake, logits, draws))
     return [
         replace(s, name=score_name(s.name, extractor), extractor=extractor, estimator=f"{s.estimator}; {resize}")
@@ -64,7 +68,7 @@ def score_table(
     ]
 
 
-def _scores(family: Family, real: Array, fake: Array, draws: Draws) -> list[Score]:
+def _scores(family: Family, real: Array, fake: Array, draws: Draws, parts: Sequence[str] | None) -> list[Score]:
     blank = Score("", None, None, None, None, len(real), len(fake), "", family.estimator, family.better)
     try:
         first, second = checked_pair(real, fake)
@@ -72,7 +76,9 @@ def _scores(family: Family, real: Array, fake: Array, draws: Draws) -> list[Scor
     except ValueError as error:
         return [replace(blank, name=name, why=str(error)) for name in family.names]
     halvings = _HALVINGS if len(first) < _FEW_FROM else _FEW_HALVINGS
-    floor = real_floor(first, lambda a, b: family.floor(a, b, draws.seed), halvings=halvings, seed=draws.seed)
+    floor = real_floor(
+        first, lambda a, b: family.floor(a, b, draws.seed), halvings=halvings, seed=draws.seed, parts=parts
+    )
     return [
         replace(
             blank,
