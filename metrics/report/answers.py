@@ -14,8 +14,12 @@ __all__ = ["RULE", "answers"]
 RULE = (
     "The marks are a reading aid, no norm. Look: good up to 1.25 times the floor of the Fréchet distance, fair up to "
     "2.5 times. Labels: good from 85 % of the overlap on unseen real images, fair from 60 %. Guide: good where every "
-    "entry measured reaches 0.8, fair from 0.5. Copies: poor where the test finds copying."
+    "entry measured reaches 0.8, fair from 0.5. Copies: poor where the test finds copying. Unknown where what is "
+    "needed is missing, or the overlap on unseen real images is below 0.2."
 )
+
+_BLIND = 0.2
+"""Overlap on unseen real images below which the segmenter is no judge."""
 
 
 def answers(scores: Sequence[Score], evidence: SourceEvidence, extractor: str) -> list[Answer]:
@@ -57,8 +61,14 @@ def _labels(scores: Sequence[Score], evidence: SourceEvidence) -> Answer:
     sentence = f"The defect found in an image and its label overlap by {shown(score.value)}"
     missed = evidence.labels.missed if evidence.labels is not None else None
     nothing = f"; in {missed:.0%} of the images nothing is found where the label is" if missed is not None else ""
-    if not score.floor:
+    if score.floor is None:
         return Answer(question, "unknown", f"{sentence}{nothing}. No unseen real image tells what to expect.")
+    if score.floor < _BLIND:
+        return Answer(
+            question,
+            "unknown",
+            f"{sentence}, but on unseen real images by {shown(score.floor)} only: the network sees too little.",
+        )
     return Answer(
         question,
         _mark(score.value / score.floor, 0.85, 0.6),
@@ -94,8 +104,8 @@ def _copies(evidence: SourceEvidence) -> Answer:
         why = found.why if found is not None else "the training images are not at hand"
         return Answer(question, "unknown", f"Not tested: {why}.")
     sentence = (
-        f"{found.share_copies:.0%} of the images lie as close to a training image as a copy would; "
-        f"of unseen real images {found.share_expected:.0%}."
+        f"Less than half as far from a training image as an unseen real image usually is: "
+        f"{found.share_copies:.0%} of them, and {found.share_expected:.0%} of unseen real images."
     )
     verdict = found.verdict[:1].upper() + found.verdict[1:]
     return Answer(question, "poor" if found.copies else "good", f"{verdict}. {sentence}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from markupsafe import Markup
 
 from metrics.comparison import Comparison, Source
 from metrics.evidence import Evidence
@@ -80,9 +82,13 @@ def _themes(results: Results) -> list[tuple[str, list[Block]]]:
             if score.name == name
         ]
         known = meaning(rows[0][2])
-        ends = bounds(
-            [Interval(score.value, score.low, score.high) for _, _, score in rows],
-            [score.floor for _, _, score in rows if score.floor is not None],
+        ends = (
+            (0.0, 1.0)
+            if known.share and _within(rows)
+            else bounds(
+                [Interval(score.value, score.low, score.high) for _, _, score in rows],
+                [score.floor for _, _, score in rows if score.floor is not None],
+            )
         )
         blocks.setdefault(known.theme, []).append(
             Block(
@@ -97,7 +103,16 @@ def _themes(results: Results) -> list[tuple[str, list[Block]]]:
     return [(THEMES[theme], blocks[theme]) for theme in sorted(blocks)]
 
 
-def _strip(score: Score, ends: tuple[float, float], series: int) -> Any:
+def _within(rows: Sequence[tuple[int, str, Score]]) -> bool:
+    return all(
+        0 <= value <= 1
+        for _, _, score in rows
+        for value in (score.value, score.low, score.high, score.floor)
+        if value is not None
+    )
+
+
+def _strip(score: Score, ends: tuple[float, float], series: int) -> Markup:
     words = f"{score.name} {shown(score.value)}"
     if score.low is not None and score.high is not None:
         words += f", from {shown(score.low)} to {shown(score.high)}"

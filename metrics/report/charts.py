@@ -128,7 +128,7 @@ def swatch(look: str, number: int) -> Markup:
     """The shape and colour of a group of points, for the legend."""
     path = _shape(SHAPES[number % len(SHAPES)], 6, 6)
     return Markup(
-        f'<svg class="swatch-shape {look}" viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">'
+        f'<svg class="swatch-shape {look}" viewBox="0 0 12 12" width="15" height="15" aria-hidden="true">'
         f'<path d="{path}"/></svg>'
     )
 

@@ -84,7 +84,7 @@ def closest_pairs(comparison: Comparison, source: Source, evidence: Evidence) ->
                 _plain(fakes, at, "synthetic"),
                 _plain(source.seen, pair.train, "nearest training image"),
                 _plain(comparison.held, held, "nearest unseen real image"),
-                f"{shown(pair.ratio)} times as far as an unseen real image usually is from its nearest training image.",
+                f"{shown(pair.ratio)} of the distance that is usual for an unseen real image.",
             )
         )
     return result
@@ -120,14 +120,25 @@ def places(comparison: Comparison, evidence: Evidence) -> Places | None:
 def _some(images: ImageSet, kind: str, comparison: Comparison) -> list[Picture]:
     at = [number for number, label in enumerate(images.labels) if kind in ("", label)]
     rng = numpy_generator(comparison.request.seed, "shelf", images.name, kind)
-    drawn = rng.permutation(len(at))[:_IN_SHELF].tolist()
+    drawn = [at[place] for place in rng.permutation(len(at)).tolist()]
     pictures = []
-    for number in (at[place] for place in drawn):
+    for number in _varied(images, drawn)[:_IN_SHELF]:
         image, mask = images.read(number)
         sample = images.samples[number]
         what = "Synthetic" if sample.source == "synthetic" else "Real"
         pictures.append(picture(image, alt=f"{what} image {sample.name}, {sample.label}", mask=mask))
     return pictures
+
+
+def _varied(images: ImageSet, drawn: list[int]) -> list[int]:
+    """The same in another order: no second image of a part before there is one of each."""
+    seen: Counter[str] = Counter()
+    rounds = []
+    for place, number in enumerate(drawn):
+        part = images.samples[number].part
+        rounds.append((seen[part], place, number))
+        seen[part] += 1
+    return [number for _, _, number in sorted(rounds)]
 
 
 def _plain(images: ImageSet, at: int, what: str) -> Picture:

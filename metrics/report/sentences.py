@@ -15,8 +15,6 @@ THEMES = (
     "Whether images are copies",
 )
 
-_HALVES = "the same score between two halves of the real images, so what even a perfect generator could reach"
-
 
 @dataclass(frozen=True)
 class Meaning:
@@ -25,14 +23,16 @@ class Meaning:
     Attributes:
         title: Its name in words.
         sees: What it sees, a sentence.
-        floor: What the mark of comparison is, a clause.
+        floor: What the mark of comparison is, a clause; empty for the halves of the real images, or for none.
         theme: Index into `THEMES`.
+        share: Whether it runs from 0 to 1.
     """
 
     title: str
     sees: str
-    floor: str = _HALVES
+    floor: str = ""
     theme: int = 0
+    share: bool = False
 
 
 # The longest key with which a name begins is its meaning.
@@ -56,20 +56,23 @@ _MEANINGS = {
         "Inception score",
         "Whether the network is sure what each image shows and sees many different things; "
         "it never looks at the real images.",
-        "the score of the real images themselves",
     ),
     "precision": Meaning(
-        "Precision", "The share of synthetic images that lie among the real ones: low when many look wrong."
+        "Precision", "The share of synthetic images that lie among the real ones: low when many look wrong.", share=True
     ),
     "recall": Meaning(
-        "Recall", "The share of real images that lie among the synthetic ones: low when whole looks are never made."
+        "Recall",
+        "The share of real images that lie among the synthetic ones: low when whole looks are never made.",
+        share=True,
     ),
     "density": Meaning(
         "Density",
         "Like precision, but a lone unusual real image cannot raise it; about 1 is as dense as the real ones.",
     ),
     "coverage": Meaning(
-        "Coverage", "The share of real images with a synthetic one close by: low when the generator repeats itself."
+        "Coverage",
+        "The share of real images with a synthetic one close by: low when the generator repeats itself.",
+        share=True,
     ),
     "label_iou": Meaning(
         "Label fidelity",
@@ -77,20 +80,22 @@ _MEANINGS = {
         "label written beside it (overlap, 0 to 1): low when nothing is drawn, or drawn beside the mask.",
         "the overlap the same network reaches on real images it has not seen",
         theme=1,
+        share=True,
     ),
     "control": Meaning(
         "Control",
-        "How closely the value measured in the image follows the one asked for.",
-        "the same on real images, where it can be measured",
+        "How closely what is measured in the image follows what was asked for: rank correlation of a number, "
+        "share of images recognised of a category.",
+        "for a category, the share of real images recognised",
         theme=2,
+        share=True,
     ),
     "diversity": Meaning(
         "Diversity",
         "How far images of one mask and guide differ from each other, as a share of how far real images differ: "
         "near 0 when the same picture is made again and again. It stays below 1, for real images differ in their "
         "defects too.",
-        "none",
-        theme=0,
+        share=True,
     ),
     "c_t": Meaning(
         "Memorisation test",
@@ -104,6 +109,7 @@ _MEANINGS = {
         "The share of synthetic images less than half as far from a training image as an unseen real image usually is.",
         "the same share among unseen real images",
         theme=3,
+        share=True,
     ),
 }
 
@@ -116,5 +122,5 @@ def meaning(score: Score) -> Meaning:
     found = _MEANINGS[max(keys, key=len)]
     if found.title == "Control":
         entry = score.name.removeprefix("control_")
-        return Meaning(f"Control of {entry}", found.sees, found.floor, found.theme)
+        return Meaning(f"Control of {entry}", found.sees, found.floor, found.theme, found.share)
     return found
