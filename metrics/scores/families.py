@@ -23,7 +23,7 @@ __all__ = ["SPLITS", "Draws", "Family", "Inception", "feature_families", "incept
 
 NEIGHBOURS = 5
 SPLITS = 10
-_ORDERS_UP_TO = 1200
+_ORDERS_UP_TO = 600
 _HALVES_UP_TO = 50_000_000
 
 Found = tuple[float, Interval | None]

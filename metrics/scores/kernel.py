@@ -6,7 +6,7 @@ the subsets together have fewer pairs than the whole, each is evaluated by itsel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from metrics.scores.score import Spread
 
 __all__ = ["kernel_distance", "kernel_means", "subset_distances", "weighted_distances"]
 
-_BLOCK = 512
+_BLOCK = 1024
+_SQUARE = 256
 
 
 def kernel_distance(*, real: Array, fake: Array, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> Spread:
@@ -111,25 +112,38 @@ def kernel_means(real: Tensor, fake: Tensor) -> tuple[float, Tensor, Tensor]:
 def _row_sums(rows: Tensor) -> Tensor:
     """Sum (N,) of the kernel of each row with all others."""
     total = torch.zeros(len(rows), dtype=rows.dtype)
-    for start in range(0, len(rows), _BLOCK):
-        width = min(_BLOCK, len(rows) - start)
-        kernel = _cubic(rows[start : start + width], rows[start:])
-        kernel[:, :width].fill_diagonal_(0)
-        total[start : start + width] += kernel.sum(1)
-        total[start + width :] += kernel[:, width:].sum(0)
+    for part, other in _triangle(0, len(rows)):
+        kernel = _cubic(rows[part], rows[other])
+        if part == other:
+            total[part] += kernel.fill_diagonal_(0).sum(1)
+        else:
+            total[part] += kernel.sum(1)
+            total[other] += kernel.sum(0)
     return total
 
 
 def _pairs(rows: Tensor, masks: Tensor) -> Tensor:
-    """Sum (S,) of the kernel over the ordered pairs of different rows in each mask; every block is evaluated once."""
+    """Sum (S,) of the kernel over the ordered pairs of different rows in each mask."""
     total = torch.zeros(len(masks), dtype=rows.dtype)
-    for start in range(0, len(rows), _BLOCK):
-        width = min(_BLOCK, len(rows) - start)
-        kernel = _cubic(rows[start : start + width], rows[start:])
-        kernel[:, :width].fill_diagonal_(0)
-        kernel[:, width:] *= 2
-        total += ((masks[:, start : start + width] @ kernel) * masks[:, start:]).sum(1)
+    for part, other in _triangle(0, len(rows)):
+        kernel = _cubic(rows[part], rows[other])
+        times = 1 if part == other else 2
+        if part == other:
+            kernel.fill_diagonal_(0)
+        total += times * ((masks[:, part] @ kernel) * masks[:, other]).sum(1)
     return total
+
+
+def _triangle(start: int, stop: int) -> Iterator[tuple[slice, slice]]:
+    """Pairs of ranges that hold every unordered pair of rows once: small squares on the diagonal, large blocks off."""
+    if stop - start <= _SQUARE:
+        yield slice(start, stop), slice(start, stop)
+        return
+    middle = (start + stop) // 2
+    for first in range(start, middle, _BLOCK):
+        yield slice(first, min(first + _BLOCK, middle)), slice(middle, stop)
+    yield from _triangle(start, middle)
+    yield from _triangle(middle, stop)
 
 
 def _cubic(x: Tensor, y: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ def test_same_subsets_same_numbers_as_torch_fidelity(
     from torch_fidelity.metric_kid import kid_features_to_metric
 
     monkeypatch.setattr(kernel, "_BLOCK", 128)
+    monkeypatch.setattr(kernel, "_SQUARE", 50)
     real, fake = rows(n, 32, 1), rows(m, 32, 2, 0.2)
     theirs = kid_features_to_metric(
         torch.from_numpy(fake),
@@ -74,6 +75,7 @@ def test_subsets_apart_and_against_one_matrix_are_the_same(monkeypatch: pytest.M
         for row, indices in zip(mask, chosen, strict=True):
             row[torch.from_numpy(indices)] = 1
     monkeypatch.setattr(kernel, "_BLOCK", 64)
+    monkeypatch.setattr(kernel, "_SQUARE", 40)
     torch.testing.assert_close(kernel.weighted_distances(real, fake, *masks), apart, rtol=1e-9, atol=1e-12)
 
 
