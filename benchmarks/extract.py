@@ -4,8 +4,8 @@
 
 Both get the same uint8 images in memory and the same weights, in turns; the medians of wall time and of processor time
 are shown, the second because other programs may share the machine. Without a weights file the weights are random: the
-time does not depend on them. With DATA (a folder of photographs in any layout) the Frechet distance between two parts of
-it is computed from both extractors' features.
+time does not depend on them. With DATA (a folder of photographs in any layout) the Frechet distance between two parts
+of it is computed from both extractors' features.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def measure(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, tup
             run()
             if turn:  # the first turn warms up
                 seconds[name].append((time.perf_counter() - wall, time.process_time() - processor))
-    return {name: tuple(np.median(times, axis=0)) for name, times in seconds.items()}  # type: ignore[misc]
+    return {name: tuple(np.median(times, axis=0)) for name, times in seconds.items()}
 
 
 def windows(data: Path, count: int) -> Tensor:
@@ -93,16 +93,15 @@ def windows(data: Path, count: int) -> Tensor:
 def compare(ours: Inception, theirs: FeatureExtractorInceptionV3, images: Tensor) -> None:
     """Prints how far the features are apart, and the distances of the two halves of the images."""
     values = [
-        torch.cat([run(part)[0] for part in images.split(BATCH)]).numpy().astype(np.float64) for run in (ours, theirs)
+        torch.cat([run(images[i : i + BATCH])[0] for i in range(0, len(images), BATCH)]).numpy().astype(np.float64)
+        for run in (ours, theirs)
     ]
     half = len(images) // 2
     distances = [frechet_distance(real=each[:half], fake=each[half:]) for each in values]
     apart = np.abs(values[0] - values[1]).max() / np.abs(values[1]).mean()
     print(f"largest difference of a feature: {apart:.1e} of the mean feature")
-    print(
-        f"FID of {half} against {len(images) - half} real images: {distances[0]:.6f} ours, {distances[1]:.6f} theirs, "
-    )
-    print(f"  difference {abs(distances[0] - distances[1]):.1e}")
+    print(f"FID of {half} against {len(images) - half} real images: {distances[0]:.6f} ours, {distances[1]:.6f} theirs")
+    print(f"difference of the FIDs: {abs(distances[0] - distances[1]):.1e}")
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ class Inception:
     def _run(self, images: Tensor) -> Extracted:
         if self._pooled is None:
             self._pooled = self._network()
-        features = self._pooled(tensorflow_resize(images, INPUT).sub_(128).div_(128))
+        features = self._pooled(tensorflow_resize(images.to(self._device), INPUT).sub_(128).div_(128))
         return Extracted(features, features @ self._classes.T)
 
     def _network(self) -> Callable[[Tensor], Tensor]:

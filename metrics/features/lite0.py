@@ -28,7 +28,6 @@ class Lite0:
     """
 
     name = "efficientnet_lite0"
-    fingerprint = f"{LITE0_SHA256} {_PREPROCESSING}"
     size = 224
     dim = 1280
     has_logits = True
@@ -36,6 +35,7 @@ class Lite0:
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self._device = torch.device(device)
+        self.fingerprint = f"{LITE0_SHA256} {_PREPROCESSING} {self._device.type}"
         self._network: Any = None
 
     def __call__(self, images: Tensor) -> Extracted:
@@ -47,7 +47,8 @@ class Lite0:
         """
         if self._network is None:
             self._network = _network().to(self._device)
-        with torch.inference_mode():
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        with torch.inference_mode(), exact:
             return in_micro_batches(self._run, images, _MICRO_BATCH)
 
     def _run(self, images: Tensor) -> Extracted:
