@@ -10,13 +10,13 @@ import typer
 
 def export(
     folder: Annotated[Path, typer.Argument(help="Folder that mix-defects wrote, or any sample folder.")],
-    to: Annotated[str, typer.Option(help="folder, mvtec, coco, yolo, webdataset: any of them, by commas.")],
+    to: Annotated[str, typer.Option(help="mvtec, coco, yolo, webdataset: any of them, by commas.")],
     out: Annotated[Path, typer.Option(help="A folder for each format is written in it.")] = Path("runs/exports"),
     workers: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Result as one JSON object on stdout.")] = False,
 ) -> None:
-    """Write a mixed set as sample folders, MVTec AD, COCO, YOLO segmentation or WebDataset shards."""
+    """Write a mixed set as MVTec AD, COCO, YOLO segmentation or WebDataset shards."""
     import json as json_text
 
     from augment.exports.export import export as write

@@ -1,4 +1,4 @@
-"""COCO: `train/`, `val/`, `test/` and `annotations/instances_<split>.json`, one annotation a connected part."""
+"""COCO: `images/<split>/` and `annotations/instances_<split>.json`, one annotation a connected part."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Entry = tuple[dict[str, Any], list[dict[str, Any]], tuple[Path, bytes]]
 
 
 def write_coco(folder: Folder, out: Path, *, on_progress: Callable[[int], object], workers: int = 2) -> None:
-    """Writes images and annotations; the outlines run along the pixels' edges, so that they enclose just the mask.
+    """Writes images and annotations; names are relative to `images/`, and the outlines run along the pixels' edges, so that they enclose just the mask.
 
     Raises:
         DataError: An image or mask does not open.
@@ -36,7 +36,7 @@ def write_coco(folder: Folder, out: Path, *, on_progress: Callable[[int], object
 
     def work(row: Row) -> Entry:
         data, (height, width), mask = row.read()
-        name = f"{row.flat}.png"
+        name = f"{row.split}/{row.flat}.png"
         image = {"id": row.number + 1, "file_name": name, "width": width, "height": height}
         marks = [
             {
@@ -50,7 +50,7 @@ def write_coco(folder: Folder, out: Path, *, on_progress: Callable[[int], object
             for part in (outlines(mask) if row.sample.label in folder.kinds else [])
         ]
         columns = {key: row.columns.get(key) for key in ("source", "group", "parent")}
-        return image | columns, marks, (out / row.split / name, data)
+        return image | columns, marks, (out / "images" / name, data)
 
     for split in SPLITS:
         if split not in folder.counts:

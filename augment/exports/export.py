@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augment.exports.coco import write_coco
-from augment.exports.plain import mvtec_left_out, write_folders, write_mvtec, write_yolo
+from augment.exports.plain import mvtec_left_out, write_mvtec, write_yolo
 from augment.exports.rows import open_folder
 from augment.exports.target import target
 from augment.exports.webdataset import write_shards
@@ -17,7 +17,6 @@ from engine.errors import UsageError
 __all__ = ["FORMATS", "export"]
 
 FORMATS: dict[str, Callable[..., None]] = {
-    "folder": write_folders,
     "mvtec": write_mvtec,
     "coco": write_coco,
     "yolo": write_yolo,

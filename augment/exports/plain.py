@@ -1,4 +1,4 @@
-"""Exports that are files beside files: a sample folder for each split, MVTec AD, YOLO segmentation."""
+"""Exports that are files beside files: MVTec AD and YOLO segmentation."""
 
 from __future__ import annotations
 
@@ -8,37 +8,14 @@ from pathlib import Path
 from augment.exports.rows import SPLITS, Folder, Row
 from augment.exports.target import write_missing
 from defects.images import encode_image
-from defects.manifest import NAME
 from defects.polygons import INSET, outlines
 from defects.sample import GOOD
-from engine.files import to_json, write_bytes, write_text
+from engine.files import to_json, write_text
 
-__all__ = ["mvtec_left_out", "write_folders", "write_mvtec", "write_yolo"]
+__all__ = ["mvtec_left_out", "write_mvtec", "write_yolo"]
 
 Files = list[tuple[Path, bytes]]
 Tell = Callable[[int], object]
-
-
-def write_folders(folder: Folder, out: Path, *, on_progress: Tell, workers: int = 2) -> None:
-    """A sample folder of its own for every split, its manifest last."""
-
-    def work(row: Row) -> Files:
-        data, _, mask = row.read()
-        here = out / row.split
-        return [(here / "images" / f"{row.flat}.png", data), (here / "masks" / f"{row.flat}.png", encode_image(mask))]
-
-    _write(folder, folder.rows(), work, on_progress, workers)
-    for split in folder.counts:
-        names = {row.name: row.flat for row in folder.rows() if row.split == split}
-        lines = []
-        for row in folder.rows():
-            if row.split == split:
-                parent = str(row.columns.get("parent") or "")
-                known = parent.removeprefix(f"{split}/images/").rpartition(".")[0]
-                new = {"file_name": f"images/{row.flat}.png", "mask": f"masks/{row.flat}.png"}
-                new |= {"parent": f"images/{names[known]}.png"} if known in names else {}
-                lines.append(to_json({**row.columns, **new}) + b"\n")
-        write_bytes(out / split / NAME, b"".join(lines))
 
 
 def write_mvtec(folder: Folder, out: Path, *, on_progress: Tell, workers: int = 2) -> None:

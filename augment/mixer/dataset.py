@@ -114,7 +114,7 @@ class MixedFolder(Dataset[dict[str, Any]]):
         """The pixels at an index."""
         sample = self.samples[_checked(index, len(self))]
         image, mask = read_sample(sample)
-        return Pixels(image, mask, list(sample.metadata.get("applied") or []))
+        return Pixels(image, mask, [name for name in str(sample.metadata.get("applied") or "").split(", ") if name])
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """As `MixedDataset` gives it."""

@@ -20,6 +20,7 @@ MEMORY = "leak.json"
 DROPPED = "dropped.jsonl"
 SUMMARY = "summary.json"
 
+_TOLD = ("split", "origin", "original", "original_sha256", "checkpoint", "mask_source", "method")
 _HUB_NAMES = {"train": "train", "val": "validation", "test": "test"}
 
 
@@ -103,9 +104,24 @@ def finish(out: Path, plan: Plan, log: LineLog) -> None:
 
 
 def _within(row: Mapping[str, Any], split: str) -> dict[str, Any]:
-    """A row of the whole folder as one of its split's folder."""
-    names = {key: str(row[key]).removeprefix(f"{split}/") for key in ("file_name", "mask", "parent") if row.get(key)}
-    return {**row, **names}
+    """A row of the whole folder as one of its split's folder.
+
+    Every row of every split has the same columns of the same types and nothing is null, for that is what
+    `datasets.load_dataset` asks of several splits; `mask_file_name` makes it open the masks as well. What only some
+    sources have, their guide values for one, is in the manifest of the whole folder.
+    """
+    own = {key: str(row[key] or "").removeprefix(f"{split}/") for key in ("file_name", "mask", "parent")}
+    texts = {key: str(row.get(key) or "") for key in ("label", "group", "source", "sha256", *_TOLD)}
+    return {
+        "file_name": own["file_name"],
+        "mask": own["mask"],
+        "mask_file_name": own["mask"],
+        **texts,
+        "parent": own["parent"],
+        "version": int(row["version"]),
+        "applied": ", ".join(row["applied"]),
+        "weight": float(row["weight"]),
+    }
 
 
 def _refuse_clashes(plan: Plan) -> None:
