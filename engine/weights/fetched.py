@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
@@ -42,9 +44,10 @@ def fetch(url: str, *, what: str, flag: str) -> tuple[dict[str, torch.Tensor], P
     if not file.is_file():
         logger.warning("downloading %s from %s to %s", what, url, file)
     try:
-        tensors = torch.hub.load_state_dict_from_url(
-            url, map_location="cpu", progress=False, check_hash=True, weights_only=True
-        )
+        with redirect_stdout(io.StringIO()):  # the hub announces once more, where a command writes its results
+            tensors = torch.hub.load_state_dict_from_url(
+                url, map_location="cpu", progress=False, check_hash=True, weights_only=True
+            )
     except (OSError, RuntimeError, ValueError, EOFError, HTTPException, UnpicklingError) as error:
         line = f"{url}: cannot be had ({_line(error)}); give the weights by {flag} FILE"
         raise WeightsError(line) from error
