@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from metrics.comparison import Comparison
     from metrics.features.extractor import Extractor
-    from metrics.report.results import Results
 
 app = typer.Typer(add_completion=False)
 
@@ -55,7 +51,7 @@ def main(
         str, typer.Option(help="Such as fid_efficientnet_lite0<40,magna.label_iou>0.6; exit 3 where one fails.")
     ] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same scores.")] = 0,
-    resamples: Annotated[int, typer.Option(min=2, help="Resamples of each interval.")] = 200,
+    resamples: Annotated[int, typer.Option(min=20, help="Resamples of each interval.")] = 200,
     skip: Annotated[str, typer.Option(help="control,labels,memorisation,tsne: any of them, to be left out.")] = "",
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where features and segmenters are kept; else the user's cache.")
@@ -74,22 +70,22 @@ def main(
     from metrics.written import check_out
 
     _check(channels, cache, no_cache)
-    request = Request(
-        real, parse_fakes(fake), train, held_out, allow_trained, good, window, size, channels, seed
-    )  # fmt: skip
+    fakes = parse_fakes(fake)
+    request = Request(real, fakes, train, held_out, allow_trained, good, window, size, channels, seed)
     left_out = _parts(skip)
     check_out(out, force=force)
     comparison = open_comparison(request)
     extractors = _extractors(extractor, inception_weights, device, workers)
 
+    from metrics.announcing import next_command, plan_lines, plan_of, settings_of
     from metrics.further_scores import score_names
     from metrics.gate import failures, parse_gate
 
     names = score_names([one.name for one in extractors], [source.schema for source in comparison.sources])
     conditions = parse_gate(gate, names, [source.name for source in comparison.sources]) if gate else []
     if dry_run:
-        plan = _plan(comparison, extractors, out)
-        typer.echo(json_text.dumps(plan, ensure_ascii=False) if json else "\n".join(_plan_lines(plan)))
+        plan = plan_of(comparison, extractors, out)
+        typer.echo(json_text.dumps(plan, ensure_ascii=False) if json else "\n".join(plan_lines(plan)))
         return
 
     from engine.progress import Progress
@@ -106,11 +102,11 @@ def main(
     evidence = measure(
         comparison, extractors, options, progress=lambda total, label: Progress(total, label, json=json, unit="image")
     )
-    results = results_of(comparison, evidence, _settings(comparison, extractors, resamples))
+    results = results_of(comparison, evidence, settings_of(comparison, extractors, resamples))
     page = render(build_page(comparison, evidence, results))
     write_out(out, results, sample_rows(comparison, evidence), page, force=force)
     failed = failures(conditions, results.values(), results.reasons())
-    after = _next(comparison, results, out)
+    after = next_command(comparison, results, out)
     if json:
         files = {"report": str(out / REPORT), "results": str(out / RESULTS), "scores": str(out / SCORES)}
         content = {**results.to_dict(), "files": files, "gate": {"asked": gate, "failed": failed}, "next": after}
@@ -169,58 +165,6 @@ def _extractors(
     if twice is not None:
         raise UsageError(f"--extractor: two are called {twice}; leave one out, or rename its file")
     return opened
-
-
-def _settings(comparison: Comparison, extractors: Sequence[Extractor], resamples: int) -> dict[str, Any]:
-    import shlex
-
-    from engine.run import describe_environment
-
-    environment = describe_environment()
-    framing = comparison.framing
-    window = f"{framing.window} px" if framing.window else "the shorter side"
-    return {
-        "command": shlex.join(environment["command"]),
-        "seed": comparison.request.seed,
-        "resamples": resamples,
-        "cut": f"{window} of a photograph, around its defect, to {framing.size} x {framing.size} px, "
-        f"{'grey' if framing.channels == 1 else 'RGB'}",
-        "extractors": {one.name: f"({one.resize}; {one.dim} features; {one.fingerprint})" for one in extractors},
-        "python": environment["python"],
-        "platform": environment["platform"],
-        "packages": environment["packages"],
-        "commit": environment["commit"],
-    }
-
-
-def _plan(comparison: Comparison, extractors: Sequence[Extractor], out: Path) -> dict[str, Any]:
-    from metrics.summing_up import first_line, sets_of
-
-    return {
-        "dry_run": True,
-        "out": str(out),
-        "first_line": first_line(comparison),
-        "warnings": comparison.notes,
-        "extractors": [one.name for one in extractors],
-        "sets": [{"name": one.name, "role": one.role, "images": one.images} for one in sets_of(comparison)],
-    }
-
-
-def _plan_lines(plan: dict[str, Any]) -> list[str]:
-    return [
-        f"would compare {plan['first_line']}",
-        *(f"warning: {warning}" for warning in plan["warnings"]),
-        *(f"{one['images']:6d}  {one['name']}: {one['role']}" for one in plan["sets"]),
-        f"extractors: {', '.join(plan['extractors'])}",
-        f"would write {plan['out']}",
-    ]
-
-
-def _next(comparison: Comparison, results: Results, out: Path) -> str:
-    """What is useful now: to mix the images with real ones, or what would tell more about them."""
-    if any(missing.what == "memorisation" and "--train" in missing.why for missing in results.missing):
-        return f"the same command with --train DIR, the generator's training images, and --out {out}-2"
-    return f"mix-defects --help, to mix {comparison.sources[0].name} with real images by {out}/scores.jsonl"
 
 
 def bench_fid() -> None:
