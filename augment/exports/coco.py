@@ -24,7 +24,9 @@ Entry = tuple[dict[str, Any], list[dict[str, Any]], tuple[Path, bytes]]
 
 
 def write_coco(folder: Folder, out: Path, *, on_progress: Callable[[int], object], workers: int = 2) -> None:
-    """Writes images and annotations; names are relative to `images/`, and the outlines run along the pixels' edges, so that they enclose just the mask.
+    """Writes images and annotations; names are relative to `images/`.
+
+    The outlines run along the pixels' edges, so that they enclose just the mask.
 
     Raises:
         DataError: An image or mask does not open.
