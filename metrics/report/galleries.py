@@ -22,7 +22,7 @@ _KINDS = 6
 _IN_SHELF = 8
 _WORST = 12
 _PAIRS = 8
-_PLACE_SIDE, _PLACE_BYTES = 80, 2400
+_PLACE_SIDE, _PLACE_BYTES = 80, 1800
 
 
 def grids(comparison: Comparison) -> list[Grid]:

@@ -17,7 +17,7 @@ __all__ = ["Picture", "data_address", "outline", "picture"]
 Image = NDArray[np.uint8]
 
 _MOST_BYTES = 6000
-_QUALITIES = (80, 70, 60, 50, 40, 30, 20)
+_QUALITIES = (80, 70, 60, 50, 40, 30, 20, 10, 5, 1)
 
 
 @dataclass(frozen=True)
