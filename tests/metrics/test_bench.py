@@ -1,0 +1,120 @@
+"""What is measured of which images: planted copies, wrong labels, guide values, by a segmenter that knows the truth."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from defects.windows import Framing
+from metrics import judging
+from metrics.bench import Options, measure
+from metrics.comparison import Comparison, Request, open_comparison
+from metrics.evidence import Evidence
+from metrics.features.network import Network
+from metrics.further_scores import further_scores, score_names
+from metrics.image_set import ImageSet
+from metrics.report.build import build_page
+from metrics.report.html import render
+from metrics.summing_up import results_of, sample_rows
+from tests.metrics.bench_folders import SCHEMA, folder, images_of, network, trained_on
+
+
+class Dark:
+    """Finds what is darker than anything a good surface shows."""
+
+    def predict(self, images: ImageSet) -> np.ndarray:
+        found = [images.read(at)[0][..., 0] < 85 for at in range(len(images))]
+        return np.stack(found) if found else np.zeros((0, images.framing.size, images.framing.size), bool)
+
+
+@pytest.fixture
+def comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comparison:
+    monkeypatch.setattr(judging, "load_or_train", lambda *_, **__: Dark())
+    real = folder(tmp_path / "real", 24, good=2)
+    fake = trained_on(folder(tmp_path / "fake", 14, seed=1, source="synthetic"), *images_of(real)[:12])
+    copier = trained_on(folder(tmp_path / "copier", 12, seed=0, source="synthetic"), *images_of(real)[:12])
+    return open_comparison(Request(real, (("magna", fake), ("copier", copier)), held_out=True))
+
+
+def measured(comparison: Comparison, skip: frozenset[str] = frozenset()) -> Evidence:
+    net = Network(network(comparison.request.real.parent / "net.onnx"))
+    return measure(comparison, [net], Options(resamples=20, skip=skip))
+
+
+def test_framings_and_sets(comparison: Comparison) -> None:
+    assert comparison.framing == Framing(32, None, 1)
+    assert (len(comparison.real), len(comparison.train), len(comparison.held)) == (12, 12, 12)
+    assert [len(source.seen) for source in comparison.sources] == [12, 12]
+
+
+def test_a_copier_is_caught_and_an_honest_generator_is_not(comparison: Comparison) -> None:
+    found = measured(comparison)
+    copier, magna = found.sources["copier"].memorisation, found.sources["magna"].memorisation
+    assert copier is not None
+    assert magna is not None
+    assert copier.copies
+    assert copier.share_copies == 1.0
+    assert not magna.copies
+    rows = [row for row in sample_rows(comparison, found) if row.source == "copier"]
+    assert [row.nearest for row in rows] == [f"real-0-{index:02d}" for index in range(12)]
+    assert all(row.nearest_ratio == pytest.approx(0, abs=1e-3) for row in rows)
+
+
+def test_every_name_that_a_gate_may_ask_for_has_a_score(comparison: Comparison) -> None:
+    found = measured(comparison)
+    results = results_of(comparison, found, {})
+    names = score_names(["onnx_net"], [SCHEMA])
+    for source in results.sources:
+        assert [score.name for score in source.scores] == names
+        assert all(score.value is not None or score.why for score in source.scores)
+
+
+def test_each_part_can_be_left_out_and_is_listed(comparison: Comparison) -> None:
+    found = measured(comparison, frozenset({"control", "labels", "memorisation", "tsne"}))
+    results = results_of(comparison, found, {})
+    why = {missing.what: missing.why for missing in results.missing}
+    assert {why[part] for part in ("control", "labels", "memorisation", "tsne")} == {"left out by --skip"}
+    scores = {score.name: score for score in results.sources[0].scores}
+    assert scores["label_iou"].why == scores["control_kind"].why == scores["c_t"].why == "left out by --skip"
+    assert b'id="missing"' in render(build_page(comparison, found, results))
+
+
+def test_the_page_shows_every_part_of_every_source(comparison: Comparison) -> None:
+    found = measured(comparison)
+    page = build_page(comparison, found, results_of(comparison, found, {"seed": 0}))
+    assert [one.source for one in page.labels] == [one.source for one in page.memories] == ["magna", "copier"]
+    assert {grid.kind for grid in page.grids} == {"pit", "scratch"}
+    assert [shelf.name for shelf in page.grids[0].shelves] == ["real", "magna", "copier"]
+    assert page.places is not None
+    assert len(page.places.points) == 12 + 12 + 14 + 12
+    assert [curve.name for curve in page.controls[0].curves] == ["Brightness"]
+    marks = {name: [answer.mark for answer in answers] for name, _, _, answers in page.sources}
+    assert marks["copier"][3] == "poor"
+    assert marks["magna"][3] == "good"
+    assert len(render(page)) < 8_000_000
+
+
+def test_labels_beside_the_defect_fail_visibly(comparison: Comparison) -> None:
+    source = comparison.sources[0]
+    shifted = [
+        dataclasses.replace(sample, mask=source.images.samples[at - 1].mask)
+        for at, sample in enumerate(source.images.samples)
+    ]
+    wrong = dataclasses.replace(source, images=ImageSet("wrong", shifted, source.images.framing), name="wrong")
+    found = measured(dataclasses.replace(comparison, sources=[source, wrong]))
+    right, beside = ({s.name: s for s in further_scores(comparison, found, one)} for one in (source, wrong))
+    assert right["label_iou"].value is not None
+    assert beside["label_iou"].value is not None
+    assert beside["label_iou"].value < 0.3 < right["label_iou"].value
+    assert right["label_iou"].floor is not None
+
+
+def test_halved_real_images_are_one_group_on_the_map(tmp_path: Path) -> None:
+    real, fake = folder(tmp_path / "real", 16), folder(tmp_path / "fake", 8, seed=1, source="synthetic")
+    comparison = open_comparison(Request(real, (("other", fake),)))
+    found = measured(comparison, frozenset({"labels"}))
+    assert [images.name for images, _ in found.places] == ["real", "other"]
+    assert {missing.what for missing in found.missing} == {"control", "labels", "memorisation"}
