@@ -25,6 +25,7 @@ class LoadedGenerator:
         table: raw guide rows of the training images, for `random`.
         meta: the whole description of the checkpoint.
         sha256: of the weights file.
+        provenance: what the folder of its images says of it; old checkpoints say less.
     """
 
     network: MagnaGenerator
@@ -34,26 +35,7 @@ class LoadedGenerator:
     table: list[dict[str, GuideValue]]
     meta: dict[str, Any]
     sha256: str
-
-    @property
-    def provenance(self) -> Provenance:
-        """What the folder of its images says of it; old checkpoints say less."""
-        data, config = self.meta.get("data") or {}, self.meta.get("config") or {}
-        return Provenance(
-            checkpoint=self.sha256,
-            size=self.size,
-            channels=self.channels,
-            window=(config.get("data") or {}).get("window"),
-            schema=self.schema,
-            architecture=self.meta.get("architecture"),
-            layout=data.get("layout"),
-            licence=self.meta.get("licence") or data.get("licence"),
-            train=data.get("train"),
-            defective=data.get("defective"),
-            kinds=tuple(data.get("kinds") or ()),
-            test=tuple(data.get("test") or ()),
-            train_sha256=frozenset(data.get("train_sha256") or ()),
-        )
+    provenance: Provenance
 
 
 def describe(network: NetworkConfig, schema: GuideSchema, table: list[dict[str, GuideValue]]) -> dict[str, Any]:
@@ -80,7 +62,9 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
         network = MagnaGenerator(config, schema.size, schema.columns("background"))
         table = [dict(row) for row in meta["table"]]
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        sha256 = stated_sha256(file)
+        provenance = _provenance(meta, sha256, config)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
             f"{file}: does not fit its own description ({reason}); train it again with this version"
@@ -92,5 +76,27 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
         config.channels,
         table,
         meta,
-        stated_sha256(file),
+        sha256,
+        provenance,
+    )
+
+
+def _provenance(meta: dict[str, Any], sha256: str, config: NetworkConfig) -> Provenance:
+    """From a checkpoint's description; the licence stated at a release stands before that of the training.
+
+    Raises:
+        AttributeError, ValueError: a value is of another kind.
+    """
+    data = meta.get("data") or {}
+    window = ((meta.get("config") or {}).get("data") or {}).get("window")
+    return Provenance.from_dict(
+        {
+            "checkpoint": sha256,
+            "architecture": meta["architecture"],
+            "size": config.size,
+            "channels": config.channels,
+            "window": window,
+            "guides": meta["guides"],
+            "data": data | {"licence": meta.get("licence") or data.get("licence")},
+        }
     )

@@ -92,13 +92,13 @@ class TrainConfig(Section):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     checkpoint_every: int = Field(10, ge=1, description="epochs between checkpoints")
     sample_every: int = Field(10, ge=1, description="epochs between sample grids")
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
 
 
 class GanConfig(Section):
     """Everything that `train-gan` needs besides the data."""
 
-    name: str = "magna"
+    name: str = Field("magna", pattern=r"^[^/\\\x00-\x1f]+$", description="a part of the run folder's name")
     network: NetworkConfig = NetworkConfig()
     loss: LossConfig = LossConfig()
     data: DataConfig = DataConfig()

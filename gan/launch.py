@@ -123,6 +123,8 @@ def _accelerator(device: str, devices: int) -> str:
             f"{devices} processes on this machine, but {torch.cuda.device_count()} GPUs; "
             "give --devices (torchrun: --nproc-per-node) at most as many, or --device cpu"
         )
+    if found != "cuda" and devices > max(2, os.cpu_count() or 1):
+        raise UsageError(f"--devices {devices}: {os.cpu_count()} cores are found; give at most as many")
     return found
 
 

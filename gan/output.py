@@ -48,7 +48,7 @@ def begin(out: Path, description: dict[str, Any], provenance: Provenance, *, res
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise DataError(f"{path}: missing or unreadable, so this is no run to resume; choose another --out") from None
     for key in description.keys() | (before.keys() if isinstance(before, dict) else set()):
         old, new = (before.get(key) if isinstance(before, dict) else None), description.get(key)

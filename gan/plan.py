@@ -66,8 +66,7 @@ def make_plan(
     where, dtype = choose_device(device), choose_precision(precision)
     found = list_masks(masks, longest_suffix=_LONGEST_SUFFIX)
     generator: LoadedGenerator = load_generator(checkpoint)
-    kinds = generator.meta.get("data", {}).get("kinds", ())
-    jobs = JobList(request, found, generator.schema, generator.table, generator.size, kinds)
+    jobs = JobList(request, found, generator.schema, generator.table, generator.size, generator.provenance.kinds)
     seen = inspect(found, workers=workers)
     painter = Painter(generator.network, where, request.seed, dtype)
     description = {

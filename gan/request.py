@@ -14,6 +14,7 @@ LABELS = ("mask", "coco", "yolo", "labelme")
 FORMATS = ("png", "jpg", "webp")
 GUIDE_MODES = ("grid", "draw")
 SIDES = (16, 4096)
+MOST = 10**9
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class Request:
                 raise UsageError(f"{flag}: {value!r} is unknown; choose from {', '.join(known)}")
         if self.label.strip().casefold() == GOOD:
             raise UsageError(f"--label: {self.label!r} names parts without a defect; choose another name")
-        if self.num < 1:
-            raise UsageError(f"--num: {self.num} images of a mask; ask for at least 1")
+        if self.label and not (self.label.strip() and self.label.isprintable()):
+            raise UsageError(f"--label: {self.label!r} is blank or not printable; choose another name")
+        if not 1 <= self.num <= MOST:
+            raise UsageError(f"--num: {self.num} images of a mask; ask for 1 to {MOST}")
         if self.size is not None and not SIDES[0] <= self.size <= SIDES[1]:
             raise UsageError(f"--size: {self.size} px is out of range; choose {SIDES[0]} to {SIDES[1]}")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import load_config
-from engine.errors import UsageError
+from engine.errors import DataError, UsageError
 from engine.run import RunFolder
 from gan.config import GanConfig
 
@@ -30,8 +30,11 @@ def same_config(run: RunFolder, config: GanConfig) -> None:
 
     Raises:
         UsageError: they differ; the first key that does is named.
+        DataError: the folder holds something else than a run.
     """
     before = own_config(run.path)
+    if before is None and run.resumed:
+        raise DataError(f"{run.path}: holds no config.yaml, so this is no run to resume; choose another --out")
     if before is None or before == config:
         return
     old, new = (_flat(model.model_dump(mode="json")) for model in (before, config))

@@ -60,7 +60,7 @@ def train_gan_command(
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     given = config is not None or bool(set_)
-    resolved = load_config(config or "magna", GanConfig, set_ or [], folder="gan")
+    resolved = load_config("magna" if config is None else config, GanConfig, set_ or [], folder="gan")
     folder = out or Path("runs") / f"{resolved.name}-{data.resolve().name}"
     if resume and not given:
         resolved = own_config(folder) or resolved

@@ -149,6 +149,16 @@ def test_a_key_that_did_not_exist_when_the_run_began_has_its_default(
     assert tree(out) == before
 
 
+def test_a_folder_that_holds_something_else_is_not_resumed(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    assert train_gan(data, tmp_path / "run", "--resume") == 1
+    assert "holds no config.yaml, so this is no run to resume" in error_line(capsys)
+    assert set(tree(tmp_path / "run")) == {"notes.txt"}
+
+
 def test_a_damaged_configuration_of_a_run_is_one_line(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,7 +69,8 @@ def test_every_player_is_updated_and_every_term_reported() -> None:
 
 
 def test_the_literal_recipe_has_its_three_terms_and_nothing_swapped() -> None:
-    config = tiny(network={"posterior": False, "modulation": False, "texture": False}, loss={"guide": 0.0, "swap": 0.0})
+    idle = {"kl": 0.0, "guide": 0.0, "swap": 0.0}
+    config = tiny(network={"posterior": False, "modulation": False, "texture": False}, loss=idle)
     group = players(config)
     report = MagnaStep(group, None, config, SCHEMA)(batch(), noise(group.generator, 0), torch.zeros(0), 1e-3, 0)
     assert set(report) == {"adversarial", "reconstruction", "discriminator", "total", "d_real", "d_fake"}

@@ -105,3 +105,40 @@ def test_a_folder_that_describes_another_generator_is_not_gone_on_with(
     (out / file_name).write_text("{")
     assert gen_defects(*arguments(masks, telling, out), "--resume") == 1
     assert "generator.json: is damaged (is no JSON)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": [1]}, {"data": {"kinds": 3}}, {"data": {"train_sha256": [1]}}, {"data": {"test": "a"}},
+        {"config": "x"}, {"config": {"data": {"window": "x"}}}, {"licence": ["CC0"]},
+    ],
+)  # fmt: skip
+def test_a_checkpoint_whose_description_is_damaged_is_one_line(
+    masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
+) -> None:
+    tensors, meta = load_checkpoint(checkpoint)
+    stem = save_checkpoint(tmp_path / "tiny", tensors, meta | change)
+    assert gen_defects(*arguments(masks, stem, tmp_path / "out")) == 1
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("error")]
+    assert "does not fit its own description" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_request_nested_without_end_is_no_run_to_resume(
+    masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / gan.output.REQUEST).write_text("[" * 100_000)
+    assert gen_defects(*arguments(masks, checkpoint, tmp_path / "out"), "--resume") == 1
+    assert "request.json: missing or unreadable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--num", "9" * 20), ("--label", "\n"), ("--label", " "), ("--label", "a\0")]
+)
+def test_absurd_numbers_and_names_are_wrong_usage(
+    masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str, value: str
+) -> None:
+    assert gen_defects(*arguments(masks, checkpoint, tmp_path / "out"), flag, value) == 2
+    assert flag in capsys.readouterr().err
