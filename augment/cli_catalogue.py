@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 
 def catalogue(
+    real: Annotated[Path | None, typer.Option(help="Folder of pictures to show; procedural ones without it.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write the page to.")] = Path("runs/catalogue"),
+    size: Annotated[int, typer.Option(min=16, help="Side of a picture, px.")] = 128,
+    draws: Annotated[int, typer.Option(min=1, help="Pictures of a transform for each picture shown.")] = 5,
+    seed: Annotated[int, typer.Option(help="Same seed, same pictures.")] = 1,
+    layout: Annotated[str, typer.Option(help="Of --real; auto finds it.")] = "auto",
+    only_list: Annotated[bool, typer.Option("--list", help="Print the transforms and presets, draw nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Result as one JSON object on stdout.")] = False,
 ) -> None:
-    """List the transforms and the presets."""
+    """Draw a page of pictures of every transform and preset, and list them."""
     import json as json_text
 
     from augment.catalogue import CATALOGUE
     from augment.presets import preset, preset_names
 
-    rows = [
+    transforms = [
         {
             "name": one.name,
             "family": one.family,
@@ -28,11 +36,22 @@ def catalogue(
         for one in CATALOGUE.values()
     ]
     presets = {name: preset(name).config.description for name in preset_names()}
+    result: dict[str, Any] = {"transforms": transforms, "presets": presets}
+    if not only_list:
+        from augment.catalogue_page import catalogue_page
+        from augment.mixer.folder import check_apart
+        from defects.layouts.dataset import open_dataset
+
+        check_apart(out, {"--real": real})
+        samples = open_dataset(real, layout).samples if real is not None else None
+        result["page"] = str(catalogue_page(samples, out, size=size, draws=draws, seed=seed))
     if json:
-        typer.echo(json_text.dumps({"transforms": rows, "presets": presets}, ensure_ascii=False))
+        typer.echo(json_text.dumps(result, ensure_ascii=False))
         return
-    wide = max(len(str(row["name"])) for row in rows)
-    for row in rows:
-        typer.echo(f"{row['family']:9} {row['name']:{wide}}  {row['about']}")
+    wide = max(len(name) for name in (*CATALOGUE, *presets))
+    for one in CATALOGUE.values():
+        typer.echo(f"{one.family:9} {one.name:{wide}}  {one.about}")
     for name, about in presets.items():
         typer.echo(f"preset    {name:{wide}}  {' '.join(about.split())}")
+    if "page" in result:
+        typer.echo(f"page: {result['page']}")

@@ -1,0 +1,161 @@
+"""A mixed set in other forms, read back by independent readers."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from augment.exports.export import export
+from augment.exports.rows import open_folder
+from augment.exports.webdataset import write_shards
+from defects.images import read_mask_image
+from defects.layouts.dataset import open_dataset
+from engine.errors import DataError, OutputError, UsageError
+from tests.augment.mixing import generated, mix, photographs, rows_of, tree_hash
+
+ALL = ("mvtec", "coco", "yolo", "webdataset")
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("mixed")
+    out = root / "out"
+    assert mix("--real", photographs(root / "real", each=1), "--synthetic", generated(root / "gan"), "--check", "files",
+               "--pasted", generated(root / "pasted", 4, source="pasted", seed=2), "--out", out) == 0  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="module")
+def exported(mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("exported") / "out"
+    export(mixed, out, ALL)
+    return out
+
+
+def _mask(mixed: Path, row: dict[str, str]) -> np.ndarray:
+    return read_mask_image(mixed / row["mask"])[0]
+
+
+@pytest.mark.filterwarnings("ignore")  # pycocotools of NumPy 1
+def test_pycocotools_reads_masks_that_are_the_labels(mixed: Path, exported: Path) -> None:
+    from pycocotools.coco import COCO
+
+    rows = {f"{r['split']}/{r['file_name'].split('/images/')[1].replace('/', '__')}": r for r in rows_of(mixed)}
+    seen = 0
+    for path in sorted((exported / "coco" / "annotations").iterdir()):
+        coco = COCO(str(path))
+        names = {entry["id"]: entry["name"] for entry in coco.loadCats(coco.getCatIds())}
+        for number in coco.getImgIds():
+            entry = coco.loadImgs(number)[0]
+            row = rows[entry["file_name"]]
+            drawn = np.zeros((entry["height"], entry["width"]), bool)
+            for mark in coco.loadAnns(coco.getAnnIds(number)):
+                part = coco.annToMask(mark) > 0
+                assert mark["area"] == part.sum()
+                assert names[mark["category_id"]] == row["label"]
+                drawn |= part
+            assert np.array_equal(drawn, _mask(mixed, row))
+            assert (exported / "coco" / "images" / entry["file_name"]).is_file()
+            seen += 1
+    assert seen == len(rows)
+
+
+@pytest.mark.filterwarnings("ignore")  # the reader leaves its files open
+def test_webdataset_reads_every_image_mask_and_row(mixed: Path, exported: Path) -> None:
+    import webdataset
+
+    rows = {(row["split"], row["sha256"]): row for row in rows_of(mixed)}
+    seen = 0
+    for path in sorted((exported / "webdataset").glob("*.tar")):
+        for sample in webdataset.WebDataset([str(path)], shardshuffle=False):
+            told = json.loads(sample["json"])
+            row = rows[told["split"], told["sha256"]]
+            assert told["label"] == row["label"]
+            assert path.name.startswith(told["split"])
+            image = np.asarray(Image.open(io.BytesIO(sample["png"])))
+            assert image.shape[:2] == (told["height"], told["width"])
+            assert np.array_equal(np.asarray(Image.open(io.BytesIO(sample["mask.png"]))) > 0, _mask(mixed, row))
+            seen += 1
+    assert seen == len(rows)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_datasets_opens_the_folder_by_its_splits(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    import datasets
+
+    loaded = datasets.load_dataset(str(mixed), cache_dir=str(tmp_path / "cache"))
+    for split, name in (("train", "train"), ("val", "validation"), ("test", "test")):
+        rows = [row for row in rows_of(mixed) if row["split"] == split]
+        assert [entry["sha256"] for entry in loaded[name]] == [row["sha256"] for row in rows]
+        assert {entry["source"] for entry in loaded[name]} == {row["source"] for row in rows}
+        first = loaded[name][0]
+        assert np.array_equal(np.asarray(first["mask"]) > 0, _mask(mixed, rows[0]))
+        assert first["image"].size == first["mask"].size
+
+
+def test_yolo_is_read_back_with_the_same_masks(mixed: Path, exported: Path) -> None:
+    from defects.images import read_sample
+
+    found = open_dataset(exported / "yolo").samples
+    rows = {f"{r['split']}/{Path(r['file_name'].split('/images/')[1].replace('/', '__')).stem}": r
+            for r in rows_of(mixed)}  # fmt: skip
+    assert {sample.name for sample in found} == set(rows)
+    for sample in found:
+        assert sample.label == rows[sample.name]["label"]
+        assert np.array_equal(read_sample(sample)[1], _mask(mixed, rows[sample.name]))
+
+
+def test_mvtec_holds_what_the_form_has_a_place_for(mixed: Path, exported: Path) -> None:
+    found = open_dataset(exported / "mvtec")
+    assert found.layout == "mvtec"
+    rows = rows_of(mixed)
+    test = [row for row in rows if row["split"] == "test"]
+    good = [row for row in rows if row["split"] == "train" and row["label"] == "good"]
+    assert len(found.samples) == len(test) + len(good)
+    assert {s.label for s in found.samples if s.metadata["split"] == "train"} == {"good"}
+
+
+def test_an_export_is_the_same_again_and_goes_on_where_it_was_cut(mixed: Path, exported: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(mixed, out, ALL)
+    assert tree_hash(out) == tree_hash(exported)
+    (out / "coco" / "annotations" / "instances_train.json").unlink()
+    next((out / "coco" / "images" / "train").iterdir()).unlink()
+    (out / "webdataset" / "test-000000.tar").unlink()
+    (out / "yolo" / "data.yaml").unlink()
+    with pytest.raises(OutputError, match="is not empty; add --resume"):
+        export(mixed, out, ALL)
+    export(mixed, out, ALL, resume=True)
+    assert tree_hash(out) == tree_hash(exported)
+
+
+def test_shards_hold_no_more_than_asked(mixed: Path, tmp_path: Path) -> None:
+    write_shards(open_folder(mixed), tmp_path, on_progress=lambda _: None, shard=5)
+    count = sum(row["split"] == "train" for row in rows_of(mixed))
+    shards = sorted(tmp_path.glob("train-*.tar"))
+    sizes = []
+    for path in shards:
+        with tarfile.open(path) as tar:
+            sizes.append(len(tar.getnames()) // 3)
+    assert sizes == [5] * (count // 5) + ([count % 5] if count % 5 else [])
+
+
+def test_another_folder_is_not_gone_on_with(mixed: Path, exported: Path, tmp_path: Path) -> None:
+    other = photographs(tmp_path / "other", each=1)
+    with pytest.raises(OutputError, match="holds something else"):
+        export(other, exported, ["coco"], resume=True)
+
+
+def test_bad_exports_are_refused(mixed: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"unknown 'cocco'; did you mean coco\?"):
+        export(mixed, tmp_path, ["cocco"])
+    with pytest.raises(DataError, match="no such file; give a folder that mix-defects has written"):
+        export(tmp_path / "none", tmp_path / "out", ["coco"])
