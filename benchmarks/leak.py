@@ -1,0 +1,103 @@
+"""How many planted copies of held-out photographs the leak check finds, and how often it is wrong.
+
+    python benchmarks/leak.py DIR [DIR ...] [--planted 100] [--clean 200]
+
+Held-out photographs of a set are cropped (side 0.55 to 0.9), mirrored, turned by right angles, brightened, made smaller
+and saved as JPEG of quality 40 to 95, each with its chance, and looked for; training photographs of other groups must
+not be found. What `mix-defects` does is called, nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.mixer.appearance import appearance, picture
+from augment.mixer.copies import References, calibrated
+from augment.mixer.training_part import training_part
+from defects.images import read_image
+from defects.layouts.dataset import open_dataset
+from engine.seeding import numpy_generator
+
+Image = NDArray[np.uint8]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--planted", type=int, default=100)
+    parser.add_argument("--clean", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    for folder in arguments.folders:
+        measure(folder, arguments.planted, arguments.clean, arguments.seed)
+
+
+def measure(folder: Path, planted: int, clean: int, seed: int) -> None:
+    """Prints what is found in one set."""
+    train = training_part(folder, val=0.0, test=0.2, seed=seed).samples
+    known = {sample.name for sample in train}
+    held = [sample for sample in open_dataset(folder).samples if sample.name not in known and sample.has_pixels]
+    rng = numpy_generator(seed, "leak")
+    start = time.perf_counter()
+    references = References(held)
+    print(f"{folder.name}: {len(held)} held-out photographs indexed in {time.perf_counter() - start:.1f} s")
+    some = [train[int(i)] for i in rng.permutation(len(train))[:clean]]
+    start = time.perf_counter()
+    others = np.asarray([found.value for found in references.compare(some)])
+    seconds = time.perf_counter() - start
+    least = calibrated(others.tolist())
+    print(
+        f"  clean: {int((others > least).sum())} of {len(others)} called copies at likeness {least:.3f} "
+        f"(95 % below {np.quantile(others, 0.95):.3f}, most {others.max():.3f}); {len(others) / seconds:.1f} images/s"
+    )
+    found: dict[str, list[bool]] = {}
+    named = 0
+    for _ in range(planted):
+        sample = held[int(rng.integers(len(held)))]
+        changed, how = plant(read_image(sample.image), rng)
+        nearest = references.nearest(appearance(picture(changed)))
+        named += nearest.name == sample.name
+        for name in ("all", *how):
+            found.setdefault(name, []).append(nearest.value > least)
+    for name, hits in found.items():
+        print(f"  {name}: {sum(hits)} of {len(hits)} found ({np.mean(hits):.1%})")
+    print(f"  the very photograph named: {named} of {planted}")
+
+
+def plant(image: Image, rng: np.random.Generator) -> tuple[Image, list[str]]:
+    """A changed copy, and what was done."""
+    height, width = image.shape[:2]
+    how = []
+    if rng.random() < 0.6:
+        part = rng.uniform(0.55, 0.9)
+        rows, columns = int(height * part), int(width * part)
+        top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+        image, how = image[top : top + rows, left : left + columns], [*how, "cropped"]
+    turns = int(rng.integers(4))
+    image, how = np.rot90(image, turns), [*how, *(["turned"] if turns else [])]
+    if rng.random() < 0.5:
+        image, how = image[:, ::-1], [*how, "mirrored"]
+    image = np.ascontiguousarray(image)
+    if rng.random() < 0.5:
+        changed = image * rng.uniform(0.7, 1.3) + rng.uniform(-20, 20)
+        image, how = np.clip(changed, 0, 255).astype(np.uint8), [*how, "brightened"]
+    if rng.random() < 0.3:
+        factor = max(128 / min(image.shape[:2]), 0.2)
+        if factor < 1:
+            image = np.atleast_3d(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA))
+            how.append("made smaller")
+    if rng.random() < 0.7:
+        quality = int(rng.integers(40, 96))
+        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image, how = np.atleast_3d(cv2.imdecode(data, cv2.IMREAD_UNCHANGED)), [*how, "re-encoded"]
+    return np.asarray(image, np.uint8), how
+
+
+if __name__ == "__main__":
+    main()
