@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["count_warning"]
 
 _ROWS_PER_DIMENSION = 5
+_EXTRAPOLATED_ROWS_PER_DIMENSION = 1.5
 _NEIGHBOUR_ROWS = 50
 _KERNEL_ROWS = 30
 _ROWS_PER_SPLIT = 100
@@ -14,8 +15,9 @@ def count_warning(name: str, n: int, m: int, dimensions: int, splits: int = 10) 
     """What to beware of in a score at these counts, or an empty string.
 
     The covariance of fewer rows than columns is singular: the Frechet distance is then mostly bias, and its
-    extrapolation takes off part of that only. In simulations with Gaussians the line through the distances is unbiased
-    to a few per cent of that bias from about as many rows as columns on.
+    extrapolation takes off part of that only. In simulations with Gaussians whose variances fall as 1 / rank, two
+    samples of one distribution kept 55 % of the bias at 0.4 rows a column, 19 % at 1, 7 % at 1.25, and about none from
+    1.5 on (heavy-tailed ones up to 10 %).
 
     Args:
         name: Short name of the score.
@@ -35,7 +37,7 @@ def count_warning(name: str, n: int, m: int, dimensions: int, splits: int = 10) 
         return f"{counts}: mostly bias; use kid"
     if name == "fid" and least < _ROWS_PER_DIMENSION * dimensions:
         return f"{counts}: biased upwards; compare at equal counts only, or use fid_infinity or kid"
-    if name == "fid_infinity" and least <= dimensions:
+    if name == "fid_infinity" and least < _EXTRAPOLATED_ROWS_PER_DIMENSION * dimensions:
         return f"{counts}: only part of the bias is taken off; use kid"
     if name == "kid" and least < _KERNEL_ROWS:
         return f"{least} images: the interval is rough below {_KERNEL_ROWS}"

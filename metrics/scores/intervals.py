@@ -5,6 +5,12 @@ distances to neighbours: the resampled score is biased, and its spread too wide.
 
 An interval is that of the score's mean at these sample counts: about it, further samples of as many images spread.
 It does not take off the bias that a small count has; the extrapolated distance and the kernel distance are for that.
+
+Coverage measured on Gaussians and on heavy-tailed mixtures of them (40 to 500 rows, 20 to 512 columns, 100 to 200
+runs each): about the mean at these counts, the Frechet distance 93 to 100 %, its extrapolation 92 to 100 %, the kernel
+distance 90 to 98 %, the neighbour scores 94 to 100 %. Towards 100 % where both sets come from one distribution: there
+the deviation is overestimated, up to 1.8 times. About the true distance, the extrapolation 92 to 100 % from 1.5 rows a
+column on, where the plain distance has 0 to 88 %.
 """
 
 from __future__ import annotations
