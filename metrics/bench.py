@@ -14,6 +14,7 @@ from metrics.comparison import Comparison
 from metrics.evidence import Evidence, FeatureBank, ProgressOf, SourceEvidence, like, union
 from metrics.features.cache import FeatureCache
 from metrics.features.extract import extract
+from metrics.floors import RealFloors
 from metrics.image_set import ImageSet
 from metrics.judging import judge_control, judge_labels
 from metrics.scores.table import score_table
@@ -50,13 +51,13 @@ def measure(
         comparison: The sets.
         extractors: Networks, the first the one by which single images are judged.
         options: How.
-        progress: Makes what shows a step of so many images under a label.
+        progress: Makes what shows a part of the work: how many, under which label, of what.
 
     Raises:
         DataError: An image does not open, a set is of flat colours only, or a feature is not a number.
         WeightsError: A network cannot be had.
     """
-    show = progress or (lambda total, label: Progress(total, label, quiet=True))
+    show = progress or (lambda total, label, unit: Progress(total, label, quiet=True, unit=unit))
     evidence = Evidence({source.name: SourceEvidence() for source in comparison.sources})
     evidence.notes += _flat(comparison)
     cache = FeatureCache(options.cache / "features" if options.cache is not None else None)
@@ -90,10 +91,11 @@ def _score(
     real = union([comparison.real, comparison.held, learnt, *(source.seen for source in comparison.sources)])
     bank = FeatureBank(extractor.name, extractor.resize)
     bank.add(real, _features(real, extractor, cache, progress).values)
+    floors = RealFloors(comparison, bank, learnt)
     for source in comparison.sources:
         features = _features(source.images, extractor, cache, progress)
         bank.add(source.images, features.values)
-        evidence.sources[source.name].scores += score_table(
+        scores = score_table(
             real=bank.of(comparison.real),
             fake=features.values,
             logits=features.logits,
@@ -103,11 +105,13 @@ def _score(
             resamples=resamples,
             parts=[sample.part for sample in comparison.real.samples],
         )
+        evidence.sources[source.name].scores += floors.put(scores)
+    evidence.notes += [note for note in floors.notes if note not in evidence.notes]
     evidence.banks[extractor.name] = bank
 
 
 def _features(images: ImageSet, extractor: Extractor, cache: FeatureCache, progress: ProgressOf) -> Features:
-    with progress(len(images), f"{extractor.name}, {images.name}") as shown:
+    with progress(len(images), f"{extractor.name}, {images.name}", "image") as shown:
         return extract(images, extractor, cache=cache, on_progress=shown.update)
 
 

@@ -100,7 +100,10 @@ def main(
     kept = None if no_cache else cache or user_cache()
     options = Options(resamples, left_out, kept, workers)
     evidence = measure(
-        comparison, extractors, options, progress=lambda total, label: Progress(total, label, json=json, unit="image")
+        comparison,
+        extractors,
+        options,
+        progress=lambda total, label, unit: Progress(total, label, json=json, unit=unit),
     )
     results = results_of(comparison, evidence, settings_of(comparison, extractors, resamples))
     page = render(build_page(comparison, evidence, results))

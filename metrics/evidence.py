@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Evidence", "FeatureBank", "ProgressOf", "SourceEvidence", "like", "union"]
 
-ProgressOf = Callable[[int, str], Progress]
-"""Shows a step: how many there are, and under which label."""
+ProgressOf = Callable[[int, str, str], Progress]
+"""Shows a part of the work: how many there are, under which label, and what is counted."""
 
 
 class FeatureBank:

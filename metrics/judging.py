@@ -29,7 +29,7 @@ def judge_labels(
     """
     train, held, seed = comparison.train, comparison.held, comparison.request.seed
     try:
-        with progress(SegmenterSettings().steps, "segmenter of real defects") as shown:
+        with progress(SegmenterSettings().steps, "segmenter of real defects", "step") as shown:
             segmenter = load_or_train(train, folder, seed=seed, threads=threads, on_progress=shown.update)
     except ValueError as error:
         evidence.lack("labels", f"no segmenter could be trained on {len(train)} real images: {error}")
@@ -42,7 +42,7 @@ def judge_labels(
         bounds = evidence.held_labels.size_bounds
     else:
         evidence.lack("labels of unseen real images", "no real image is left that was not learnt from")
-    with progress(sum(len(source.images) for source in comparison.sources), "labels") as shown:
+    with progress(sum(len(source.images) for source in comparison.sources), "labels", "image") as shown:
         for source in comparison.sources:
             own = evidence.sources[source.name]
             own.predicted = segmenter.predict(source.images)

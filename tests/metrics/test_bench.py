@@ -118,3 +118,24 @@ def test_halved_real_images_are_one_group_on_the_map(tmp_path: Path) -> None:
     found = measured(comparison, frozenset({"labels"}))
     assert [images.name for images, _ in found.places] == ["real", "other"]
     assert {missing.what for missing in found.missing} == {"control", "labels", "memorisation"}
+
+
+def test_real_training_images_set_the_floor_where_they_are_at_hand(comparison: Comparison) -> None:
+    found = measured(comparison, frozenset({"labels", "control", "memorisation", "tsne"}))
+    scores = {score.name: score for score in found.sources["magna"].scores}
+    assert scores["fid_onnx_net"].estimator.endswith("; floor: real halves, parts kept together")  # only 12 of them
+
+
+def test_as_many_training_images_as_synthetic_ones_are_scored(tmp_path: Path) -> None:
+    real = folder(tmp_path / "real", 52)
+    fake = trained_on(folder(tmp_path / "fake", 22, seed=1, source="synthetic"), *images_of(real)[:40])
+    comparison = open_comparison(Request(real, (("magna", fake),), held_out=True))
+    found = measured(comparison, frozenset({"labels", "control", "memorisation", "tsne"}))
+    scores = {score.name: score for score in found.sources["magna"].scores}
+    assert scores["fid_onnx_net"].estimator.endswith("; floor: 22 real training images")
+    copies = open_comparison(Request(real, (("copier", trained_on(real, *images_of(real)[:40])),), held_out=True))
+    assert any("are files of --real, byte for byte" in note for note in copies.notes)
+    floor, value = scores["fid_onnx_net"].floor, scores["fid_onnx_net"].value
+    assert floor is not None
+    assert value is not None
+    assert floor < value
