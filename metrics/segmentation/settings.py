@@ -26,8 +26,8 @@ class SegmenterSettings:
 
     steps: int = 1000
     batch: int = 8
-    good_share: float = 0.25
-    learning_rate: float = 1.5e-3
+    good_share: float = 0.375
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     warmup: int = 50
     average: float = 0.99

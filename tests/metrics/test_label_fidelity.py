@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from defects.layouts.dataset import open_dataset
+from defects.mpi.dataset import dataset
+from defects.windows import Framing
+from metrics.image_set import ImageSet
 from metrics.label_fidelity import fidelity, label_fidelity, overlaps
 from metrics.segmenter import Segmenter, SegmenterSettings, train_segmenter
 from tests.metrics.surfaces import DarkSpots, surfaces
@@ -107,3 +112,26 @@ def test_a_trained_segmenter_sees_defects_that_are_missing_or_beside_their_label
     assert true.defective.value > 0.5  # type: ignore[operator]
     assert nothing.mean < 0.2  # type: ignore[operator]
     assert beside.mean < 0.2  # type: ignore[operator]
+
+
+@pytest.mark.slow
+def test_on_procedural_fasteners_true_labels_stand_and_planted_faults_fall(tmp_path: Path) -> None:
+    dataset(tmp_path, 90, size=128, seed=5)
+    samples = open_dataset(tmp_path).samples
+    framing = Framing(128, None, 3)
+    held = ImageSet("held", samples[60:], framing)
+    segmenter = train_segmenter(ImageSet("train", samples[:60], framing), settings=SegmenterSettings(steps=150))
+    predicted = segmenter.predict(held)
+    true = label_fidelity(segmenter, held, predicted=predicted)
+    marked = np.flatnonzero(held.masks().any(axis=(1, 2)))
+    kinds, labels = ["defect"] * len(marked), held.masks()[marked]
+    beside = fidelity(predicted[marked], np.roll(labels, 24, axis=(1, 2)), kinds=kinds)
+    erased = []
+    for index in marked:
+        image, mask = held.read(int(index))
+        near = cv2.dilate(mask.astype(np.uint8), np.ones((15, 15), np.uint8))
+        erased.append(cv2.inpaint(image, near, 5, cv2.INPAINT_TELEA))
+    nothing = fidelity(segmenter.probabilities(np.stack(erased)) >= 0.5, labels, kinds=kinds)
+    assert true.defective.low > 0.5  # type: ignore[operator]
+    assert beside.mean < 0.2  # type: ignore[operator]
+    assert nothing.mean < 0.2  # type: ignore[operator]
