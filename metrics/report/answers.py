@@ -15,8 +15,9 @@ __all__ = ["RULE", "answers"]
 RULE = (
     "The marks are a reading aid, no norm. Look: good up to 1.25 times the floor of the Fréchet distance, fair up to "
     "2.5 times. Labels: good from 85 % of the overlap on unseen real images, fair from 60 %. Guide: good where every "
-    "entry measured reaches 0.8, fair from 0.5, a category as a share of what is recognised of real images. Copies: poor where the test finds copying. Unknown where what is "
-    "needed is missing, or the overlap on unseen real images is below 0.2."
+    "entry measured reaches 0.8, fair from 0.5, a category as a share of what is recognised of real images. Copies: "
+    "poor where the test finds copying. Unknown where what is needed is missing, or the overlap on unseen real images "
+    "is below 0.2."
 )
 
 _BLIND = 0.2
