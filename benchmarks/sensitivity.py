@@ -38,6 +38,8 @@ Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Fault = Callable[[Image, Mask, np.random.Generator], tuple[Image, Mask]]
 
+# Where a score has no interval: beyond these it says that something is wrong.
+LIMITS = {"c_t": -3.0, "copies": 0.05}
 FRAMING = Framing(128, None, 1)
 SHARES = {"train": 0.3, "real": 0.35, "given": 0.35}
 
@@ -74,8 +76,8 @@ def mirrored(image: Image, mask: Mask, _: np.random.Generator) -> tuple[Image, M
 def cases(given: list[Sample], train: list[Sample]) -> Iterator[tuple[str, list[Sample], Fault]]:
     """Name, samples and fault of every set that is handed in; the undamaged one first."""
     yield "undamaged", given, unchanged
-    for sigma in (0.7, 1.5, 3.0):
-        yield f"blur-{sigma:g}", given, blurred(sigma)
+    for sigma in (1, 2, 4):
+        yield f"blur-{sigma}", given, blurred(sigma)
     for sigma in (4, 10, 25):
         yield f"noise-{sigma}", given, noisy(sigma)
     for modes in (20, 5, 1):
@@ -105,6 +107,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/sensitivity"))
     parser.add_argument("--docs", type=Path, help="folder for sensitivity.md and its picture")
+    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     samples = [s for s in open_dataset(options.data).samples if s.label != GOOD]
     samples = [s for s in samples if read_window(s, FRAMING)[1].any()]
@@ -118,7 +121,7 @@ def main() -> None:
     command = [str(Path(sys.executable).parent / "bench-fid"), "--real", str(options.out / "real")]
     command += ["--train", str(options.out / "train"), "--out", str(options.out / "report"), "--force"]
     command += [part for name in names for part in ("--fake", f"{name}={options.out / name}")]
-    subprocess.run([*command, "--skip", "control"], check=True)
+    subprocess.run([*command, "--skip", "control", "--workers", str(options.workers)], check=True)
     results = json.loads((options.out / "report" / "results.json").read_text(encoding="utf-8"))
     text = study(results, names, {key: len(value) for key, value in parts.items()}, options.docs)
     sys.stdout.write(text)
@@ -146,10 +149,17 @@ def study(results: dict[str, Any], names: list[str], counts: dict[str, int], doc
 
 
 def distance(score: dict[str, Any], clean: dict[str, Any]) -> float | None:
-    """How far a score is on the worse side of the undamaged one, in half widths of the latter's 95 % interval."""
-    if score["value"] is None or clean["low"] is None or clean["high"] is None:
+    """How far a score is on the worse side of the undamaged one, in half widths of the latter's 95 % interval.
+
+    Scores of `LIMITS` are counted in units of their limit.
+    """
+    if score["value"] is None:
         return None
     sign = 1.0 if clean["better"] == "lower" else -1.0
+    if clean["name"] in LIMITS:
+        return sign * float(score["value"] / abs(LIMITS[clean["name"]]))
+    if clean["low"] is None or clean["high"] is None:
+        return None
     edge = clean["high"] if clean["better"] == "lower" else clean["low"]
     return sign * float(score["value"] - clean["value"]) / max(abs(edge - clean["value"]), 1e-9)
 
