@@ -1,6 +1,6 @@
 """How many planted copies of held-out photographs the leak check finds, and how often it is wrong.
 
-    python benchmarks/leak.py DIR [DIR ...] [--planted 100] [--clean 200]
+    python benchmarks/leak.py DIR [DIR ...] [--planted 100] [--clean 200] [--squares 128:256]
 
 Held-out photographs of a set are cropped (side 0.55 to 0.9), mirrored, turned by right angles, brightened, made smaller
 and saved as JPEG of quality 40 to 95, each with its chance, and looked for; training photographs of other groups must
@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.mixer.appearance import appearance, picture
-from augment.mixer.copies import References, calibrated
+from augment.mixer.copies import LEAST, LEAST_PIECE, References, calibrated
 from augment.mixer.training_part import training_part
 from defects.images import read_image
 from defects.layouts.dataset import open_dataset
+from defects.sample import Sample
+from defects.windows import Framing, read_window
 from engine.seeding import numpy_generator
 
 Image = NDArray[np.uint8]
@@ -32,26 +34,32 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--planted", type=int, default=100)
     parser.add_argument("--clean", type=int, default=200)
+    parser.add_argument("--squares", default="", help="side:window: plant squares as a generator sees them")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     for folder in arguments.folders:
-        measure(folder, arguments.planted, arguments.clean, arguments.seed)
+        measure(folder, arguments.planted, arguments.clean, arguments.seed, arguments.squares)
 
 
-def measure(folder: Path, planted: int, clean: int, seed: int) -> None:
+def measure(folder: Path, planted: int, clean: int, seed: int, squares: str) -> None:
     """Prints what is found in one set."""
     train = training_part(folder, val=0.0, test=0.2, seed=seed).samples
     known = {sample.name for sample in train}
     held = [sample for sample in open_dataset(folder).samples if sample.name not in known and sample.has_pixels]
     rng = numpy_generator(seed, "leak")
     start = time.perf_counter()
-    references = References(held)
+    framing = Framing(*map(int, squares.split(":"))) if squares else None
+    references = References(held, piece=framing.window if framing else None)
+
+    def read(sample: Sample) -> Image:
+        return read_window(sample, framing)[0] if framing else read_image(sample.image)
+
     print(f"{folder.name}: {len(held)} held-out photographs indexed in {time.perf_counter() - start:.1f} s")
     some = [train[int(i)] for i in rng.permutation(len(train))[:clean]]
     start = time.perf_counter()
-    others = np.asarray([found.value for found in references.compare(some)])
+    others = np.asarray([found.value for found in references.compare(some, read=read)])
     seconds = time.perf_counter() - start
-    least = calibrated(others.tolist())
+    least = calibrated(others.tolist(), LEAST_PIECE if framing else LEAST)
     print(
         f"  clean: {int((others > least).sum())} of {len(others)} called copies at likeness {least:.3f} "
         f"(95 % below {np.quantile(others, 0.95):.3f}, most {others.max():.3f}); {len(others) / seconds:.1f} images/s"
@@ -60,7 +68,7 @@ def measure(folder: Path, planted: int, clean: int, seed: int) -> None:
     named = 0
     for _ in range(planted):
         sample = held[int(rng.integers(len(held)))]
-        changed, how = plant(read_image(sample.image), rng)
+        changed, how = plant(read(sample), rng)
         nearest = references.nearest(appearance(picture(changed)))
         named += nearest.name == sample.name
         for name in ("all", *how):

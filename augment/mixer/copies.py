@@ -1,7 +1,7 @@
 """Copies of held-out photographs among other images, though cropped, mirrored, turned, brightened or compressed.
 
-Two stages: keypoints vote for the references whose keypoints they resemble most (a product of matrices over all of
-them), then the few with most votes are laid over the suspect and compared block by block.
+Two stages: every keypoint votes for every reference as far as it resembles one of its keypoints (a product of
+matrices), then the few with most votes are laid over the suspect and compared block by block.
 """
 
 from __future__ import annotations
@@ -15,19 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.mixer.alignment import aligned, likeness
-from augment.mixer.appearance import Appearance, appearance, mirrored, picture, rooted
+from augment.mixer.appearance import KEYPOINTS, Appearance, appearance, mirrored, picture, rooted
 from defects.images import read_image
 from defects.sample import Sample
 
-__all__ = ["CERTAIN", "LEAST", "Likeness", "References", "calibrated"]
+__all__ = ["CERTAIN", "LEAST", "LEAST_PIECE", "Likeness", "References", "calibrated"]
 
 LEAST = 0.55
 """Pictures that agree less than this are never called copies."""
 
+LEAST_PIECE = 0.65
+"""The same for squares compared with pieces of photographs: of so little, more agrees by chance."""
+
 CERTAIN = 0.97
 """Pictures that agree more than this always are."""
 
-_CANDIDATES = 6
+_CANDIDATES = 8
 _DIMENSIONS = 32
 _ALIKE = 0.6
 _SLICE = 50_000
@@ -51,19 +54,26 @@ class References:
 
     Args:
         samples: Decoded once.
+        piece: Compare with overlapping pieces of twice that side, px, for squares cut out of far larger photographs;
+            None for the photographs as a whole.
         workers: Threads.
 
     Raises:
         DataError: One does not open.
     """
 
-    def __init__(self, samples: Sequence[Sample], *, workers: int = 2) -> None:
-        self.names = [sample.name for sample in samples]
+    def __init__(self, samples: Sequence[Sample], *, piece: int | None = None, workers: int = 2) -> None:
         with ThreadPoolExecutor(workers) as pool:
-            upright = list(pool.map(_look, samples))
+            looks = list(pool.map(lambda sample: [appearance(each) for each in _pictures(sample, piece)], samples))
+            self.names = [sample.name for sample, own in zip(samples, looks, strict=True) for _ in own]
+            upright = [seen for own in looks for seen in own]
             self._seen: list[Appearance] = [*upright, *pool.map(mirrored, upright)]
         counts = [len(seen.points) for seen in self._seen]
-        self._owner = np.repeat(np.arange(len(counts)), counts)
+        self._filled = np.flatnonzero(counts)  # without keypoints there is nothing to vote with
+        self._starts = np.concatenate([[0], np.cumsum(np.asarray(counts)[self._filled])])
+        each = max(1, _SLICE // KEYPOINTS)
+        number = len(self._filled)
+        self._slices = [(first, min(first + each, number)) for first in range(0, number, each)]
         every = [rooted(seen.descriptors) for seen in self._seen]
         values = np.concatenate(every) if sum(counts) else np.zeros((1, 128), np.float32)
         self._mean: NDArray[np.float32] = values.mean(axis=0)
@@ -72,9 +82,20 @@ class References:
         self._index = self._short(values).T.copy() if sum(counts) else np.zeros((_DIMENSIONS, 0), np.float32)
 
     def compare(
-        self, samples: Iterable[Sample], *, workers: int = 2, on_progress: Callable[[int], object] | None = None
+        self,
+        samples: Iterable[Sample],
+        *,
+        read: Callable[[Sample], NDArray[np.uint8]] = lambda sample: read_image(sample.image),
+        workers: int = 2,
+        on_progress: Callable[[int], object] | None = None,
     ) -> Iterator[Likeness]:
         """The likeness of every sample, in order; images are opened one by one.
+
+        Args:
+            samples: To compare.
+            read: Opens one as (H, W, C).
+            workers: Threads.
+            on_progress: Told how many more were compared.
 
         Raises:
             DataError: One does not open.
@@ -83,7 +104,7 @@ class References:
         cv2.setNumThreads(1)
         try:
             with ThreadPoolExecutor(workers) as pool:
-                for found in pool.map(lambda sample: self.nearest(_look(sample)), samples):
+                for found in pool.map(lambda sample: self.nearest(appearance(picture(read(sample)))), samples):
                     yield found
                     if on_progress is not None:
                         on_progress(1)
@@ -106,15 +127,12 @@ class References:
         if not len(suspect.points) or not self._index.shape[1]:
             return []
         own = self._short(rooted(suspect.descriptors))
-        nearest, value = np.zeros(len(own), np.int64), np.full(len(own), -1.0, np.float32)
-        for first in range(0, self._index.shape[1], _SLICE):
-            alike = own @ self._index[:, first : first + _SLICE]
-            at = alike.argmax(axis=1)
-            most = alike[np.arange(len(own)), at]
-            better = most > value
-            nearest[better], value[better] = at[better] + first, most[better]
-        weights = np.clip(value - _ALIKE, 0, 1)
-        votes = np.bincount(self._owner[nearest], weights=weights, minlength=len(self._seen))
+        votes = np.zeros(len(self._seen), np.float32)
+        for first, last in self._slices:
+            start = self._starts[first]
+            alike = own @ self._index[:, start : self._starts[last]]
+            nearest = np.maximum.reduceat(alike, self._starts[first:last] - start, axis=1)
+            votes[self._filled[first:last]] = (np.clip(nearest - _ALIKE, 0, 1) ** 2).sum(axis=0)
         return [int(i) for i in np.argsort(-votes, kind="stable")[:_CANDIDATES] if votes[i] > 0]
 
     def _short(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -124,7 +142,7 @@ class References:
         return short
 
 
-def calibrated(values: Sequence[float]) -> float:
+def calibrated(values: Sequence[float], least: float = LEAST) -> float:
     """From which likeness on a picture is a copy.
 
     Photographs of other parts say how alike two parts look to one camera: where it always sees the same scene they
@@ -133,12 +151,18 @@ def calibrated(values: Sequence[float]) -> float:
 
     Args:
         values: Likenesses of training photographs to held-out ones of other groups.
+        least: Never less than that.
     """
     if len(values) < 10:
-        return LEAST
+        return least
     middle, high = np.quantile(values, [0.5, 0.9])
-    return float(min(CERTAIN, max(LEAST, high + 0.4 * (high - middle))))
+    return float(min(CERTAIN, max(least, high + 0.4 * (high - middle))))
 
 
-def _look(sample: Sample) -> Appearance:
-    return appearance(picture(read_image(sample.image)))
+def _pictures(sample: Sample, piece: int | None) -> list[NDArray[np.uint8]]:
+    """A photograph, or its overlapping pieces."""
+    image = read_image(sample.image)
+    if piece is None or max(image.shape[:2]) <= 2 * piece:
+        return [picture(image)]
+    starts = [range(0, max(1, side - piece), piece) for side in image.shape[:2]]
+    return [picture(image[top : top + 2 * piece, left : left + 2 * piece]) for top in starts[0] for left in starts[1]]

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from augment.mixer.copies import Likeness, References, calibrated
+from augment.mixer.copies import LEAST_PIECE, Likeness, References, calibrated
 from augment.mixer.dropped import Dropped
+from augment.mixer.framing import Cutter
+from defects.images import image_info
 from defects.sample import Sample
 from engine.errors import DataError
 from engine.files import sha256_bytes, to_json
 
 __all__ = ["Findings", "find_copies", "recall", "refuse"]
 
-_VERSION = 1
+_VERSION = 2
+_FOR_CALIBRATION = 200
 _NAMED = 3
 
 
@@ -35,13 +38,15 @@ class Findings:
     record: dict[str, Any]
 
 
-def recall(path: Path | None, key: str) -> list[Likeness] | None:
-    """The likenesses recorded in a file for the same images; None where there are none."""
+def recall(path: Path | None, key: str) -> list[list[Likeness]] | None:
+    """The likenesses recorded in a file for the same images, for each way of looking; None where there are none."""
     if path is None:
         return None
     try:
         content = json.loads(path.read_bytes())
-        return [Likeness(str(n), float(v)) for n, v in content["found"]] if content["key"] == key else None
+        if content["key"] != key:
+            return None
+        return [[Likeness(str(n), float(v)) for n, v in found] for found in (content["found"], content["pieces"])]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -52,17 +57,22 @@ def find_copies(
     held: Sequence[Sample],
     *,
     hashes: Mapping[str, str],
+    cutter: Cutter | None = None,
     workers: int = 2,
     on_progress: Callable[[int], object] | None = None,
     memory: Path | None = None,
 ) -> Findings:
-    """Images that show a held-out photograph.
+    """Images that show a held-out photograph, or a part of one.
+
+    Photographs are compared as a whole. Where squares are cut out of far larger photographs, pictures of a square's
+    size are compared with pieces of the photographs too, at the scale at which squares see them.
 
     Args:
         train: Training photographs, of other groups than the held-out ones.
         made: Synthetic and pasted images by the name of their folder.
         held: Photographs of validation and test.
         hashes: SHA-256 of every file involved, by its path.
+        cutter: How photographs are cut.
         workers: Threads.
         on_progress: Told how many more images were compared.
         memory: File with the record of an earlier check.
@@ -74,20 +84,34 @@ def find_copies(
         return Findings([], 1.0, {})
     suspects = [("real", sample) for sample in train]
     suspects += [(name, sample) for name, samples in made.items() for sample in samples]
+    window = cutter.framing.window if cutter is not None and cutter.framing is not None else None
     order = [[name, hashes[str(sample.image)]] for name, sample in suspects]
-    key = sha256_bytes(to_json([_VERSION, [[s.name, hashes[str(s.image)]] for s in held], order]))
-    found = recall(memory, key)
-    if found is None or len(found) != len(suspects):
+    key = sha256_bytes(to_json([_VERSION, window, [[s.name, hashes[str(s.image)]] for s in held], order]))
+    small = [pair for pair in suspects if window is not None and min(image_info(pair[1].image).upright) <= 2 * window]
+    sample_of_train = train[:: max(1, len(train) // _FOR_CALIBRATION)]
+    known = recall(memory, key)
+    if known is None:
         references = References(held, workers=workers)
-        compared = references.compare((sample for _, sample in suspects), workers=workers, on_progress=on_progress)
-        found = [Likeness(each.name, round(each.value, 6)) for each in compared]
-    least = calibrated([each.value for each in found[: len(train)]])
-    drops = [
-        Dropped(name, sample.name, "held-out", f"shows the held-out {each.name} (likeness {each.value:.2f})")
-        for (name, sample), each in zip(suspects, found, strict=True)
-        if each.value > least
-    ]
-    return Findings(drops, least, {"key": key, "found": [[each.name, each.value] for each in found]})
+        whole = list(references.compare((s for _, s in suspects), workers=workers, on_progress=on_progress))
+        pieces: list[Likeness] = []
+        if small and cutter is not None:
+            references = References(held, piece=window, workers=workers)
+            pieces = list(references.compare((s for _, s in small), workers=workers))
+            pieces += references.compare(sample_of_train, read=lambda s: cutter.read(s)[0], workers=workers)
+        known = [[Likeness(each.name, round(each.value, 6)) for each in some] for some in (whole, pieces)]
+    whole, pieces = known
+    searches = [(suspects, whole, calibrated([each.value for each in whole[: len(train)]]))]
+    if pieces:
+        others = [each.value for each in pieces[len(small) :]]
+        searches.append((small, pieces[: len(small)], calibrated(others, LEAST_PIECE)))
+    drops: dict[tuple[str, str], Dropped] = {}
+    for some, found, least in searches:
+        for (name, sample), each in zip(some, found, strict=True):
+            if each.value > least:
+                detail = f"shows the held-out {each.name} (likeness {each.value:.2f})"
+                drops.setdefault((name, sample.name), Dropped(name, sample.name, "held-out", detail))
+    record = {"key": key, "found": [[e.name, e.value] for e in whole], "pieces": [[e.name, e.value] for e in pieces]}
+    return Findings(list(drops.values()), searches[0][2], record)
 
 
 def refuse(drops: Sequence[Dropped]) -> None:

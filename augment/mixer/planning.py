@@ -78,14 +78,14 @@ def make_plan(request: Request, *, memory: Path | None = None, watch: Watch | No
         made[source.name], more = _marked(source.name, made[source.name], workers)
         dropped += more
     own = {source.name: image_hashes(made[source.name]) for source in sources.made}
-    leaks, findings = _leaks(request, sources, train, made, held, hashes, own, memory, watch, workers)
+    cutter = choose_framing(request, sources)
+    leaks, findings = _leaks(request, sources, train, made, held, hashes, own, cutter, memory, watch, workers)
     if leaks and not request.drop_copies:
         refuse(leaks)
     gone = {(drop.source, drop.name) for drop in leaks}
     dropped += leaks
     train = [sample for sample in train if ("real", sample.name) not in gone]
     made = {name: [s for s in samples if (name, s.name) not in gone] for name, samples in made.items()}
-    cutter = choose_framing(request, sources)
     train, chosen, fill = _choose(request, sources, train, made, cutter, watch, workers)
     every = {"real": hashes, **own}
     items = _items(assignment, train, chosen, every)
@@ -158,6 +158,7 @@ def _leaks(
     held: Sequence[Sample],
     hashes: dict[str, str],
     own: dict[str, dict[str, str]],
+    cutter: Cutter,
     memory: Path | None,
     watch: Watch,
     workers: int,
@@ -175,7 +176,16 @@ def _leaks(
         total = len(train) + sum(map(len, made.values()))
         with watch(total, "leak check") as counter:
             tell = counter.update if counter is not None else None
-            findings = find_copies(train, made, held, hashes=files, workers=workers, on_progress=tell, memory=memory)
+            findings = find_copies(
+                train,
+                made,
+                held,
+                hashes=files,
+                cutter=cutter,
+                workers=workers,
+                on_progress=tell,
+                memory=memory,
+            )
         known = {(drop.source, drop.name) for drop in found}
         found += [drop for drop in findings.drops if (drop.source, drop.name) not in known]
     return found, findings
