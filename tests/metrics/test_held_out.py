@@ -103,7 +103,11 @@ def test_one_part_in_training_and_in_real_is_noted(real: list[Sample]) -> None:
 def test_each_source_has_its_own_training_images(real: list[Sample]) -> None:
     hashes = file_hashes(real)
     division = divide(real, {"a": frozenset(hashes[:2]), "b": frozenset(hashes[2:4]), "c": None}, held_out=True)
-    assert {name: names(seen) for name, seen in division.seen.items()} == {"a": ["r0", "r1"], "b": ["r2", "r3"], "c": []}
+    assert {name: names(seen) for name, seen in division.seen.items()} == {
+        "a": ["r0", "r1"],
+        "b": ["r2", "r3"],
+        "c": [],
+    }
 
 
 def test_missing_training_images_are_noted(real: list[Sample]) -> None:
