@@ -66,7 +66,8 @@ def main(
     import json as json_text
 
     from engine.errors import GateError
-    from metrics.comparison import Request, open_comparison, parse_fakes
+    from metrics.comparison import Request, open_comparison
+    from metrics.named_folders import parse_fakes
     from metrics.written import check_out
 
     _check(channels, cache, no_cache)

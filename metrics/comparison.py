@@ -5,7 +5,6 @@ Whatever can be wrong with the request is found here, before the first network i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +14,12 @@ from defects.layouts import read_dataset
 from defects.provenance import Provenance, read_provenance
 from defects.sample import GOOD, Sample
 from defects.windows import Framing
-from engine.errors import DataError, UsageError
+from engine.errors import DataError
 from metrics.framing import choose_framing
 from metrics.held_out import Division, divide, file_hashes
 from metrics.image_set import ImageSet
 
-__all__ = ["Comparison", "Request", "Source", "open_comparison", "parse_fakes"]
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+__all__ = ["Comparison", "Request", "Source", "open_comparison"]
 
 
 @dataclass(frozen=True)
@@ -103,31 +100,6 @@ class Comparison:
     sources: list[Source]
     division: Division
     notes: list[str]
-
-
-def parse_fakes(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
-    """Read `NAME=DIR` of every `--fake`.
-
-    Raises:
-        UsageError: One cannot be read, or two have the same name.
-    """
-    fakes: dict[str, Path] = {}
-    for text in texts:
-        name, sign, folder = text.partition("=")
-        if not sign or not folder:
-            example = Path(text.rstrip("=")).name or "fakes"
-            raise UsageError(f"--fake: expected NAME=DIR, got {text!r}; write such as --fake {example}=DIR")
-        if not _NAME.fullmatch(name):
-            raise UsageError(
-                f"--fake: {name!r} is no name; use up to 40 of the letters a-z, digits, - and _, "
-                f"such as --fake magna={folder}"
-            )
-        if name in fakes:
-            raise UsageError(f"--fake: two sets are called {name!r}; give each a name of its own")
-        fakes[name] = Path(folder)
-    if not fakes:
-        raise UsageError("--fake: no synthetic images to compare; give --fake NAME=DIR")
-    return tuple(fakes.items())
 
 
 def open_comparison(request: Request) -> Comparison:

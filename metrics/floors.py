@@ -56,13 +56,15 @@ class RealFloors:
                 else score
                 for score in scores
             ]
-        count = min(len(self._learnt), max(score.n_fake for score in scores))
+        wanted = max(score.n_fake for score in scores)
+        count = min(len(self._learnt), wanted)
+        these = "as many" if count == wanted else f"all {count}"
         if count not in self._known:
             self._known[count] = self._scored(self._learnt, count, scores[0].extractor)
         floors = self._known[count]
         return [
             replace(
-                score, floor=floors[score.name], estimator=f"{score.estimator}; floor: {count} real training images"
+                score, floor=floors[score.name], estimator=f"{score.estimator}; floor: {these} real training images"
             )
             if floors.get(score.name) is not None
             else replace(score, floor=None)

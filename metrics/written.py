@@ -28,7 +28,7 @@ def check_out(out: Path, *, force: bool) -> None:
     """
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file; choose another --out")
-    if out.is_dir() and not force and any(entry.name != LOCK_NAME for entry in out.iterdir()):
+    if out.is_dir() and not force and any(not _leftover(entry.name) for entry in out.iterdir()):
         raise OutputError(f"{out}: is not empty; add --force to replace the report in it, or choose another --out")
 
 
@@ -43,3 +43,8 @@ def write_out(out: Path, results: Results, rows: list[SampleScores], page: bytes
         check_out(out, force=force)
         content = to_json(results.to_dict(), indent=2) + b"\n"
         write_many([(out / SCORES, rows_to_bytes(rows)), (out / RESULTS, content), (out / REPORT, page)])
+
+
+def _leftover(name: str) -> bool:
+    """Whether a killed run may have left it: the lock, or a file under its temporary name."""
+    return name == LOCK_NAME or (name.startswith(".") and name.endswith(".tmp"))

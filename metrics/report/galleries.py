@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -45,9 +46,10 @@ def worst_labels(source: Source, evidence: Evidence) -> list[Picture]:
     own = evidence.sources[source.name]
     if own.labels is None or own.predicted is None:
         return []
-    order = np.argsort(own.labels.per_image, kind="stable")[:_WORST].tolist()
+    values = own.labels.per_image
+    worst = np.flatnonzero(values <= np.sort(values)[:_WORST][-1])
     pictures = []
-    for at in order:
+    for at in _varied(source.images.labels, worst[np.argsort(values[worst], kind="stable")].tolist())[:_WORST]:
         image, mask = source.images.read(at)
         sample, overlap = source.images.samples[at], float(own.labels.per_image[at])
         found = "nothing found" if not own.predicted[at].any() else f"overlap {overlap:.2f}"
@@ -122,7 +124,7 @@ def _some(images: ImageSet, kind: str, comparison: Comparison) -> list[Picture]:
     rng = numpy_generator(comparison.request.seed, "shelf", images.name, kind)
     drawn = [at[place] for place in rng.permutation(len(at)).tolist()]
     pictures = []
-    for number in _varied(images, drawn)[:_IN_SHELF]:
+    for number in _varied([sample.part for sample in images.samples], drawn)[:_IN_SHELF]:
         image, mask = images.read(number)
         sample = images.samples[number]
         what = "Synthetic" if sample.source == "synthetic" else "Real"
@@ -130,14 +132,13 @@ def _some(images: ImageSet, kind: str, comparison: Comparison) -> list[Picture]:
     return pictures
 
 
-def _varied(images: ImageSet, drawn: list[int]) -> list[int]:
-    """The same in another order: no second image of a part before there is one of each."""
+def _varied(groups: Sequence[str], drawn: list[int]) -> list[int]:
+    """The same in another order: no second image of a group before there is one of each."""
     seen: Counter[str] = Counter()
     rounds = []
     for place, number in enumerate(drawn):
-        part = images.samples[number].part
-        rounds.append((seen[part], place, number))
-        seen[part] += 1
+        rounds.append((seen[groups[number]], place, number))
+        seen[groups[number]] += 1
     return [number for _, _, number in sorted(rounds)]
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from engine.commands import main
+from metrics import judging
 from metrics.cli import app
 from metrics.sample_scores import read_sample_scores
+from metrics.segmenter import SegmenterSettings, load_or_train
 from tests.metrics.bench_folders import folder, images_of, network, trained_on
 
 FILES = ["report.html", "results.json", "scores.jsonl"]
@@ -296,8 +299,17 @@ def test_a_run_that_dies_in_between_leaves_nothing(bench: Bench, monkeypatch: py
     assert not bench.out.exists()
 
 
-@pytest.mark.slow
-def test_labels_and_the_whole_report(bench: Bench) -> None:
+def test_what_a_killed_run_left_is_no_obstacle(bench: Bench) -> None:
+    bench.out.mkdir()
+    (bench.out / ".report.html.4242.tmp").write_text("<!doc", encoding="utf-8")
+    (bench.out / ".lock").write_text("4242", encoding="utf-8")
+    assert bench("--held-out")[0] == 0
+    assert sorted(path.name for path in bench.out.iterdir()) == FILES
+
+
+def test_labels_and_the_whole_report(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = SegmenterSettings(steps=12, batch=4, pretrained=False)
+    monkeypatch.setattr(judging, "load_or_train", partial(load_or_train, settings=short))
     code, _, errors = bench("--held-out", labels=True)
     assert (code, errors) == (0, [])
     results = json.loads((bench.out / "results.json").read_text(encoding="utf-8"))

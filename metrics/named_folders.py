@@ -1,0 +1,38 @@
+"""`NAME=DIR`: folders of synthetic images under names that can stand in a gate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.errors import UsageError
+
+__all__ = ["parse_fakes"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+def parse_fakes(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+    """Read `NAME=DIR` of every `--fake`.
+
+    Raises:
+        UsageError: One cannot be read, or two have the same name.
+    """
+    fakes: dict[str, Path] = {}
+    for text in texts:
+        name, sign, folder = text.partition("=")
+        if not sign or not folder:
+            example = Path(text.rstrip("=")).name or "fakes"
+            raise UsageError(f"--fake: expected NAME=DIR, got {text!r}; write such as --fake {example}=DIR")
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"--fake: {name!r} is no name; use up to 40 of the letters a-z, digits, - and _, "
+                f"such as --fake magna={folder}"
+            )
+        if name in fakes:
+            raise UsageError(f"--fake: two sets are called {name!r}; give each a name of its own")
+        fakes[name] = Path(folder)
+    if not fakes:
+        raise UsageError("--fake: no synthetic images to compare; give --fake NAME=DIR")
+    return tuple(fakes.items())
