@@ -47,7 +47,7 @@ def test_several_conditions_are_read_in_order() -> None:
     ],
 )
 def test_a_wrong_condition_is_told_in_one_line(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match="^--gate: ") as caught:
+    with pytest.raises(UsageError, match=r"^--gate: ") as caught:
         parse_gate(text, SCORES, SOURCES)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
