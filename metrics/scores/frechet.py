@@ -44,14 +44,14 @@ def frechet_distance(*, real: Array, fake: Array) -> float:
     first, second = checked_pair(real, fake)
     shift = first.mean(0) - second.mean(0)
     a, b = centred(first), centred(second)
-    distance = shift.square().sum() + a.square().sum() + b.square().sum() - 2 * trace_root(a, b)
-    return max(float(distance), 0.0)
+    traces = sum(float(torch.linalg.vector_norm(side)) ** 2 for side in (a, b))
+    distance = float(shift.square().sum()) + traces - 2 * trace_root(a, b)
+    return max(distance, 0.0)
 
 
 def centred(rows: Tensor) -> Tensor:
     """Rows (N, D) without their mean and divided by sqrt(N - 1): their covariance is the product A^T A."""
-    scaled: Tensor = (rows - rows.mean(0)) / (len(rows) - 1) ** 0.5
-    return scaled
+    return (rows - rows.mean(0)).div_((len(rows) - 1) ** 0.5)
 
 
 def trace_root(a: Tensor, b: Tensor) -> float:
@@ -64,8 +64,8 @@ def trace_root(a: Tensor, b: Tensor) -> float:
         a, b = b, a
     columns = a.shape[1]
     if len(b) > columns:
-        root, half = _root(_lower(a.T)), _lower(b.T)
-        return _sum_of_roots(root.T @ (half.tril() + half.tril(-1).T) @ root)
+        half = _lower(b.T)
+        return _sum_of_roots(_lower_between(_root(_lower(a.T)), half.tril() + half.tril(-1).T))
     if len(a) <= 2 * columns:
         return nuclear_norm(b @ a.T)
     return _sum_of_roots(b @ (a.T @ a) @ b.T)
@@ -89,6 +89,15 @@ def _lower(matrix: Tensor) -> Tensor:
     return product
 
 
+def _lower_between(root: Tensor, covariance: Tensor) -> Tensor:
+    """Lower triangle of L^T C L for a lower triangular L; what is above it is not to be read."""
+    product = torch.zeros_like(covariance)
+    for start in range(0, len(root), _BLOCK):
+        stop = start + _BLOCK
+        product[start:stop, :stop] = (root[start:, start:stop].T @ covariance[start:]) @ root[:, :stop]
+    return product
+
+
 def _sum_of_roots(symmetric: Tensor) -> float:
     """Sum of the square roots of the eigenvalues of a positive semidefinite matrix; those below zero are rounding.
 
@@ -98,7 +107,7 @@ def _sum_of_roots(symmetric: Tensor) -> float:
 
 
 def _root(covariance: Tensor) -> Tensor:
-    """A matrix R with R R^T = covariance: the Cholesky factor, or, for a singular one, from its eigenvectors.
+    """Lower triangular L with L L^T = covariance: the Cholesky factor, or, for a singular one, from its eigenvectors.
 
     Only the lower triangle is read.
     """
@@ -106,5 +115,5 @@ def _root(covariance: Tensor) -> Tensor:
     factor, fault = torch.linalg.cholesky_ex(covariance)
     if int(fault):
         values, vectors = torch.linalg.eigh(covariance)
-        factor = vectors * values.clamp_min(0).sqrt()
+        factor = torch.linalg.qr((vectors * values.clamp_min(0).sqrt()).T).R.T
     return factor
