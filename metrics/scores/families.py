@@ -123,7 +123,12 @@ def _manifold(real: Tensor, fake: Tensor, draws: Draws) -> list[Found]:
     intervals = half_sampling(values, halves, len(real), len(fake), resamples=draws.resamples, seed=draws.seed)
     counts = (len(fake), len(real), None, len(real))
     return [
-        (float(value), interval if count is None else or_wilson(interval, float(value), count))
+        (
+            float(value),
+            Interval(max(interval.low, 0.0), interval.high)
+            if count is None
+            else or_wilson(interval, float(value), count),
+        )
         for value, interval, count in zip(values, intervals, counts, strict=True)
     ]
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Array", "checked", "checked_pair"]
+__all__ = ["Array", "all_equal", "checked", "checked_pair"]
 
 Array = NDArray[np.floating] | Tensor
 
@@ -36,20 +36,31 @@ def checked(values: Array, what: str, *, least: int = 2, varied: bool = True) ->
             f"expected finite {what} features, got NaN or infinity in {broken} of {len(matrix)} rows; "
             "look at the extractor and its images"
         )
-    if varied and torch.equal(matrix[0], matrix[-1]) and bool((matrix == matrix[0]).all()):
+    if varied and all_equal(matrix):
         raise ValueError(
             f"expected {what} features that vary, got {len(matrix)} equal rows; the images are constant or all the same"
         )
     return matrix
 
 
+def all_equal(matrix: Tensor) -> bool:
+    """Whether all rows of features (N, D) are the same.
+
+    >>> all_equal(torch.ones(3, 2))
+    True
+    """
+    return torch.equal(matrix[0], matrix[-1]) and bool((matrix == matrix[0]).all())
+
+
 def checked_pair(real: Array, fake: Array, *, least: int = 2) -> tuple[Tensor, Tensor]:
     """Real (N, D) and synthetic (M, D) features as float64 tensors on the CPU.
+
+    Synthetic rows may all be equal, since a collapsed generator deserves its score; real ones may not.
 
     Raises:
         ValueError: One of them is refused by `checked`, or they have different dimensions.
     """
-    first, second = checked(real, "real", least=least), checked(fake, "fake", least=least)
+    first, second = checked(real, "real", least=least), checked(fake, "fake", least=least, varied=False)
     if first.shape[1] != second.shape[1]:
         raise ValueError(
             f"expected features of one dimension, got {first.shape[1]} real and {second.shape[1]} fake; "

@@ -34,7 +34,7 @@ def frechet_distance(*, real: Array, fake: Array) -> float:
         The distance, never below zero.
 
     Raises:
-        ValueError: Fewer than two rows, different dimensions, numbers that are not finite, or rows all equal.
+        ValueError: Fewer than two rows, different dimensions, numbers that are not finite, or real rows all equal.
 
     >>> import numpy as np
     >>> rows = np.array([[0.0, 1.0], [1.0, 0.0], [3.0, 2.0]])

@@ -64,8 +64,8 @@ def frechet_infinity(
         thinned: Which sets are thinned; `fake` is the estimator of the paper.
 
     Raises:
-        ValueError: Fewer than 12 rows, different dimensions, numbers that are not finite, rows all equal, or points or
-            a share that make no line.
+        ValueError: Fewer than 12 rows, different dimensions, numbers that are not finite, real rows all equal, or
+            points or a share that make no line.
     """
     first, second = checked_pair(real, fake, least=_LEAST_ROWS)
     if points < 2 or orders < 1 or not 0 < smallest < 1:

@@ -73,9 +73,14 @@ def _rooted_vectors(matrix: Tensor) -> tuple[Tensor, Tensor, float]:
         right, left, trace = _rooted_vectors(matrix.T)
         return left, right, trace
     squares, vectors = torch.linalg.eigh(matrix @ matrix.T)
-    kept = squares > squares[-1] * len(squares) * torch.finfo(squares.dtype).eps
+    kept = squares > _rounding(squares)
     values, vectors = squares[kept].sqrt(), vectors[:, kept]
     return vectors * values.sqrt(), (matrix.T @ vectors) / values.sqrt(), float(values.sum())
+
+
+def _rounding(ascending: Tensor) -> float:
+    """What eigenvalues (K,) in ascending order are below when they are 0 but for rounding; K may be 0."""
+    return float(ascending[-1:].sum()) * len(ascending) * torch.finfo(ascending.dtype).eps
 
 
 def _row_influence(rows: Tensor, carried: Tensor, shift: Tensor) -> Tensor:
@@ -94,7 +99,7 @@ def _factor(rows: Tensor) -> tuple[Tensor, Tensor | None]:
     if len(rows) <= rows.shape[1]:
         return rows, None
     values, vectors = torch.linalg.eigh(rows.T @ rows)
-    kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
+    kept = values > _rounding(values)
     deviations, vectors = values[kept].sqrt(), vectors[:, kept]
     return deviations[:, None] * vectors.T, rows @ vectors / deviations
 

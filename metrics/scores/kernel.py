@@ -39,8 +39,8 @@ def kernel_distance(*, real: Array, fake: Array, subsets: int = 100, subset_size
         seed: Seed of the draws.
 
     Raises:
-        ValueError: Fewer than two rows, different dimensions, numbers that are not finite, rows all equal, no subset,
-            or a subset of fewer than two rows.
+        ValueError: Fewer than two rows, different dimensions, numbers that are not finite, real rows all equal, no
+            subset, or a subset of fewer than two rows.
     """
     first, second = checked_pair(real, fake)
     if subsets < 1 or subset_size < 2:

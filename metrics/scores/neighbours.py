@@ -50,7 +50,7 @@ def manifold_scores(*, real: Array, fake: Array, k: int = 5) -> Manifold:
         k: Which neighbour sets the radius.
 
     Raises:
-        ValueError: k rows or fewer in a set, different dimensions, numbers that are not finite, or rows all equal.
+        ValueError: k rows or fewer in a set, different dimensions, numbers that are not finite, or real rows all equal.
     """
     if k < 1:
         raise ValueError(f"expected k of at least 1, got {k}")
@@ -90,7 +90,7 @@ def realism(*, real: Array, fake: Array, k: int = 3) -> NDArray[np.float64]:
 
     Raises:
         ValueError: k real rows or fewer, no synthetic row, different dimensions, numbers that are not finite, or real
-            rows all equal.
+            real rows all equal.
     """
     first, second = checked(real, "real", least=k + 1), checked(fake, "fake", least=1, varied=False)
     if first.shape[1] != second.shape[1]:

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from metrics.scores.counts import count_warning
 from metrics.scores.families import SPLITS, Draws, Family, feature_families, inception
-from metrics.scores.features import Array, checked, checked_pair
+from metrics.scores.features import Array, all_equal, checked, checked_pair
 from metrics.scores.floor import real_floor
 from metrics.scores.score import Score
 
 __all__ = ["score_name", "score_table"]
 
+COLLAPSED = "all synthetic images look the same to this network; more of them would change nothing"
 _HALVINGS = 10
 _FEW_HALVINGS = 3
 _FEW_FROM = 1200
@@ -87,7 +88,7 @@ def _scores(family: Family, real: Array, fake: Array, draws: Draws, parts: Seque
             low=interval.low if interval else None,
             high=interval.high if interval else None,
             floor=None if floor is None else float(floor[place]),
-            warning=count_warning(name, len(first), len(second), first.shape[1]),
+            warning=COLLAPSED if all_equal(second) else count_warning(name, len(first), len(second), first.shape[1]),
         )
         for place, (name, (value, interval)) in enumerate(zip(family.names, found, strict=True))
     ]

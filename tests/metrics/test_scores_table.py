@@ -98,6 +98,20 @@ def test_the_floor_is_what_a_second_real_sample_scores() -> None:
     assert fid.floor < far.low
 
 
+def test_a_fully_collapsed_set_has_its_scores_and_a_warning() -> None:
+    real = rows(40)
+    found = table(real, np.repeat(real[:1], 40, axis=0))
+    variance = float(np.var(real.astype(np.float64), axis=0, ddof=1).sum())
+    shift = float(np.square(real[0].astype(np.float64) - real.mean(0, dtype=np.float64)).sum())
+    assert found["fid"].value == pytest.approx(variance + shift)
+    assert found["recall"].value == pytest.approx(1 / 40)  # the one real image that it repeats
+    for name in ("fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage"):
+        score = found[name]
+        assert score.value is not None, name
+        assert "look the same" in score.warning, name
+    assert found["fid"].value > table(real, rows(40))["fid"].value
+
+
 def test_what_cannot_be_computed_says_why_and_the_rest_goes_on() -> None:
     found = table(rows(20), rows(5))
     assert found["precision"].value is None
@@ -125,7 +139,6 @@ BROKEN[3, 4] = math.nan
         (BROKEN, rows(20), "finite real features"),
         (rows(20), rows(20) * np.float32(np.inf), "NaN or infinity in 20 of 20 rows"),
         (np.ones((20, 12), np.float32), rows(20), "real features that vary, got 20 equal rows"),
-        (rows(20), np.ones((20, 12), np.float32), "fake features that vary, got 20 equal rows"),
         (rows(20)[0], rows(20), r"shape \(N, D\), got \(12,\)"),
         (rows(20, 0), rows(20, 0), r"shape \(N, D\), got \(20, 0\)"),
     ],
