@@ -10,11 +10,11 @@ from defects.guides import GuideSchema, GuideValue
 from defects.provenance import Provenance
 from engine.checkpoint import find_checkpoint, load_checkpoint, stated_sha256
 from engine.errors import CheckpointError
+from gan.architectures import Generator, build_generator
 from gan.config import NetworkConfig
-from gan.generator import MagnaGenerator
 
 BUNDLED = Path(__file__).parent / "bundled"
-ARCHITECTURE = "magna"
+ARCHITECTURES = ("magna", "pix2pix", "cyclegan")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class LoadedGenerator:
         provenance: what the folder of its images says of it; old checkpoints say less.
     """
 
-    network: MagnaGenerator
+    network: Generator
     schema: GuideSchema
     size: int
     channels: int
@@ -40,7 +40,12 @@ class LoadedGenerator:
 
 def describe(network: NetworkConfig, schema: GuideSchema, table: list[dict[str, GuideValue]]) -> dict[str, Any]:
     """The part of a checkpoint's description from which `load_generator` builds the network again."""
-    return {"architecture": ARCHITECTURE, "network": network.model_dump(), "guides": schema.to_dict(), "table": table}
+    return {
+        "architecture": network.architecture,
+        "network": network.model_dump(),
+        "guides": schema.to_dict(),
+        "table": table,
+    }
 
 
 def load_generator(path: Path | None = None) -> LoadedGenerator:
@@ -51,15 +56,14 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
     """
     file = find_checkpoint(path if path is not None else BUNDLED)
     tensors, meta = load_checkpoint(file)
-    if meta.get("architecture") != ARCHITECTURE:
+    if meta.get("architecture") not in ARCHITECTURES:
         raise CheckpointError(
-            f"{file}: holds {meta.get('architecture', 'something else')!r}, not a Magna generator; "
-            "give a run of train-gan"
+            f"{file}: holds {meta.get('architecture', 'something else')!r}, not a generator; give a run of train-gan"
         )
     try:
         config = NetworkConfig.model_validate(meta["network"])
         schema = GuideSchema.from_dict(meta["guides"])
-        network = MagnaGenerator(config, schema.size, schema.columns("background"))
+        network = build_generator(config, schema)
         table = [dict(row) for row in meta["table"]]
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
         sha256 = stated_sha256(file)

@@ -16,8 +16,9 @@ class Section(BaseModel):
 
 
 class NetworkConfig(Section):
-    """Shapes of the networks."""
+    """Shapes of the networks; the baselines pix2pix and cyclegan use sizes, widths and `critic_width` only."""
 
+    architecture: Literal["magna", "pix2pix", "cyclegan"] = "magna"
     size: Literal[32, 64, 128, 256, 512] = Field(128, description="side of the generated image, px")
     channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB")
     width: int = Field(24, ge=4, le=128, description="channels at full resolution")
@@ -107,6 +108,14 @@ class GanConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> GanConfig:
         """Refuses what would be ignored in silence or break in the first step."""
+        if self.network.architecture != "magna":
+            without = [f"loss.{name}" for name in ("style", "kl", "swap", "guide") if getattr(self.loss, name)]
+            without += ["network.posterior"] if self.network.posterior else []
+            if without:
+                raise ValueError(
+                    f"{' and '.join(without)} would do nothing with network.architecture {self.network.architecture}; "
+                    "set to 0 or false"
+                )
         if self.network.normalisation == "batch" and self.train.batch_size == 1:
             raise ValueError("train.batch_size 1 leaves batch normalisation nothing to average; give at least 2")
         idle = [name for name in ("kl", "swap", "guide") if getattr(self.loss, name) and not self.network.posterior]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.seeding import torch_generator
-from gan.generator import MagnaGenerator
+from gan.architectures import Generator
 from gan.pixels import to_pixels
 from gan.prepare import Prepared
 from gan.windows import Window
@@ -35,7 +35,7 @@ class Grid:
 
 
 def sample_grid(
-    generator: MagnaGenerator, weights: dict[str, Tensor], prepared: Prepared, *, columns: int, seed: int
+    generator: Generator, weights: dict[str, Tensor], prepared: Prepared, *, columns: int, seed: int
 ) -> Grid:
     """Draws the sheet of the averaged `weights`; one mask of each kind comes first."""
     network = copy.deepcopy(generator).float().eval()

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from engine.errors import UsageError
 from engine.seeding import torch_generator
-from gan.generator import MagnaGenerator, Noise
+from gan.architectures import Generator
+from gan.generator import Noise
 from gan.pixels import to_pixels
 from gan.precision import inference_dtype, prepare
 
@@ -66,9 +67,7 @@ class Painter:
         dtype: number format; None for the fastest that the device has.
     """
 
-    def __init__(
-        self, network: MagnaGenerator, device: torch.device, seed: int, dtype: torch.dtype | None = None
-    ) -> None:
+    def __init__(self, network: Generator, device: torch.device, seed: int, dtype: torch.dtype | None = None) -> None:
         self.device, self.seed = device, seed
         self.dtype = dtype or inference_dtype(device)
         self.count = MICRO_BATCH[device.type]

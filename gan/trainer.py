@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -16,16 +16,16 @@ from lightning_fabric import Fabric
 from engine.errors import CheckpointError, MagnaError
 from engine.progress import Progress
 from engine.seeding import torch_generator
+from gan.architectures import AVERAGED, Generator, build_networks, build_step
 from gan.batches import epoch_order, learning_rate, to_batch
 from gan.config import GanConfig
-from gan.discriminator import MagnaDiscriminator
-from gan.generator import MagnaGenerator, Noise
+from gan.generator import Noise
 from gan.optimiser import MasterAdam
 from gan.posterior import Posterior
 from gan.precision import inference_dtype
 from gan.prefetch import epoch_windows
 from gan.prepare import Prepared
-from gan.step import Batch, MagnaStep, Players
+from gan.step import Batch
 from gan.style import StyleLoss
 from gan.windows import Window
 
@@ -60,27 +60,21 @@ class Trainer:
         self.prepared, self.config, self.fabric, self.workers = prepared, config, fabric, workers
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.train.seed)
-            size = prepared.schema.size
-            self.generator = MagnaGenerator(config.network, size, prepared.schema.columns("background"))
-            discriminator = MagnaDiscriminator(config.network, size)
-            posterior = Posterior(config.network) if config.network.posterior else None
+            networks = build_networks(config.network, prepared.schema)
         rate, ema = config.train.learning_rate, config.train.ema
-        adams = [
-            MasterAdam(network.to(fabric.device), rate, ema=None if network is discriminator else ema)
-            if network
-            else None
-            for network in (self.generator, discriminator, posterior)
-        ]
+        self.adams = {
+            name: MasterAdam(network.to(fabric.device), rate, ema=ema if name in AVERAGED else None)
+            for name, network in networks.items()
+        }
         dtype = training_dtype(config, fabric.device)
-        modules = [
-            fabric.setup_module(m.to(dtype=dtype).to(memory_format=torch.channels_last)) if m is not None else None
-            for m in (self.generator, discriminator, posterior)
-        ]
-        self.adams = dict(zip(("generator", "discriminator", "posterior"), adams, strict=True))
-        players = Players(*modules, *adams)  # type: ignore[arg-type]
+        self.networks = {
+            name: fabric.setup_module(network.to(dtype=dtype).to(memory_format=torch.channels_last))
+            for name, network in networks.items()
+        }
+        self.generator = cast(Generator, networks["generator"])
         if style is not None:
             style.to(fabric.device)
-        self.step = MagnaStep(players, style, config, prepared.schema)
+        self.step = build_step(config, prepared.schema, self.networks, self.adams, style)
         per_step = config.train.batch_size * fabric.world_size
         self.steps_per_epoch = max(1, len(epoch_order(prepared, config, 0)) // per_step)
 
@@ -115,9 +109,7 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
             progress.update(len(windows) * self.fabric.world_size)
-        broken = [
-            f"a weight of the {name}" for name, adam in self.adams.items() if adam is not None and not adam.finite()
-        ]
+        broken = [f"a weight of the {name}" for name, adam in self.adams.items() if not adam.finite()]
         if self._anywhere(bool(broken)):
             raise _not_a_number(f"epoch {epoch + 1}", broken or ["a weight of another process"])
         return {name: value / count for name, value in sums.items()}
@@ -135,18 +127,15 @@ class Trainer:
         return bool(self.fabric.all_reduce(torch.tensor(float(here), device=self.fabric.device), reduce_op="sum"))
 
     def average_weights(self) -> dict[str, torch.Tensor]:
-        """The generator's averaged weights and its buffers, by the names of `MagnaGenerator`."""
-        adam = self.adams["generator"]
-        if adam is None:
-            raise ValueError("expected an optimiser for the generator, got none")
-        buffers = dict(self.generator.named_buffers())
-        weights = {k: v.float() if v.is_floating_point() else v for k, v in (adam.averaged() | buffers).items()}
+        """The generator's averaged weights and its buffers, by its own names."""
+        averaged = self.adams["generator"].averaged() | dict(self.generator.named_buffers())
+        weights = {k: v.float() if v.is_floating_point() else v for k, v in averaged.items()}
         return weights | self.latent_placement()
 
     @torch.no_grad()
     def latent_placement(self) -> dict[str, torch.Tensor]:
         """Where the averaged encoder puts the training images, as buffers of the generator; see `gan.latent`."""
-        adam = self.adams["posterior"]
+        adam = self.adams.get("posterior")
         if adam is None or self.generator.latent is None:
             return {}
         encoder = Posterior(self.config.network)
@@ -167,12 +156,8 @@ class Trainer:
         """Everything that a resumed run needs."""
         tensors: dict[str, torch.Tensor] = {}
         for name, adam in self.adams.items():
-            if adam is not None:
-                tensors |= adam.state(name)
-        for name, module in (
-            ("generator", self.step.players.generator),
-            ("discriminator", self.step.players.discriminator),
-        ):
+            tensors |= adam.state(name)
+        for name, module in self.networks.items():
             tensors |= {f"{name}.buffer.{k}": v for k, v in _plain(module).named_buffers()}
         return tensors
 
@@ -191,12 +176,8 @@ class Trainer:
 
     def _load(self, tensors: dict[str, torch.Tensor]) -> None:
         for name, adam in self.adams.items():
-            if adam is not None:
-                adam.load(tensors, name)
-        for name, module in (
-            ("generator", self.step.players.generator),
-            ("discriminator", self.step.players.discriminator),
-        ):
+            adam.load(tensors, name)
+        for name, module in self.networks.items():
             for k, buffer in _plain(module).named_buffers():
                 buffer.copy_(tensors[f"{name}.buffer.{k}"])
 
