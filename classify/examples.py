@@ -21,7 +21,7 @@ from engine.errors import DataError
 if TYPE_CHECKING:
     from augment.mixer.exposure import Exposure
 
-__all__ = ["DEFECT", "Example", "Examples", "Task", "classes_of", "examples_of", "tile_rule"]
+__all__ = ["DEFECT", "Example", "Examples", "Task", "classes_of", "examples_of", "resized", "tile_rule"]
 
 DEFECT = "defect"
 _KEPT_BYTES = 6 << 30
@@ -146,7 +146,7 @@ class Examples:
             return self._kept.get(example.sample, self._square)
         image, mask = self._kept.get(example.sample, self._photograph)
         x, y, width, height = example.box
-        return _resized(image[y : y + height, x : x + width], mask[y : y + height, x : x + width], self.size)
+        return resized(image[y : y + height, x : x + width], mask[y : y + height, x : x + width], self.size)
 
     def batch(self, indices: Iterable[int]) -> Image:
         """Images (B, S, S, C) at some indices."""
@@ -180,7 +180,7 @@ class Examples:
             image = read_image(sample.image, depth16=sample.depth16)
             mask = np.zeros(image.shape[:2], np.bool_)
         if self.data.fit == "stretch":
-            return _resized(as_channels(image, self.channels), mask, self.size)
+            return resized(as_channels(image, self.channels), mask, self.size)
         image, mask = scaled(image, mask, Framing(self.size, self.data.window, self.channels))
         x, y = central(mask, self.size)
         cut = slice(y, y + self.size), slice(x, x + self.size)
@@ -251,7 +251,7 @@ def _number(sample: Sample, task: Task, classes: Sequence[str]) -> int:
     return classes.index(wanted)
 
 
-def _resized(image: Image, mask: Mask, size: int) -> tuple[Image, Mask]:
+def resized(image: Image, mask: Mask, size: int) -> tuple[Image, Mask]:
     """Image (H, W, C) and mask (H, W) pressed into a square of a side."""
     if image.shape[:2] == (size, size):
         return image, mask
