@@ -94,7 +94,7 @@ class RolloutClassifier(nn.Module):
         logits: Tensor = network.forward_head(network.norm(tokens))
         side = images.shape[-1] // network.patch_embed.patch_size[-1]
         row = rollout(attention, fusion=self.fusion, discard=self.discard)
-        maps = row.reshape(len(row), 1, -1, side).expand(-1, logits.shape[1], -1, -1)
+        maps = row.reshape(row.shape[0], 1, -1, side).expand(-1, logits.shape[1], -1, -1)
         return Seen(logits, maps)
 
 
