@@ -1,0 +1,195 @@
+"""Everything a comparison works on: folders opened, real images divided, arms and cells laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from augment.mixer.seen import image_hashes
+from augment.paste.made import METHODS
+from classify.utility.arms import PASTED, Arm, arms_of
+from classify.utility.cells import Cell, cells_of, identity
+from classify.utility.division import Division, divide
+from classify.utility.settings import Settings
+from classify.utility.sources import MadeSet, fingerprint, open_made
+from defects.images import image_info
+from defects.layouts.dataset import open_dataset
+from defects.sample import GOOD, Sample
+from engine.errors import DataError, UsageError
+
+__all__ = ["Bench", "Request", "open_bench"]
+
+_CODE = 1
+"""Raised with every change that gives a cell another outcome: kept cells of before do not count."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, as the command was told.
+
+    Attributes:
+        real: Folder of real images.
+        synthetic: (name, folder) of each synthetic set.
+        pasted: A method of pasting, a folder of pasted images, or None for no such arm.
+        ratios: Made images per real defective image; 0 stands for the arm without.
+        shots: Real defective images trained with; None for all.
+        seeds: How many.
+        settings: What all cells share; channels and window as far as they were given.
+    """
+
+    real: Path
+    synthetic: tuple[tuple[str, Path], ...]
+    pasted: str | None
+    ratios: tuple[float, ...]
+    shots: tuple[int | None, ...]
+    seeds: int
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The comparison, laid out.
+
+    Attributes:
+        request: As told.
+        settings: With channels and window as the images have them.
+        real: All real images.
+        hashes: SHA-256 of each image file by name.
+        division: Test, validation and training images.
+        made: The synthetic sets.
+        pasted: The folder of pasted images, if one was given.
+        arms: All arms.
+        cells: All cells that can be computed, in order.
+        skipped: Why others cannot, a sentence each.
+        notes: What the reader has to know, a sentence each.
+    """
+
+    request: Request
+    settings: Settings
+    real: list[Sample]
+    hashes: dict[str, str]
+    division: Division
+    made: list[MadeSet]
+    pasted: MadeSet | None
+    arms: list[Arm]
+    cells: list[Cell]
+    skipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def defective(self) -> list[Sample]:
+        """Training images with a defect."""
+        return [sample for sample in self.division.train if sample.label != GOOD]
+
+    def common(self, **more: Any) -> dict[str, Any]:
+        """What all cells share, for their identity."""
+        parts = {
+            name: fingerprint([self.hashes[sample.name] for sample in samples], [sample.label for sample in samples])
+            for name, samples in vars(self.division).items()
+            if name != "notes"
+        }
+        return {"code": _CODE, "settings": self.settings.to_dict(), "data": parts, **more}
+
+    def names(self, **more: Any) -> dict[Cell, str]:
+        """The identity of every cell."""
+        common = self.common(**more)
+        made = {each.name: fingerprint(each.hashes, [s.label for s in each.samples]) for each in self.made}
+        made[PASTED] = str(self.request.pasted)
+        if self.pasted is not None:
+            made[PASTED] = fingerprint(self.pasted.hashes, [sample.label for sample in self.pasted.samples])
+        return {cell: identity(cell, common, made) for cell in self.cells}
+
+
+def open_bench(request: Request) -> Bench:
+    """Opens the folders and divides the images; nothing is computed yet.
+
+    Raises:
+        DataError: A folder is missing or faulty, or too few images are left.
+        UsageError: The sets do not fit one another, or more is asked for than there is.
+    """
+    real = open_dataset(request.real).samples
+    if not any(sample.label != GOOD for sample in real) or all(sample.label != GOOD for sample in real):
+        only = "good" if all(sample.label == GOOD for sample in real) else "defective"
+        raise DataError(f"{request.real}: all {len(real)} images are {only}; give both good and defective ones")
+    made = [open_made(name, folder) for name, folder in request.synthetic]
+    pasted = None
+    if request.pasted is not None and request.pasted not in METHODS:
+        folder = Path(request.pasted)
+        if not folder.is_dir():
+            raise UsageError(f"--pasted: {request.pasted!r} is neither one of {', '.join(METHODS)} nor a folder")
+        pasted = open_made(PASTED, folder)
+    hashes = image_hashes(real)
+    settings = _framed(request.settings, made, real)
+    division = divide(real, hashes, made, settings)
+    if pasted is not None:
+        _refuse_pasted(pasted, division, hashes)
+    arms = arms_of([each.name for each in made], pasted=request.pasted is not None)
+    defective = sum(sample.label != GOOD for sample in division.train)
+    shots = _levels(request.shots, defective)
+    cells = cells_of(arms, request.ratios, shots, range(request.seeds))
+    sizes = {each.name: len(each.samples) for each in [*made, *([pasted] if pasted is not None else [])]}
+    cells, skipped = _reachable(cells, sizes, defective)
+    return Bench(request, settings, real, hashes, division, made, pasted, arms, cells, skipped, list(division.notes))
+
+
+def _framed(settings: Settings, made: Sequence[MadeSet], real: Sequence[Sample]) -> Settings:
+    """Window and channels of the generators, where they are known and not given."""
+    window, channels = settings.window, settings.channels
+    origins = {each.name: each.provenance for each in made if each.provenance is not None}
+    if window is None and origins:
+        windows = {origin.window: name for name, origin in origins.items()}
+        if len(windows) > 1:
+            shown = ", ".join(f"{value or 'the shorter side'} for {name}" for value, name in windows.items())
+            raise UsageError(
+                f"--synthetic: the generators saw different windows of a photograph ({shown}); give --window"
+            )
+        window = next(iter(windows))
+    if not channels:
+        of_real = 1 if all(image_info(sample.image).channels < 3 for sample in real[:20]) else 3
+        channels = min([of_real, *(origin.channels for origin in origins.values())])
+    return replace(settings, window=window, channels=channels)
+
+
+def _levels(shots: Sequence[int | None], defective: int) -> list[int | None]:
+    for count in shots:
+        if count is not None and count > defective:
+            raise UsageError(f"--shots: {count} defective images, but {defective} are left for training; lower it")
+    return [count for count in shots if count != defective or None not in shots]
+
+
+def _reachable(cells: Sequence[Cell], sizes: dict[str, int], defective: int) -> tuple[list[Cell], list[str]]:
+    """Cells whose sources have enough images, and a sentence for the others."""
+    kept: list[Cell] = []
+    missing: dict[tuple[str, str, float], tuple[int, int]] = {}
+    for cell in cells:
+        each = cell.ratio * (cell.shots or defective) / max(1, len(cell.arm.made))
+        short = [name for name in cell.arm.made if sizes.get(name, each) < round(each)]
+        if not short:
+            kept.append(cell)
+        else:
+            key = (short[0], cell.level, cell.ratio)
+            missing.setdefault(key, (round(each), sizes[short[0]]))
+    return kept, [
+        f"ratio {ratio:g} at {level} defective images needs {need} images of {name}, which has {have}: left out"
+        for (name, level, ratio), (need, have) in missing.items()
+    ]
+
+
+def _refuse_pasted(pasted: MadeSet, division: Division, hashes: dict[str, str]) -> None:
+    held = {hashes[sample.name]: sample.name for sample in [*division.val, *division.test]}
+    for sample in pasted.samples:
+        for part in ("ground", "defect"):
+            origin = sample.metadata.get(part)
+            digest = origin.get("sha256") if isinstance(origin, dict) else None
+            if digest in held:
+                raise DataError(
+                    f"{pasted.root}: {sample.name} is pasted from the held-out {held[digest]}; "
+                    "give a method such as --pasted alpha, which takes training images only"
+                )
+        if not isinstance(sample.metadata.get("ground"), dict):
+            raise DataError(
+                f"{pasted.root}: {sample.name} does not say what it is pasted from (columns ground and defect); "
+                "give a folder of mix-defects paste, or a method such as --pasted alpha"
+            )

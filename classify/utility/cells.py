@@ -1,0 +1,65 @@
+"""A cell: one training and its test, known by everything that decides its outcome."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from classify.utility.arms import Arm
+from classify.utility.settings import ALL
+
+__all__ = ["Cell", "cells_of", "identity"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training.
+
+    Attributes:
+        arm: What is learnt from.
+        ratio: Made images per real defective image; 0 for an arm without.
+        shots: Real defective images; None for all.
+        seed: Of the few-shot subset, the draw, the weights and the order.
+    """
+
+    arm: Arm
+    ratio: float
+    shots: int | None
+    seed: int
+
+    @property
+    def level(self) -> str:
+        """The few-shot level as a word."""
+        return ALL if self.shots is None else str(self.shots)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a results line."""
+        return {"arm": self.arm.name, "ratio": self.ratio, "shots": self.level, "seed": self.seed}
+
+
+def cells_of(
+    arms: Sequence[Arm], ratios: Sequence[float], shots: Sequence[int | None], seeds: Sequence[int]
+) -> list[Cell]:
+    """All cells, level by level and seed by seed; a made arm without images is the arm it is compared with."""
+    return [
+        Cell(arm, ratio, count, seed)
+        for count in shots
+        for seed in seeds
+        for arm in arms
+        for ratio in ([value for value in ratios if value] if arm.made else [0.0])
+    ]
+
+
+def identity(cell: Cell, common: Mapping[str, Any], made: Mapping[str, str]) -> str:
+    """The name of a cell: a hash of the cell, the settings and data all cells share, and the images of its sources.
+
+    Args:
+        cell: The cell.
+        common: Settings, data and code that all share.
+        made: Fingerprint of each source.
+    """
+    content = {**cell.to_dict(), "common": dict(common), "made": {name: made[name] for name in cell.arm.made}}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]

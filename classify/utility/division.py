@@ -1,0 +1,131 @@
+"""Which real images are tested on, which choose the hyper-parameters, and which are trained with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from classify.utility.settings import Settings
+from classify.utility.sources import MadeSet, refuse_test_images
+from defects.sample import GOOD, Sample
+from defects.splits import split
+from engine.errors import DataError
+from engine.seeding import numpy_generator
+
+__all__ = ["Division", "divide"]
+
+_LEAST_PARTS = 2
+
+
+@dataclass(frozen=True)
+class Division:
+    """The real images, no part of which is in two of these.
+
+    Attributes:
+        train: To learn from.
+        val: To choose hyper-parameters, thresholds and ratios by.
+        test: Looked at once, by every cell.
+        notes: What the reader has to know of the division, a sentence each.
+    """
+
+    train: list[Sample]
+    val: list[Sample]
+    test: list[Sample]
+    notes: list[str] = field(default_factory=list)
+
+
+def divide(real: Sequence[Sample], hashes: Mapping[str, str], made: Sequence[MadeSet], settings: Settings) -> Division:
+    """Divides the real images by parts; the generators' own held-out images are tested on where they are known.
+
+    Args:
+        real: All of them.
+        hashes: SHA-256 of each image file by name.
+        made: The synthetic sets.
+        settings: Fractions and seed.
+
+    Raises:
+        DataError: Too few images are left for one of the three, or a set knows of a test image.
+    """
+    notes: list[str] = []
+    allowed = _testable(real, hashes, made)
+    if allowed is None:
+        fractions = {"train": 1 - settings.test_fraction, "test": settings.test_fraction}
+        divided = split(real, fractions, settings.split_seed)
+        test, rest = divided["test"], divided["train"]
+        if made:
+            notes.append(
+                "no synthetic set says which images its generator was trained on (generator.json): "
+                "whether the test images are new to it cannot be checked"
+            )
+    else:
+        test = [sample for sample in real if sample.name in allowed]
+        parts = {sample.part for sample in test}
+        rest = [sample for sample in real if sample.part not in parts]
+        left = len(real) - len(test) - len(rest)
+        if left:
+            notes.append(f"{left} real images show the same part as a test image and are left out")
+    _enough(test, "test")
+    for each in made:
+        refuse_test_images(each, test, hashes)
+    fractions = {"train": 1 - settings.val_fraction, "val": settings.val_fraction}
+    divided = split(rest, fractions, settings.split_seed)
+    train, val = divided["train"], divided["val"]
+    _enough(val, "validation")
+    _enough(train, "training")
+    seen = [each.name for each in made if each.provenance and _any_of(val, hashes, each.provenance.train_sha256)]
+    if seen:
+        notes.append(
+            f"validation images are training images of the generator of {', '.join(seen)}: what validation chooses "
+            "may lean towards it; the test images are new to it"
+        )
+    if settings.good is not None:
+        good = [sample for sample in train if sample.label == GOOD]
+        if settings.good > len(good):
+            raise DataError(f"--good {settings.good}: there are {len(good)} good training images; lower it")
+        kept = set(numpy_generator(settings.split_seed, "utility", "good").permutation(len(good))[: settings.good])
+        chosen = {sample.name for index, sample in enumerate(good) if index in kept}
+        train = [sample for sample in train if sample.label != GOOD or sample.name in chosen]
+    return Division(train, val, test, notes)
+
+
+def _testable(real: Sequence[Sample], hashes: Mapping[str, str], made: Sequence[MadeSet]) -> set[str] | None:
+    """Names of the real images that no generator has seen, nor any image of the same part; None where none says."""
+    told = [each for each in made if each.provenance is not None and each.provenance.train_sha256]
+    if not told:
+        return None
+    allowed = {sample.name for sample in real}
+    for each in told:
+        assert each.provenance is not None
+        seen = each.provenance.train_sha256
+        parts = {sample.part for sample in real if hashes[sample.name] in seen}
+        named = set(each.provenance.test) & {sample.name for sample in real}
+        if not named:
+            named = {sample.name for sample in real if hashes[sample.name] not in seen}
+        if not parts:
+            raise DataError(
+                f"{each.root}: none of the real images is one its generator was trained on; "
+                "give the folder it was trained on as REAL"
+            )
+        leaked = sorted(sample.name for sample in real if sample.name in named and hashes[sample.name] in seen)
+        if leaked:
+            raise DataError(
+                f"{each.root}: its generator.json names {len(leaked)} test images that it was trained on, such as "
+                f"{leaked[0]}; train it again without them"
+            )
+        allowed &= {sample.name for sample in real if sample.name in named and sample.part not in parts}
+    return allowed
+
+
+def _enough(samples: Sequence[Sample], what: str) -> None:
+    """Refuses a part that cannot be scored or learnt from."""
+    parts = Counter(defective for _, defective in {(sample.part, sample.label != GOOD) for sample in samples})
+    if parts[True] < _LEAST_PARTS or parts[False] < _LEAST_PARTS:
+        raise DataError(
+            f"{what} images: {parts[True]} parts with a defect and {parts[False]} without are left, fewer than "
+            f"{_LEAST_PARTS} of each; give more real images, or synthetic sets whose generators held out more"
+        )
+
+
+def _any_of(samples: Sequence[Sample], hashes: Mapping[str, str], seen: frozenset[str]) -> bool:
+    return any(hashes[sample.name] in seen for sample in samples)

@@ -1,0 +1,151 @@
+"""Cells on a frozen backbone: a linear head on cached features."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classify.utility.arms import PASTED
+from classify.utility.bank import Bank, Block, Items, joined
+from classify.utility.bench import Bench
+from classify.utility.cells import Cell
+from classify.utility.features import FrozenFeatures
+from classify.utility.few_shot import drawn, shot_order
+from classify.utility.pasting import pasted_images, pasted_of
+from classify.utility.probe import Floats, Scale, fit_probe
+from classify.utility.scores import average_precision, best_threshold, score_dict
+from defects.sample import GOOD, Sample
+
+__all__ = ["FrozenRunner"]
+
+
+class FrozenRunner:
+    """Computes cells; what they share is computed once, when the first cell needs it.
+
+    Args:
+        bench: What is compared.
+        features: The frozen backbone.
+        on_images: Told how many more images have their features.
+    """
+
+    def __init__(
+        self, bench: Bench, features: FrozenFeatures, on_images: Callable[[int], object] | None = None
+    ) -> None:
+        self.bench = bench
+        settings = bench.settings
+        self._bank = Bank(features, settings)
+        division = bench.division
+        self._train = self._bank.photographs(division.train, settings.versions, on_images)
+        self._held = {
+            name: self._bank.photographs(samples, 0, on_images)
+            for name, samples in (("val", division.val), ("test", division.test))
+        }
+        folders = [*bench.made, *([bench.pasted] if bench.pasted is not None else [])]
+        self._made = {
+            each.name: self._bank.squares(each.samples, settings.made_versions, on_images) for each in folders
+        }
+        self._lasting = len(self._bank)
+        self._level: tuple[int | None, int] | None = None
+        self._pasted: Block | None = None
+        self._order: dict[int, list[Sample]] = {}
+
+    def run(self, cell: Cell) -> dict[str, Any]:
+        """Trains, chooses by validation and tests; returns the cell's results line without its name."""
+        began = time.monotonic()
+        chosen, scale = self._at(cell)
+        positives, negatives, counts = self._items(cell, chosen)
+        judged = self._judged("val", scale)
+        truth = np.asarray([sample.label != GOOD for sample in self.bench.division.val])
+
+        def judge(weights: Floats) -> NDArray[np.float64]:
+            return np.asarray([average_precision(scores, truth)[0] for scores in judged(weights).T])
+
+        probe = fit_probe(self._bank, positives, negatives, scale, judge, self.bench.settings, cell.seed)
+        head = np.append(probe.weights, np.float32(probe.bias))[:, None]
+        val, test = judged(head)[:, 0], self._judged("test", scale)(head)[:, 0]
+        threshold = best_threshold(val, truth)
+        division = self.bench.division
+        return {
+            **cell.to_dict(),
+            "val": score_dict(val, _kinds(division.val), threshold),
+            "test": score_dict(test, _kinds(division.test), threshold),
+            "chosen": {"weight_decay": round(probe.decay, 9), "step": probe.step, "threshold": round(threshold, 6)},
+            "images": counts,
+            "shots_sha256": [self.bench.hashes[sample.name][:12] for sample in chosen],
+            "scores": [round(float(score), 6) for score in test],
+            "seconds": round(time.monotonic() - began, 3),
+        }
+
+    def _at(self, cell: Cell) -> tuple[list[Sample], Scale]:
+        """The defective photographs of the cell's level, and the scale of its real training features."""
+        if cell.seed not in self._order:
+            self._order[cell.seed] = shot_order(self.bench.defective, cell.seed)
+        chosen = self._order[cell.seed][: cell.shots]
+        if self._level != (cell.shots, cell.seed):
+            self._level = cell.shots, cell.seed
+            self._bank.forget(len(self._bank) - self._lasting)
+            self._pasted = None
+            keep = self._marked([*chosen, *self._good])
+            first = self._train.first[keep[self._train.owners]]
+            self._scale = Scale.of(self._bank.take(first))
+            self._seen: dict[str, Floats] = {}
+        return chosen, self._scale
+
+    @property
+    def _good(self) -> list[Sample]:
+        return [sample for sample in self.bench.division.train if sample.label == GOOD]
+
+    def _marked(self, samples: list[Sample]) -> NDArray[np.bool_]:
+        names = {sample.name for sample in samples}
+        return np.asarray([sample.name in names for sample in self.bench.division.train])
+
+    def _items(self, cell: Cell, chosen: list[Sample]) -> tuple[Items, Items, dict[str, int]]:
+        """What is drawn from, and how many images of each source that is."""
+        varied = cell.arm.classical
+        real = self._marked([*chosen, *self._good])
+        positives = [self._train.items(1, real, varied=varied)]
+        negatives = [self._train.items(0, real, varied=varied)]
+        counts = {"real_defective": len(chosen), "real_good": len(self._good)}
+        for name in cell.arm.made:
+            each = round(cell.ratio * len(chosen) / len(cell.arm.made))
+            block, own = self._source(name, cell, chosen, each)
+            positives.append(block.items(1, own, varied=varied))
+            negatives.append(block.items(0, own, varied=varied))
+            counts[name] = int(own.sum())
+        counts["defective_squares"], counts["good_squares"] = sum(map(len, positives)), sum(map(len, negatives))
+        return joined(positives), joined(negatives), counts
+
+    def _source(self, name: str, cell: Cell, chosen: list[Sample], count: int) -> tuple[Block, NDArray[np.bool_]]:
+        """The rows of a source, and which of its images the cell takes."""
+        if name == PASTED and self.bench.pasted is None:
+            if self._pasted is None:
+                most = max(self.bench.request.ratios) * len(chosen)
+                images = pasted_images(self.bench, chosen, self._good, cell.seed, round(most))
+                self._pasted = self._bank.arrays(images, round(most), self.bench.settings.made_versions)
+            return self._pasted, np.arange(self._pasted.owners[-1] + 1) < count
+        made = next(each for each in [*self.bench.made, self.bench.pasted] if each is not None and each.name == name)
+        at = pasted_of(made, chosen, self._good, self.bench.hashes) if name == PASTED else np.arange(len(made.samples))
+        own = np.zeros(len(made.samples), np.bool_)
+        own[at[drawn([made.samples[index] for index in at], count, cell.seed)]] = True
+        return self._made[name], own
+
+    def _judged(self, name: str, scale: Scale) -> Callable[[Floats], NDArray[np.float64]]:
+        """Scores (N, W) of the photographs of a part by heads (D + 1, W): the highest of their squares."""
+        block = self._held[name]
+        if name not in self._seen:
+            self._seen[name] = scale(self._bank.take(block.first))
+        starts = np.flatnonzero(np.diff(block.owners, prepend=-1))
+
+        def scores(weights: Floats) -> NDArray[np.float64]:
+            logits = np.asarray(self._seen[name] @ weights[:-1] + weights[-1], np.float64)
+            return np.asarray(np.maximum.reduceat(logits, starts, axis=0))
+
+        return scores
+
+
+def _kinds(samples: list[Sample]) -> list[str | None]:
+    return [None if sample.label == GOOD else sample.label for sample in samples]

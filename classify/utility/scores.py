@@ -1,0 +1,109 @@
+"""What a cell's scores of photographs are worth. Average precision is the primary score.
+
+Average precision asks how well defective photographs are ranked above good ones, and unlike the area under the ROC
+curve it is not flattered by many easy good ones; it needs no threshold, so that no arm wins by a luckier one. The
+others are told beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["PRIMARY", "at_threshold", "auroc", "average_precision", "best_threshold", "recall_at", "score_dict"]
+
+PRIMARY = "average_precision"
+PRECISION = 0.95
+
+Floats = NDArray[np.float64]
+
+
+def average_precision(scores: Floats, labels: NDArray[np.bool_], weights: Floats | None = None) -> Floats:
+    """Sum over thresholds of the gain in recall times the precision; tied scores share a threshold.
+
+    Args:
+        scores: (N,) higher is more defective.
+        labels: (N,).
+        weights: (B, N) how often each counts in each of B resamples; once each without them.
+
+    Returns:
+        (B,), or (1,) without weights; NaN where no defective one is left.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    counted = np.ones((1, len(scores))) if weights is None else weights
+    counted = counted[:, order]
+    true = np.cumsum(counted * labels[order], axis=1)[:, ends]
+    every = np.cumsum(counted, axis=1)[:, ends]
+    gained = np.diff(true, axis=1, prepend=0.0)
+    total = true[:, -1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((gained * (true / np.maximum(every, 1e-12))).sum(axis=1) / total)
+
+
+def auroc(scores: Floats, labels: NDArray[np.bool_]) -> float:
+    """Chance that a defective photograph is scored above a good one, ties counting half."""
+    from scipy.stats import rankdata
+
+    ranks, positives = rankdata(scores), int(labels.sum())
+    negatives = len(labels) - positives
+    return float((ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def best_threshold(scores: Floats, labels: NDArray[np.bool_]) -> float:
+    """The threshold of the highest F1, halfway between two scores."""
+    levels = np.unique(scores)
+    middles = np.concatenate([[levels[0] - 1.0], (levels[1:] + levels[:-1]) / 2])
+    true = (scores[labels][None] > middles[:, None]).sum(axis=1)
+    found = (scores[None] > middles[:, None]).sum(axis=1)
+    return float(middles[int(np.argmax(2 * true / (found + labels.sum())))])
+
+
+def at_threshold(scores: Floats, labels: NDArray[np.bool_], threshold: float) -> dict[str, float]:
+    """Precision, recall, F1, accuracy and balanced accuracy of calling what is above the threshold defective."""
+    called = scores > threshold
+    true, false = float((called & labels).sum()), float((called & ~labels).sum())
+    missed, passed = float((~called & labels).sum()), float((~called & ~labels).sum())
+    recall = true / max(1.0, true + missed)
+    return {
+        "precision": true / max(1.0, true + false),
+        "recall": recall,
+        "f1": 2 * true / max(1.0, 2 * true + false + missed),
+        "accuracy": (true + passed) / len(labels),
+        "balanced_accuracy": (recall + passed / max(1.0, passed + false)) / 2,
+    }
+
+
+def recall_at(scores: Floats, labels: NDArray[np.bool_], precision: float = PRECISION) -> float:
+    """The highest recall at which the precision is reached; 0 where it is nowhere."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
+    true = np.cumsum(labels[order])[ends]
+    reached = true / (ends + 1) >= precision
+    return float(true[reached].max(initial=0) / labels.sum())
+
+
+def score_dict(scores: Floats, kinds: Sequence[str | None], threshold: float) -> dict[str, Any]:
+    """All scores of a test.
+
+    Args:
+        scores: (N,).
+        kinds: The defect kind of each photograph; None for a good one.
+        threshold: Chosen on validation.
+    """
+    labels = np.asarray([kind is not None for kind in kinds])
+    recalls = {
+        kind: round(float((scores[[own == kind for own in kinds]] > threshold).mean()), 6)
+        for kind in sorted({kind for kind in kinds if kind is not None})
+    }
+    values = {
+        PRIMARY: float(average_precision(scores, labels)[0]),
+        "auroc": auroc(scores, labels),
+        **at_threshold(scores, labels, threshold),
+        "recall_at_precision_95": recall_at(scores, labels),
+    }
+    return {**{name: round(value, 6) for name, value in values.items()}, "recall_of": recalls}

@@ -1,0 +1,105 @@
+"""The verdicts in words, each with what makes it less sure than it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from classify.utility.arms import PASTED
+from classify.utility.bench import Bench
+from classify.utility.settings import ALL
+from classify.utility.signed_rank import least_p
+from classify.utility.sources import generator_saw, masks_from
+from classify.utility.verdict import HELPS, HURTS, Comparison
+
+__all__ = ["caveats", "first_line", "level_words", "main_comparisons", "sentence", "signed"]
+
+
+def main_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """What decides: each source beside classical augmentation, against classical augmentation alone."""
+    return [one for one in comparisons if one.role == "without" and one.other == "real+classical"]
+
+
+def first_line(comparisons: Sequence[Comparison]) -> str:
+    """The verdict on every source in one line."""
+    main = [one for one in main_comparisons(comparisons) if len(one.made) == 1]
+    synthetic = [one for one in main if one.made != (PASTED,)]
+    return " ".join(_short(one) for one in (synthetic or main)) or "No arm could be compared."
+
+
+def sentence(one: Comparison) -> str:
+    """A comparison in a sentence."""
+    interval = f"95 % interval {signed(one.gain.low)} to {signed(one.gain.high)}"
+    test = f"signed-rank p {_p(one.p_value)} over {len(one.gain.pairs)} pairs, after Holm"
+    gain = f"{signed(one.gain.value)} average precision ({interval}; {test})"
+    return f"{one.arm} against {one.other}: {gain}: {one.verdict}."
+
+
+def caveats(one: Comparison, bench: Bench) -> list[str]:
+    """What the reader has to know beside a verdict."""
+    said = []
+    for made in bench.made:
+        if made.name not in one.made:
+            continue
+        saw = generator_saw(made, bench.real, bench.hashes)
+        levels = [each for each in one.levels if _count(each.level, bench) < (saw or 0)]
+        if saw is None:
+            said.append(
+                f"How many real defective images the generator of {made.name} has seen is not known; where they are "
+                "more than a level trains with, its result is optimistic."
+            )
+        elif levels:
+            shown = ", ".join(level_words(each.level, bench) for each in levels)
+            said.append(
+                f"The generator of {made.name} has seen {saw} real defective images, more than the {shown} that the "
+                "classifier trains with there: a generator trained on as few would do worse, so these gains are "
+                "optimistic."
+            )
+        else:
+            said.append(f"The generator of {made.name} has seen {saw} real defective images, no more than any level.")
+        origins = masks_from(made, bench.real)
+        known = {origin for origin in origins if origin is not None}
+        if known:
+            said.append(
+                f"{sum(origin is not None for origin in origins)} of the {len(origins)} images of {made.name} are "
+                f"painted from the masks of {len(known)} real images; at the lower levels the classifier is not given "
+                "most of these, and learns their shapes through the synthetic ones."
+            )
+    if one.p_value >= 0.05 and least_p(len(one.gain.pairs)) >= 0.05:
+        said.append(
+            f"{len(one.gain.pairs)} pairs cannot reach p below {least_p(len(one.gain.pairs)):.4g} two-sided: more "
+            "seeds or levels are needed before any difference can count."
+        )
+    return said
+
+
+def level_words(level: str, bench: Bench) -> str:
+    """A level as a count: `all (169)`."""
+    return f"{ALL} {len(bench.defective)}" if level == ALL else level
+
+
+def signed(value: float) -> str:
+    """A difference with its sign."""
+    text = f"{value:+.3f}"
+    return "0.000" if float(text) == 0 else text.replace("-", "\u2212")
+
+
+def _short(one: Comparison) -> str:
+    name = "+".join(one.made)
+    interval = f"{signed(one.gain.value)} average precision, 95 % {signed(one.gain.low)} to {signed(one.gain.high)}"
+    if one.verdict == HELPS:
+        where = [f"{each.arm.ratio:g} at {each.level}" for each in one.levels if each.verdict == HELPS]
+        best = f"; best ratio {', '.join(where)} defective images" if where else ""
+        return f"{name}: helps beside classical augmentation ({interval}{best})."
+    if one.verdict == HURTS:
+        return f"{name}: hurts beside classical augmentation ({interval}); use none."
+    helped = [each.level for each in one.levels if each.verdict == HELPS]
+    some = f"; only at {', '.join(helped)} defective images it helps" if helped else "; use none"
+    return f"{name}: no evidence that it helps beside classical augmentation ({interval}{some})."
+
+
+def _p(value: float) -> str:
+    return "below 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _count(level: str, bench: Bench) -> int:
+    return len(bench.defective) if level == ALL else int(level)

@@ -1,0 +1,143 @@
+"""`bench-utility`: does the synthetic data help here?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+
+SCHEMES = "schemes"
+
+
+@app.command()
+def main(
+    real: Annotated[Path, typer.Argument(metavar="REAL", help="Real images, in any layout that check-data reads.")],
+    synthetic: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=DIR", help="Folder of gen-defects; may be given again.")
+    ] = None,
+    pasted: Annotated[
+        str,
+        typer.Option(help="alpha, poisson or perlin: made of the training images of each level; a folder; or none."),
+    ] = "alpha",
+    ratios: Annotated[str, typer.Option(help="Made images per real defective image.")] = "0,0.5,1,2,5,10",
+    shots: Annotated[str, typer.Option(help="Real defective images trained with; all for all.")] = "5,10,25,all",
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds; the same ones in every arm.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/utility-<folder>]")] = None,
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the squares the network sees, px.")] = 128,
+    window: Annotated[
+        int | None, typer.Option(min=16, help="Side of the squares in a photograph, px; else the generator's.")
+    ] = None,
+    channels: Annotated[int, typer.Option(help="1 or 3; 0 for what the images have.")] = 0,
+    good: Annotated[int | None, typer.Option(min=1, help="Good images trained with; all without it.")] = None,
+    preset: Annotated[str, typer.Option(help="Classical augmentation: a preset or a YAML file.")] = "flips",
+    versions: Annotated[int, typer.Option(min=1, max=64, help="Variations of each real image, frozen mode.")] = 8,
+    steps: Annotated[int | None, typer.Option(min=8, help="Optimiser steps of every arm.  [default: 400]")] = None,
+    val: Annotated[float, typer.Option(help="Share of what is not tested on, for hyper-parameters and ratios.")] = 0.25,
+    test: Annotated[float, typer.Option(help="Share tested on, where no generator.json names the test images.")] = 0.2,
+    split_seed: Annotated[int, typer.Option(min=0, help="Of the split into training, validation and test.")] = 0,
+    cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Where features are kept; else the user's.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; torch's own without it.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with a folder; cells of the same settings are kept.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be computed.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Progress and result as JSON.")] = False,
+) -> None:
+    """Does training with synthetic images give a better classifier of real ones? helps, hurts or no evidence.
+
+    `bench-utility schemes --help` tells of the six training schemes.
+    """
+    import json as json_text
+    import logging
+
+    from classify.utility.bench import Request, open_bench
+    from classify.utility.settings import Settings, parse_ratios, parse_shots
+    from engine.errors import UsageError
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    if channels not in (0, 1, 3):
+        raise UsageError(f"--channels: expected 1 or 3, got {channels}; leave it out for what the images have")
+    if not 0 < val < 1 or not 0 < test < 1:
+        raise UsageError(f"--val and --test: expected shares between 0 and 1, got {val:g} and {test:g}")
+    settings = Settings(
+        size=size,
+        window=window,
+        channels=channels,
+        preset=preset,
+        versions=versions,
+        good=good,
+        steps=steps or Settings.steps,
+        val_fraction=val,
+        test_fraction=test,
+        split_seed=split_seed,
+    )
+    method = None if pasted == "none" else pasted
+    sets = _named(synthetic or [])
+    if not sets and method is None:
+        raise UsageError("nothing to compare: give --synthetic NAME=DIR, or --pasted alpha")
+    request = Request(real, sets, method, parse_ratios(ratios), parse_shots(shots), seeds, settings)
+    bench = open_bench(request)
+    folder = out or Path("runs") / f"utility-{real.resolve().name}"
+
+    from classify.utility.launch import compare, plan_of
+
+    if dry_run:
+        plan = plan_of(bench)
+        lines = [f"{key}: {value}" for key, value in plan.items()]
+        typer.echo(json_text.dumps(plan) if json else "\n".join(lines))
+        return
+
+    from engine.progress import Progress
+    from metrics.features.user_cache import user_cache
+
+    result = compare(
+        bench,
+        folder,
+        resume=resume,
+        cache=None if no_cache else (cache or user_cache()) / "utility",
+        progress=lambda total, label, unit: Progress(total, label, json=json, unit=unit),
+        threads=threads,
+    )
+    lines = result.pop("lines")
+    if json:
+        typer.echo(json_text.dumps(result, ensure_ascii=False))
+        return
+    for line in [*lines, "", f"report: {result['files']['report']}"]:
+        typer.echo(line)
+
+
+def _named(texts: list[str]) -> tuple[tuple[str, Path], ...]:
+    """NAME=DIR of every synthetic set."""
+    from classify.utility.arms import CLASSICAL, PASTED, REAL
+    from engine.errors import UsageError
+    from metrics.named_folders import parse_fakes
+
+    if not texts:
+        return ()
+    try:
+        sets = parse_fakes(texts)
+    except UsageError as error:
+        raise UsageError(str(error).replace("--fake", "--synthetic")) from None
+    taken = next((name for name, _ in sets if name in (REAL, CLASSICAL, PASTED)), None)
+    if taken is not None:
+        raise UsageError(f"--synthetic: {taken!r} is the name of an arm; choose another name")
+    return sets
+
+
+def bench_utility() -> None:
+    """Entry point."""
+    from engine.commands import main as run_main
+    from engine.commands import run
+
+    if sys.argv[1:2] == [SCHEMES]:
+        from classify.schemes_cli import app as schemes
+
+        sys.exit(run_main(schemes, sys.argv[2:], name=f"bench-utility {SCHEMES}"))
+    run(app)
+
+
+if __name__ == "__main__":
+    bench_utility()
