@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,12 +22,26 @@ from metrics.features.extractor import Extracted
 from metrics.features.micro_batch import in_micro_batches
 from metrics.features.segment import Row
 
-__all__ = ["FrozenFeatures", "FrozenLite0"]
+__all__ = ["Backbone", "FrozenFeatures", "FrozenLite0"]
 
 _MICRO_BATCH = 16
 _TOGETHER = 128
 _VERSION = "lite0-frozen-1"
 _UNKNOWN = np.zeros(0, np.float32)
+
+
+class Backbone(Protocol):
+    """Images to features; equal fingerprints, equal features."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def __call__(self, images: Tensor) -> NDArray[np.float32]:
+        """(N, D) of uint8 images (N, 3, S, S), the same for any grouping of the images."""
+        ...
 
 
 class FrozenLite0:
@@ -78,7 +92,7 @@ class FrozenFeatures:
         pipeline: Of the augmented versions.
     """
 
-    def __init__(self, network: FrozenLite0, cache: FeatureCache, pipeline: Pipeline) -> None:
+    def __init__(self, network: Backbone, cache: FeatureCache, pipeline: Pipeline) -> None:
         self._network = network
         self._cache = cache
         self._pipeline = pipeline

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from augment.catalogue.pipeline import Pipeline
 from classify.utility.bench import Bench
+from classify.utility.cells import Cell
 from classify.utility.features import FrozenFeatures, FrozenLite0
 from classify.utility.frozen import FrozenRunner
 from classify.utility.html import render
@@ -88,7 +89,7 @@ def plan_of(bench: Bench) -> dict[str, Any]:
     }
 
 
-def _runner(bench: Bench, cache: Path | None, progress: Progress, threads: int | None) -> Runner:
+def _runner(bench: Bench, cache: Path | None, progress: Progress, threads: int | None) -> Runner[Cell]:
     import torch
 
     if threads is not None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from classify.utility.cells import Cell
 from engine.files import LineLog
 from engine.run import RunFolder
 
@@ -15,10 +14,14 @@ __all__ = ["RESULTS", "Runner", "compute"]
 RESULTS = "results.jsonl"
 
 
-class Runner(Protocol):
+Cell = TypeVar("Cell", bound=Hashable)
+Own = TypeVar("Own", contravariant=True)
+
+
+class Runner(Protocol[Own]):
     """What computes cells."""
 
-    def run(self, cell: Cell) -> dict[str, Any]:
+    def run(self, cell: Own) -> dict[str, Any]:
         """The cell's results line, without its name."""
         ...
 
@@ -26,7 +29,7 @@ class Runner(Protocol):
 def compute(
     folder: RunFolder,
     names: Mapping[Cell, str],
-    runner: Callable[[], Runner],
+    runner: Callable[[], Runner[Cell]],
     *,
     on_cells: Callable[[int], object] | None = None,
 ) -> list[dict[str, Any]]:

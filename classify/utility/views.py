@@ -19,7 +19,7 @@ from defects.sample import GOOD, Sample
 from defects.tiles import Box
 from defects.windows import as_channels
 
-__all__ = ["UNCLEAR", "View", "covering", "views_of"]
+__all__ = ["UNCLEAR", "View", "covering", "label_of", "views_of"]
 
 UNCLEAR = -1
 
@@ -77,18 +77,22 @@ def views_of(sample: Sample, *, size: int, channels: int, window: int | None = N
     image = as_channels(image, channels)
     boxes = covering(mask.shape[0], mask.shape[1], window)
     counts = [int(mask[y : y + side, x : x + side].sum()) for x, y, side, _ in boxes]
-    enough = min(least, max(counts))
+    most = max(counts)
     views = []
     for (x, y, side, other), count in zip(boxes, counts, strict=True):
-        if sample.label == GOOD:
-            label = 0
-        elif not sample.has_pixels:
-            label = 1
-        else:
-            label = 1 if count and count >= enough else 0 if not count else UNCLEAR
+        label = label_of(sample, count, most, least)
         cut = slice(y, y + side), slice(x, x + side)
         views.append(View((x, y, side, other), *_resized(image[cut], mask[cut], size), label))
     return views
+
+
+def label_of(sample: Sample, count: int, most: int, least: int) -> int:
+    """Label of a square with `count` defective px, in a photograph whose squares have up to `most`."""
+    if sample.label == GOOD or (not count and sample.has_pixels):
+        return 0
+    if not sample.has_pixels or count >= min(least, most):
+        return 1
+    return UNCLEAR
 
 
 def _resized(image: Image, mask: Mask, size: int) -> tuple[Image, Mask]:

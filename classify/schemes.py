@@ -1,0 +1,172 @@
+"""The source's six training schemes, a to f, with the same number of optimiser steps each.
+
+The negatives are the real good images in every scheme and stage; where a scheme learns defects from synthetic images
+only, no real defect image is seen. A scheme of two stages divides the steps between them. The source chose its weights
+on the test; here validation does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from classify.config import NetworkConfig, TrainConfig
+from classify.fit import fit
+from classify.utility.bench import Bench
+from classify.utility.scores import best_threshold, score_dict
+from classify.utility.squares import made_examples, photograph_scores, photographs_of, together
+from classify.weights import build_network, normalisation, pretrained
+from defects.sample import GOOD
+from engine.config import config_names, load_config
+
+__all__ = ["Scheme", "SchemeCell", "SchemeRunner", "Stage", "load_schemes", "published"]
+
+LITE0 = "efficientnet_lite0"
+
+
+class Stage(BaseModel):
+    """One stage of a training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    defects: list[Literal["original", "synthetic"]] = Field(min_length=1, description="where the defects come from")
+    classical: bool = Field(False, description="whether images are varied by classical augmentation")
+    share: float = Field(1.0, gt=0, le=1, description="of the optimiser steps")
+
+
+class Scheme(BaseModel):
+    """One of `configs/schemes/*.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    imagenet: bool = Field(description="whether the weights start from ImageNet")
+    stages: list[Stage] = Field(min_length=1)
+    published: dict[str, dict[str, float]] = Field(default_factory=dict, description="the source's scores by network")
+
+    @model_validator(mode="after")
+    def _shares(self) -> Scheme:
+        if abs(sum(stage.share for stage in self.stages) - 1) > 1e-6:
+            raise ValueError("the shares of the stages must sum to 1")
+        return self
+
+
+def load_schemes() -> dict[str, Scheme]:
+    """The packaged schemes by letter."""
+    return {name: load_config(name, Scheme, folder="schemes") for name in config_names("schemes")}
+
+
+def published(scheme: Scheme, network: str) -> dict[str, float]:
+    """The source's scores of the nearest of its two networks."""
+    return scheme.published.get("ResNet" if network.startswith("resnet") else "EfficientNet-B7", {})
+
+
+@dataclass(frozen=True)
+class SchemeCell:
+    """One training: a scheme's letter, a network and a seed."""
+
+    scheme: str
+    network: str
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a results line."""
+        return dict(vars(self))
+
+
+class SchemeRunner:
+    """Trains and tests cells.
+
+    Args:
+        bench: Its division and synthetic sets; all sets together are the synthetic images.
+        schemes: By letter.
+        weights: By network: a file, `imagenet` to take them from the package or download them.
+        steps: Optimiser steps of every scheme.
+        batch: Images a step.
+        rates: Learning rate from scratch, and from ImageNet.
+        threads: Of PyTorch.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        schemes: Mapping[str, Scheme],
+        *,
+        weights: Mapping[str, Path | Literal["imagenet"]],
+        steps: int,
+        batch: int,
+        rates: tuple[float, float],
+        threads: int | None = None,
+        on_epoch: Callable[[dict[str, Any]], object] | None = None,
+    ) -> None:
+        self._schemes, self._weights, self._steps, self._batch = schemes, weights, steps, batch
+        self._rates, self._threads, self._on_epoch = rates, threads, on_epoch
+        self._bench = bench
+        settings, division = bench.settings, bench.division
+        cut = {"size": settings.size, "channels": settings.channels, "least": settings.least}
+        self._train, self._val, self._test = (
+            photographs_of(samples, window=settings.window, **cut)
+            for samples in (division.train, division.val, division.test)
+        )
+        self._made = made_examples([sample for made in bench.made for sample in made.samples], self._train)
+
+    def run(self, cell: SchemeCell) -> dict[str, Any]:
+        """The cell's results line.
+
+        Raises:
+            WeightsError: The network's ImageNet weights cannot be had.
+        """
+        began = time.monotonic()
+        scheme, division = self._schemes[cell.scheme], self._bench.division
+        config = NetworkConfig(name=cell.network)
+        network = build_network(config, 1, cell.seed)
+        source = self._weights.get(cell.network, "imagenet") if scheme.imagenet else "none"
+        name = pretrained(network, config, source)
+        mean, std = normalisation(cell.network)
+        defective = np.asarray([sample.label != GOOD for sample in division.train])
+        every = np.ones(len(division.val), np.bool_)
+        for number, stage in enumerate(scheme.stages):
+            real = self._train.of(~defective | ("original" in stage.defects))
+            parts = [real, *([self._made] if "synthetic" in stage.defects else [])]
+            settings = TrainConfig(
+                learning_rate=self._rates[1] if scheme.imagenet or number else self._rates[0],
+                batch_size=self._batch,
+                balance="sampler",
+                warm_up_epochs=0.5,
+                seed=cell.seed,
+            )
+            fit(
+                network,
+                together(parts),
+                self._val.of(every),
+                settings,
+                mean=mean,
+                std=std,
+                preset=self._bench.settings.preset if stage.classical else None,
+                steps=max(1, round(self._steps * stage.share)),
+                threads=self._threads,
+                on_epoch=self._on_epoch,
+            )
+        val = photograph_scores(network, self._val, mean, std)
+        test = photograph_scores(network, self._test, mean, std)
+        truth = np.asarray([sample.label != GOOD for sample in division.val])
+        threshold = best_threshold(val, truth)
+        return {
+            **cell.to_dict(),
+            "weights": name,
+            "val": score_dict(val, _kinds(division.val), threshold),
+            "test": score_dict(test, _kinds(division.test), threshold),
+            "threshold": round(threshold, 6),
+            "scores": [round(float(score), 6) for score in test],
+            "seconds": round(time.monotonic() - began, 3),
+        }
+
+
+def _kinds(samples: Sequence[Any]) -> list[str | None]:
+    return [None if sample.label == GOOD else sample.label for sample in samples]
