@@ -15,18 +15,18 @@ from gan.polygons import Outline
 LABELME_VERSION = "5.0.0"
 
 
-def yolo_text(parts: Sequence[Outline], size: int, kind: int) -> str:
-    """The label file of a YOLO segmentation set: `kind x y x y ...` a line, coordinates relative to the size."""
-    lines = (" ".join(f"{value:.7g}" for value in (part / size).ravel().tolist()) for part in parts)
+def yolo_text(parts: Sequence[Outline], shape: tuple[int, int], kind: int) -> str:
+    """The label file of a YOLO segmentation set: `kind x y x y ...` a line, coordinates relative to (height, width)."""
+    lines = (" ".join(f"{value:.7g}" for value in (part / shape[::-1]).ravel().tolist()) for part in parts)
     return "".join(f"{kind} {line}\n" for line in lines)
 
 
-def labelme_json(parts: Sequence[Outline], size: int, kind: str, image: str, folder: str) -> bytes:
+def labelme_json(parts: Sequence[Outline], shape: tuple[int, int], kind: str, image: str, folder: str) -> bytes:
     """The labelme file of an image.
 
     Args:
         parts: outlines in px, drawn with `INSET`.
-        size: side of the image in px.
+        shape: (height, width) of the image in px.
         kind: name of the defect.
         image: path of the image, and
         folder: of the labelme file, both relative to the sample folder.
@@ -48,8 +48,8 @@ def labelme_json(parts: Sequence[Outline], size: int, kind: str, image: str, fol
             "shapes": shapes,
             "imagePath": os.path.relpath(image, folder).replace(os.sep, "/"),
             "imageData": None,
-            "imageHeight": size,
-            "imageWidth": size,
+            "imageHeight": shape[0],
+            "imageWidth": shape[1],
         }
     )
 

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from defects.guides import GuideSchema
 from gan.baseline_steps import CycleStep, Pix2PixStep
+from gan.blend.critic import BlendCritic
+from gan.blend.generator import BlendGenerator
 from gan.config import GanConfig, NetworkConfig
 from gan.cyclegan import CycleGenerator, CycleJudges
 from gan.discriminator import MagnaDiscriminator
@@ -19,9 +21,10 @@ from gan.posterior import Posterior
 from gan.step import Batch, MagnaStep, Players
 from gan.style import StyleLoss
 
-__all__ = ["AVERAGED", "Generator", "Step", "build_generator", "build_networks", "build_step"]
+__all__ = ["AVERAGED", "Generator", "Step", "build_blender", "build_generator", "build_networks", "build_step"]
 
 Generator = MagnaGenerator | Pix2PixGenerator | CycleGenerator
+"""Draws whole images from masks."""
 AVERAGED = ("generator", "posterior")
 """Networks of whose weights a running average is kept."""
 
@@ -33,7 +36,7 @@ class Step(Protocol):
 
 
 def build_generator(config: NetworkConfig, schema: GuideSchema) -> Generator:
-    """An untrained generator."""
+    """An untrained generator of whole images."""
     if config.architecture == "pix2pix":
         return Pix2PixGenerator(config, schema.size)
     if config.architecture == "cyclegan":
@@ -41,8 +44,19 @@ def build_generator(config: NetworkConfig, schema: GuideSchema) -> Generator:
     return MagnaGenerator(config, schema.size, schema.columns("background"))
 
 
+def build_blender(config: NetworkConfig, schema: GuideSchema) -> BlendGenerator:
+    """An untrained generator that draws into photographs."""
+    return BlendGenerator(config, schema.size, schema.columns("kind"))
+
+
 def build_networks(config: NetworkConfig, schema: GuideSchema) -> dict[str, nn.Module]:
     """All untrained networks of an architecture: `generator`, `discriminator` and what else it has."""
+    if config.architecture == "blend":
+        return {
+            "generator": build_blender(config, schema),
+            "discriminator": BlendCritic(config, schema.size),
+            "posterior": Posterior(config, 1),
+        }
     networks: dict[str, nn.Module] = {"generator": build_generator(config, schema)}
     if config.architecture == "pix2pix":
         networks["discriminator"] = DeepPatchDiscriminator(config.channels + 1, config.critic_width)

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from defects.images import encode_image
 from defects.manifest import row_of
 from defects.sample import Sample
 from engine.files import sha256_bytes
 from gan.annotate import labelme_json, yolo_text
-from gan.jobs import Job, Resolved
+from gan.jobs import Job
+from gan.picture import Picture
 from gan.plan import Plan
 from gan.polygons import INSET, outlines
 
@@ -52,34 +49,26 @@ def make_batch(plan: Plan, out: Path, numbers: range, wanted: Sequence[int]) -> 
         wanted: those whose files are made.
     """
     jobs = [plan.jobs[i] for i in numbers]
-    resolved = [plan.jobs.resolve(job) for job in jobs]
-    keys = [plan.jobs.noise_key(job) for job in jobs]
-    images = plan.painter.paint([r.condition for r in resolved], [r.vector for r in resolved], keys)
     made = Made([], [])
-    for number, job, item, image in zip(numbers, jobs, resolved, images, strict=True):
+    for number, job, picture in zip(numbers, jobs, plan.draw(jobs), strict=True):
         if number in wanted:
-            files, row = _finish(plan, out, job, item, image)
+            files, row = _finish(plan, out, job, picture)
             made.files.extend(files)
             made.rows.append(row)
     return made
 
 
-def _finish(
-    plan: Plan, out: Path, job: Job, item: Resolved, image: NDArray[np.uint8]
-) -> tuple[list[tuple[Path, bytes]], Row]:
-    size, request = plan.jobs.size, plan.jobs.request
-    if size != image.shape[0]:
-        how = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
-        image = cv2.resize(image, (size, size), interpolation=how).reshape(size, size, -1).astype(np.uint8, copy=False)
+def _finish(plan: Plan, out: Path, job: Job, item: Picture) -> tuple[list[tuple[Path, bytes]], Row]:
+    request, shape = plan.jobs.request, (item.label.shape[0], item.label.shape[1])
     names = files_of(plan, job.name)
-    content = {"image": encode_image(image, request.format), "mask": encode_image(item.label)}
+    content = {"image": encode_image(item.image, request.format), "mask": encode_image(item.label)}
     if "yolo" in names or "labelme" in names:
         parts = outlines(item.label, INSET)
         if "yolo" in names:
-            content["yolo"] = yolo_text(parts, size, plan.jobs.classes.index(item.kind)).encode()
+            content["yolo"] = yolo_text(parts, shape, plan.jobs.classes.index(item.kind)).encode()
         if "labelme" in names:
             folder = names["labelme"].rpartition("/")[0]
-            content["labelme"] = labelme_json(parts, size, item.kind, names["image"], folder)
+            content["labelme"] = labelme_json(parts, shape, item.kind, names["image"], folder)
     entry = plan.jobs.masks.entries[job.mask]
     sample = Sample(
         name=job.name,
@@ -89,11 +78,12 @@ def _finish(
         group=entry.name,
         source="synthetic",
         metadata={
-            "guide": item.raw,
-            "guide_scaled": item.scaled,
+            "guide": dict(item.raw),
+            "guide_scaled": dict(item.scaled),
             "checkpoint": plan.checkpoint,
             "seed": request.seed,
             "mask_source": entry.file,
+            **item.columns,
         },
     )
     row = row_of(sample, out, sha256=sha256_bytes(content["image"]))

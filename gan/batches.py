@@ -24,9 +24,12 @@ def learning_rate(config: GanConfig, epoch: int) -> float:
 
 
 def epoch_order(prepared: Prepared, config: GanConfig, epoch: int) -> list[int]:
-    """The samples of an epoch: every defective one once and a fresh draw of good ones, shuffled."""
+    """The samples of an epoch: every defective one once and a fresh draw of good ones, shuffled.
+
+    Magna-Blend has no use for images without a defect but as backgrounds, which come with the defective ones.
+    """
     rng = numpy_generator(config.train.seed, "order", epoch)
-    good = prepared.good
+    good = prepared.good if config.network.architecture != "blend" else []
     wanted = min(len(good), round(config.data.good_per_defect * len(prepared.defective)))
     chosen = (
         prepared.defective + [int(i) for i in rng.choice(good, wanted, replace=False)] if wanted else prepared.defective

@@ -10,11 +10,12 @@ from defects.guides import GuideSchema, GuideValue
 from defects.provenance import Provenance
 from engine.checkpoint import find_checkpoint, load_checkpoint, stated_sha256
 from engine.errors import CheckpointError
-from gan.architectures import Generator, build_generator
+from gan.architectures import Generator, build_blender, build_generator
+from gan.blend.generator import BlendGenerator
 from gan.config import NetworkConfig
 
 BUNDLED = Path(__file__).parent / "bundled"
-ARCHITECTURES = ("magna", "pix2pix", "cyclegan")
+ARCHITECTURES = ("magna", "blend", "pix2pix", "cyclegan")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class LoadedGenerator:
         provenance: what the folder of its images says of it; old checkpoints say less.
     """
 
-    network: Generator
+    network: Generator | BlendGenerator
     schema: GuideSchema
     size: int
     channels: int
@@ -63,7 +64,8 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
     try:
         config = NetworkConfig.model_validate(meta["network"])
         schema = GuideSchema.from_dict(meta["guides"])
-        network = build_generator(config, schema)
+        build = build_blender if config.architecture == "blend" else build_generator
+        network: Generator | BlendGenerator = build(config, schema)
         table = [dict(row) for row in meta["table"]]
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
         sha256 = stated_sha256(file)

@@ -40,6 +40,19 @@ def main(
     same_noise: Annotated[
         bool, typer.Option("--same-noise", help="Image i of every mask and cell from the same noise, to compare.")
     ] = False,
+    backgrounds: Annotated[
+        Path | None,
+        typer.Option(help="Good images, any layout, to draw the defects into; needs a checkpoint of a blend_... run."),
+    ] = None,
+    roi: Annotated[
+        Path | None,
+        typer.Option(help="Where defects may lie: one mask, or a folder with a mask for each background; moves them."),
+    ] = None,
+    move: Annotated[
+        bool, typer.Option("--move", help="Put masks anywhere in a background, not where they were drawn.")
+    ] = False,
+    rotate: Annotated[str, typer.Option(help="Turn masks in backgrounds by LOW,HIGH degrees.")] = "0,0",
+    scale: Annotated[str, typer.Option(help="Scale masks in backgrounds by LOW,HIGH.")] = "1,1",
     label: Annotated[str, typer.Option(help="Name of the defect; else the kind guide or the mask's folder.")] = "",
     batch_size: Annotated[int, typer.Option(min=1, help="Images recorded at once; changes no byte.")] = 32,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one for each core without it.")] = None,
@@ -53,6 +66,7 @@ def main(
     import json as json_text
     import os
 
+    from engine.errors import UsageError
     from gan.request import Request
 
     names = tuple(name.strip() for name in labels.split(",") if name.strip())
@@ -63,9 +77,31 @@ def main(
     from gan.output import check_apart
     from gan.plan import make_plan
 
-    check_apart(masks, out)
+    check_apart("--masks", masks, out)
     count = workers or len(os.sched_getaffinity(0))
-    plan = make_plan(request, masks, checkpoint, device=device, precision=precision, workers=count)
+    plan: Plan
+    if backgrounds is None:
+        placing = {"--roi": roi is not None, "--move": move, "--rotate": rotate != "0,0", "--scale": scale != "1,1"}
+        if given := [flag for flag, there in placing.items() if there]:
+            raise UsageError(f"{given[0]}: places masks in backgrounds; give --backgrounds DIR, or leave it out")
+        plan = make_plan(request, masks, checkpoint, device=device, precision=precision, workers=count)
+    else:
+        from gan.blend.place import Placement, parse_range
+        from gan.blend.plan import make_blend_plan
+
+        check_apart("--backgrounds", backgrounds, out)
+        placement = Placement(move, parse_range("--rotate", rotate), parse_range("--scale", scale))
+        plan = make_blend_plan(
+            request,
+            masks,
+            backgrounds,
+            checkpoint,
+            placement=placement,
+            roi=roi,
+            device=device,
+            precision=precision,
+            workers=count,
+        )
 
     def warn(text: str) -> None:
         typer.echo(json_text.dumps({"warning": text}, ensure_ascii=False) if json else f"warning: {text}", err=True)
@@ -87,13 +123,13 @@ def main(
 
 
 def _warnings(plan: Plan) -> list[str]:
-    lines = [str(fault) for fault in plan.warnings[:_SHOWN_WARNINGS]]
+    lines = [*plan.notes, *(str(fault) for fault in plan.warnings[:_SHOWN_WARNINGS])]
     more = len(plan.warnings) - _SHOWN_WARNINGS
     return [*lines, f"and {more} more masks like these"] if more > 0 else lines
 
 
 def _outside(plan: Plan, count: int) -> str:
-    low, high = plan.jobs.trained_widths or (0.0, 0.0)
+    low, high = plan.trained_widths or (0.0, 0.0)
     return (
         f"{count} of {len(plan.jobs.masks.entries)} masks are thinner or thicker than the generator was trained on "
         f"({low:.1f}..{high:.1f} px); their labels stay as drawn, but the images may not: give --guide thickness=0..1"
@@ -102,8 +138,10 @@ def _outside(plan: Plan, count: int) -> str:
 
 def _report(result: dict[str, Any]) -> list[str]:
     guide = ", ".join(f"{name} {value}" for name, value in result["guide"].items())
+    size = result["size"]
+    sides = f"of {size} x {size} px" if isinstance(size, int) else "of their backgrounds' sizes"
     what = (
-        f"{result['images']} images of {result['size']} x {result['size']} px "
+        f"{result['images']} images {sides} "
         f"from {result['masks']['count']} masks ({guide}; labels {', '.join(result['labels'])})"
     )
     if result["dry_run"]:

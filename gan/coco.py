@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from defects.images import read_mask_image
+from defects.images import image_info, read_mask_image
 from engine.files import inside, to_json
 from engine.stream import open_atomic
 from gan.polygons import area, outlines
@@ -21,23 +21,21 @@ _SLICE = 64
 Row = dict[str, Any]
 
 
-def write_coco(root: Path, rows: Iterable[Row], again: Iterable[Row], size: int, classes: Sequence[str]) -> None:
+def write_coco(root: Path, rows: Iterable[Row], again: Iterable[Row], size: int | None, classes: Sequence[str]) -> None:
     """Writes `annotations.coco.json`: one annotation for each connected part, its polygon along the pixels' edges.
 
     Args:
         root: the sample folder; `file_name` is relative to it.
         rows: the manifest's rows, and
         again: the same once more, for they are gone through twice instead of being kept.
-        size: side of the images in px.
+        size: side of the images in px; None where they differ.
         classes: names of the kinds; category ids start at 1.
 
     Raises:
         OutputError: it cannot be written.
     """
     categories = [{"id": i, "name": name, "supercategory": "defect"} for i, name in enumerate(classes, start=1)]
-    images = (
-        {"id": i, "file_name": row["file_name"], "width": size, "height": size} for i, row in enumerate(rows, start=1)
-    )
+    images = ({"id": i, "file_name": row["file_name"]} | _sides(root, row, size) for i, row in enumerate(rows, start=1))
     with open_atomic(root / NAME) as file:
         file.write(b'{"info": {"description": "synthetic surface defects"},\n"licenses": [],\n"categories": ')
         file.write(to_json(categories) + b',\n"images": [')
@@ -47,6 +45,11 @@ def write_coco(root: Path, rows: Iterable[Row], again: Iterable[Row], size: int,
         for i, mark in enumerate(_annotations(root, again, classes), start=1):
             file.write((b",\n" if i > 1 else b"\n") + to_json({"id": i, **mark}))
         file.write(b"\n]}\n")
+
+
+def _sides(root: Path, row: Row, size: int | None) -> Row:
+    height, width = (size, size) if size else image_info(inside(root, row["mask"])).upright
+    return {"width": width, "height": height}
 
 
 def _annotations(root: Path, rows: Iterable[Row], classes: Sequence[str]) -> Iterator[Row]:

@@ -18,8 +18,14 @@ class Section(BaseModel):
 class NetworkConfig(Section):
     """Shapes of the networks; the baselines pix2pix and cyclegan use sizes, widths and `critic_width` only."""
 
-    architecture: Literal["magna", "pix2pix", "cyclegan"] = "magna"
+    architecture: Literal["magna", "blend", "pix2pix", "cyclegan"] = Field(
+        "magna", description="blend draws into the photograph of a good part, the others draw the whole image"
+    )
     size: Literal[32, 64, 128, 256, 512] = Field(128, description="side of the generated image, px")
+    crop: Literal[32, 64, 96, 128, 192, 256, 512] | None = Field(
+        None, description="blend: side of the crops it is trained on, px, at most `size`; null for `size`"
+    )
+    reach: int = Field(6, ge=2, le=16, description="blend: from so many px around the mask on nothing is changed")
     channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB")
     width: int = Field(24, ge=4, le=128, description="channels at full resolution")
     max_width: int = Field(192, ge=8, le=512, description="most channels at any scale")
@@ -40,6 +46,11 @@ class NetworkConfig(Section):
         None, gt=0, allow_inf_nan=False, description="std of N(0, s) initialisation; null for He's"
     )
 
+    @property
+    def side(self) -> int:
+        """Side of the images that a training step sees, px."""
+        return self.crop or self.size
+
 
 class LossConfig(Section):
     """Weights of the loss terms (source: 10 / 0.1 / 0.1 and no others)."""
@@ -48,6 +59,7 @@ class LossConfig(Section):
     adversarial: Weight = 0.1
     style: Weight = 0.1
     kl: Weight = 0.0
+    features: Weight = Field(0.0, description="blend: agreement with the real image inside the discriminator")
     swap: Weight = Field(0.0, description="reconstruction of a ground under another image's defect")
     guide: Weight = Field(0.0, description="measured against requested brightness, on images of a swapped ground")
     style_every: int = Field(1, ge=1, description="steps between style terms, which then weigh as many times more")
@@ -96,6 +108,14 @@ class TrainConfig(Section):
     seed: int = Field(0, ge=0, lt=2**32)
 
 
+_NOT_USED = {
+    "magna": ("features",),
+    "blend": ("style", "swap"),
+    "pix2pix": ("style", "kl", "swap", "guide", "features"),
+    "cyclegan": ("style", "kl", "swap", "guide", "features"),
+}
+
+
 class GanConfig(Section):
     """Everything that `train-gan` needs besides the data."""
 
@@ -108,14 +128,18 @@ class GanConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> GanConfig:
         """Refuses what would be ignored in silence or break in the first step."""
-        if self.network.architecture != "magna":
-            without = [f"loss.{name}" for name in ("style", "kl", "swap", "guide") if getattr(self.loss, name)]
-            without += ["network.posterior"] if self.network.posterior else []
-            if without:
-                raise ValueError(
-                    f"{' and '.join(without)} would do nothing with network.architecture {self.network.architecture}; "
-                    "set to 0 or false"
-                )
+        without = [f"loss.{n}" for n in _NOT_USED[self.network.architecture] if getattr(self.loss, n)]
+        baseline = self.network.architecture in ("pix2pix", "cyclegan")
+        without += ["network.posterior"] if self.network.posterior and baseline else []
+        if without:
+            raise ValueError(
+                f"{' and '.join(without)} would do nothing with network.architecture {self.network.architecture}; "
+                "set to 0 or false"
+            )
+        if self.network.architecture == "blend" and not self.network.posterior:
+            raise ValueError("network.posterior false, but blend learns the noise by its encoder; set it to true")
+        if self.network.side > self.network.size:
+            raise ValueError(f"network.crop {self.network.crop} exceeds network.size {self.network.size}; lower it")
         if self.network.normalisation == "batch" and self.train.batch_size == 1:
             raise ValueError("train.batch_size 1 leaves batch normalisation nothing to average; give at least 2")
         idle = [name for name in ("kl", "swap", "guide") if getattr(self.loss, name) and not self.network.posterior]

@@ -167,14 +167,14 @@ def _finish(plan: Plan, out: Path, log: LineLog) -> None:
     if "yolo" in labels:
         write_text(out / "data.yaml", yolo_yaml(plan.jobs.classes))
     if "coco" in labels:
-        write_coco(out, log.stream(), log.stream(), plan.jobs.size, plan.jobs.classes)
+        write_coco(out, log.stream(), log.stream(), plan.side, plan.jobs.classes)
     write_text(out / "README.md", dataset_card(len(plan.jobs), plan.jobs.classes))
     write_preview(out, log.stream(), len(plan.jobs.masks.entries))
 
 
 def _outside(plan: Plan, log: LineLog) -> int:
     """How many masks are thinner or thicker than all that the generator was trained on; images of a mask follow."""
-    widths = plan.jobs.trained_widths
+    widths = plan.trained_widths
     if widths is None:
         return 0
     seen, outside = "", 0

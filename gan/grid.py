@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ def sample_grid(
     network = copy.deepcopy(generator).float().eval()
     network.load_state_dict(weights)
     device = next(network.parameters()).device
-    windows = [prepared.train.cut(i, None) for i in _spread(prepared, columns)]
+    windows = [prepared.train.cut(i, None) for i in _defective(prepared, columns)]
     masks = torch.from_numpy(np.stack([w.mask for w in windows])[:, None]).float().to(device)
     vectors = torch.from_numpy(np.stack([prepared.schema.encode(prepared.schema.scale(w.guide)) for w in windows])).to(
         device
@@ -62,11 +63,16 @@ def _white(windows: list[Window], channels: int) -> NDArray[np.uint8]:
     return np.stack([np.repeat(w.mask[..., None].astype(np.uint8) * 255, channels, axis=2) for w in windows])
 
 
-def _spread(prepared: Prepared, count: int) -> list[int]:
-    """Indices of defective samples, taking the kinds in turn."""
+def _defective(prepared: Prepared, count: int) -> list[int]:
+    kinds = [prepared.train.samples[i].label for i in prepared.defective]
+    return [prepared.defective[i] for i in spread_over_kinds(kinds, count)]
+
+
+def spread_over_kinds(kinds: Sequence[str], count: int) -> list[int]:
+    """Up to `count` positions in the list, taking the kinds in turn."""
     by_kind: dict[str, list[int]] = {}
-    for i in prepared.defective:
-        by_kind.setdefault(prepared.train.samples[i].label, []).append(i)
+    for i, kind in enumerate(kinds):
+        by_kind.setdefault(kind, []).append(i)
     queues = [iter(indices[:: max(1, len(indices) // count)]) for indices in by_kind.values()]
     chosen: list[int] = []
     while queues and len(chosen) < count:

@@ -14,7 +14,7 @@ def loss_shares(config: GanConfig, means: dict[str, float]) -> str:
     """How much of the generator's loss each term is, in the first epoch."""
     terms = {
         n: getattr(config.loss, n) * means[n]
-        for n in ("reconstruction", "adversarial", "style", "kl", "swap", "guide")
+        for n in ("reconstruction", "adversarial", "style", "kl", "swap", "guide", "features")
         if n in means
     }
     total = sum(terms.values()) or 1.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,16 @@ class Resolved:
     raw: dict[str, GuideValue]
     scaled: dict[str, GuideValue]
     kind: str
+
+
+class DrawnGuide(NamedTuple):
+    """The guide of a job: raw values in px of the generator's images, scaled ones, the kind's name, and whether the
+    mask keeps its width."""
+
+    raw: dict[str, GuideValue]
+    scaled: dict[str, GuideValue]
+    kind: str
+    measured: bool
 
 
 class JobList(Sequence[Job]):
@@ -119,29 +130,41 @@ class JobList(Sequence[Job]):
         A measured thickness leaves the mask as it is drawn: only what the network is told is clipped to 0..1.
         """
         square = self.squares[job.mask]
+        drawn = self.draw_guide(job, lambda: square.width)
+        raw, thickness = dict(drawn.raw), drawn.raw.get("thickness")
+        if drawn.measured or not isinstance(thickness, float):
+            condition = square.mask
+        else:
+            condition = square.at(max(THINNEST, thickness))
+        label = condition if self.size == self.side else fit_square(condition, self.size)
+        self.rescale(raw, self.size / self.side)
+        return Resolved(condition, label, self.schema.encode(drawn.scaled), raw, drawn.scaled, drawn.kind)
+
+    def draw_guide(self, job: Job, width_of: Callable[[], float]) -> DrawnGuide:
+        """Draws what a job's guide leaves open.
+
+        Args:
+            job: one of these.
+            width_of: the width of its mask in px of the generator's images, asked for where the guide says `measured`.
+        """
         entry = self.masks.entries[job.mask]
         rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index)
         cell = self._cells[job.cell if self._grid == len(self._cells) else int(rng.integers(len(self._cells)))]
         kind = self._kind_of_folder(entry.kind)
         cell = {**cell, "kind": kind} if kind else cell
         as_it_is = cell.get("thickness") == Keyword("measured")
-        measured: dict[str, GuideValue] = {"thickness": square.width} if as_it_is else {}
+        measured: dict[str, GuideValue] = {"thickness": width_of()} if as_it_is else {}
         scaled = self.guide.resolve(cell, rng, measured, self.table)
-        raw = self.schema.unscale(scaled)
-        thickness = raw.get("thickness")
-        if as_it_is:
-            condition, raw["thickness"] = square.mask, square.width
-        elif not isinstance(thickness, float):
-            condition = square.mask
-        else:
-            condition = square.at(max(THINNEST, thickness))
-        label = condition if self.size == self.side else fit_square(condition, self.size)
+        raw = self.schema.unscale(scaled) | measured
+        name = self.request.label or str(scaled.get("kind") or entry.kind or self._only_kind)
+        return DrawnGuide(raw, scaled, name, as_it_is)
+
+    def rescale(self, raw: dict[str, GuideValue], factor: float) -> None:
+        """Brings the lengths among guide values from px of the generator's images to px of the written one."""
         for numeric in self.schema.entries:
             value = raw.get(numeric.name)
             if isinstance(numeric, NumericEntry) and numeric.unit == "px" and isinstance(value, float):
-                raw[numeric.name] = value * self.size / self.side
-        name = self.request.label or str(scaled.get("kind") or entry.kind or self._only_kind)
-        return Resolved(condition, label, self.schema.encode(scaled), raw, scaled, name)
+                raw[numeric.name] = value * factor
 
     @property
     def trained_widths(self) -> tuple[float, float] | None:

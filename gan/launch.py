@@ -22,6 +22,7 @@ from engine.progress import Progress
 from engine.run import RunFolder
 from engine.weights import style_vgg_weights
 from gan.batches import to_batch
+from gan.blend.trainer import BlendTrainer
 from gan.bundle import describe
 from gan.config import GanConfig
 from gan.determinism import repeatable
@@ -89,7 +90,8 @@ def start(
             "precision": str(dtype).removeprefix("torch."),
             "processes": fabric.world_size,
         }
-        trainer = Trainer(prepared, config, fabric, style, workers)
+        kind = BlendTrainer if config.network.architecture == "blend" else Trainer
+        trainer = kind(prepared, config, fabric, style, workers)
         if run is not None:
             run.write_config(config)
             run.write_environment()

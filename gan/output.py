@@ -18,15 +18,15 @@ from gan.plan import Plan
 REQUEST = "request.json"
 
 
-def check_apart(masks: Path, out: Path) -> None:
-    """Refuses a sample folder that holds the masks it is made from, or lies among them.
+def check_apart(flag: str, source: Path, out: Path) -> None:
+    """Refuses a sample folder that holds what it is made from (`flag` names it), or lies among that.
 
     Raises:
         UsageError: one is inside the other, or they are the same.
     """
-    given, written = masks.resolve(), out.resolve()
+    given, written = source.resolve(), out.resolve()
     if written.is_relative_to(given) or given.is_relative_to(written):
-        raise UsageError(f"--out: {out} and --masks {masks} lie inside one another; choose another --out")
+        raise UsageError(f"--out: {out} and {flag} {source} lie inside one another; choose another --out")
 
 
 def begin(out: Path, description: dict[str, Any], provenance: Provenance, *, resume: bool) -> None:

@@ -7,6 +7,7 @@ thread that paints computes alone (`torch.set_num_threads(1)`); several threads 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 
 from engine.errors import UsageError
 from engine.seeding import torch_generator
-from gan.architectures import Generator
 from gan.generator import Noise
 from gan.pixels import to_pixels
 from gan.precision import inference_dtype, prepare
@@ -67,11 +67,11 @@ class Painter:
         dtype: number format; None for the fastest that the device has.
     """
 
-    def __init__(self, network: Generator, device: torch.device, seed: int, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, network: Any, device: torch.device, seed: int, dtype: torch.dtype | None = None) -> None:
         self.device, self.seed = device, seed
         self.dtype = dtype or inference_dtype(device)
         self.count = MICRO_BATCH[device.type]
-        self.network = prepare(network, device, self.dtype)
+        self.network: Any = prepare(network, device, self.dtype)
 
     def paint(
         self,

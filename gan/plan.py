@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from defects.provenance import Provenance
-from engine.errors import Fault
+from engine.errors import Fault, UsageError
+from gan.blend.generator import BlendGenerator
 from gan.bundle import LoadedGenerator, load_generator
-from gan.jobs import JobList
+from gan.jobs import Job, JobList
 from gan.mask_list import inspect, list_masks
 from gan.paint import Painter, choose_device, choose_precision
+from gan.picture import Picture
 from gan.request import Request
 
-_LONGEST_SUFFIX = 32
+LONGEST_SUFFIX = 32
 """Room that an image's name, its extension and its temporary's name need beyond the mask's name."""
 
 
@@ -30,7 +36,8 @@ class Plan:
         checkpoint: sha256 of the generator.
         description: all that decides the bytes, for `request.json`.
         provenance: what the generator says of itself, for `generator.json`.
-        warnings: what a person should know of the masks.
+        warnings: what a person should know of the masks, and
+        notes: of anything else.
     """
 
     jobs: JobList
@@ -39,6 +46,34 @@ class Plan:
     description: dict[str, Any]
     provenance: Provenance
     warnings: tuple[Fault, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def side(self) -> int | None:
+        """Of the written images, px; None where they differ."""
+        return self.jobs.size
+
+    @property
+    def trained_widths(self) -> tuple[float, float] | None:
+        """See `JobList.trained_widths`."""
+        return self.jobs.trained_widths
+
+    def draw(self, jobs: Sequence[Job]) -> list[Picture]:
+        """The images of a micro-batch."""
+        items = [self.jobs.resolve(job) for job in jobs]
+        keys = [self.jobs.noise_key(job) for job in jobs]
+        images = self.painter.paint([item.condition for item in items], [item.vector for item in items], keys)
+        return [
+            Picture(_resized(image, self.jobs.size), item.label, item.kind, item.raw, item.scaled)
+            for item, image in zip(items, images, strict=True)
+        ]
+
+
+def _resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    if size == image.shape[0]:
+        return image
+    how = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
+    return cv2.resize(image, (size, size), interpolation=how).reshape(size, size, -1).astype(np.uint8, copy=False)
 
 
 def make_plan(
@@ -64,8 +99,13 @@ def make_plan(
         MagnaError: the request, the generator or a mask cannot be used; all faulty masks are listed.
     """
     where, dtype = choose_device(device), choose_precision(precision)
-    found = list_masks(masks, longest_suffix=_LONGEST_SUFFIX)
+    found = list_masks(masks, longest_suffix=LONGEST_SUFFIX)
     generator: LoadedGenerator = load_generator(checkpoint)
+    if isinstance(generator.network, BlendGenerator):
+        raise UsageError(
+            "this generator draws into photographs; give --backgrounds a folder of good images, "
+            "or --checkpoint a generator of whole images"
+        )
     jobs = JobList(request, found, generator.schema, generator.table, generator.size, generator.provenance.kinds)
     seen = inspect(found, workers=workers)
     painter = Painter(generator.network, where, request.seed, dtype)

@@ -16,11 +16,16 @@ from gan.determinism import area
 
 
 class Posterior(nn.Module):
-    """images (N, C, S, S) in [-1, 1] -> mean and log variance of the noise, each (N, latent)."""
+    """images (N, C, S, S) in [-1, 1] -> mean and log variance of the noise, each (N, latent).
 
-    def __init__(self, config: NetworkConfig) -> None:
+    Args:
+        config: shapes.
+        more: channels that come in besides those of the image.
+    """
+
+    def __init__(self, config: NetworkConfig, more: int = 0) -> None:
         super().__init__()
-        widths = [config.channels, 24, 48, 96, 128, 128]
+        widths = [config.channels + more, 24, 48, 96, 128, 128]
         self.stages = nn.Sequential(*(Down(a, b, normalise=PixelNorm()) for a, b in pairwise(widths)))
         self.head = nn.Linear(widths[-1] * 16, 2 * config.latent)
         initialise(self, config.init_std)

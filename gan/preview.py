@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from defects.images import encode_image, read_image, read_mask_image
+from defects.masks import bounding_box
 from engine.files import write_bytes
 
 NAME = "preview.png"
 ROWS, COLUMNS, TILE, GAP, TEXT = 6, 5, 144, 8, 13
 THUMB = 2 * TEXT
+SHOWN = 160
+"""Of a photograph that is no square, a square of so many px at least is shown."""
 
 Row = dict[str, Any]
 Pixels = NDArray[np.uint8]
@@ -46,11 +49,11 @@ def write_preview(root: Path, rows: Iterable[Row], groups: int) -> None:
     font = ImageFont.load_default(11)
     for number, line in enumerate(lines):
         y = GAP + height * number
-        _place(sheet, (GAP, y), TILE, _label(root, line[0]))
+        _place(sheet, (GAP, y), TILE, _around(_label(root, line[0])))
         _write(draw, font, (GAP, y), [_fitted(line[0]["group"], 24), "label of the first"])
         for column, row in enumerate(line, start=1):
             x = GAP + step * column
-            _place(sheet, (x, y), TILE, read_image(root / row["file_name"]))
+            _place(sheet, (x, y), TILE, _around(_label(root, row), read_image(root / row["file_name"])))
             _place(sheet, (x + TILE - THUMB, y + TILE + 2), THUMB, _label(root, row))
             _write(draw, font, (x, y), _caption(row))
     write_bytes(root / NAME, encode_image(np.asarray(sheet)))
@@ -58,6 +61,19 @@ def write_preview(root: Path, rows: Iterable[Row], groups: int) -> None:
 
 def _label(root: Path, row: Row) -> Pixels:
     return read_mask_image(root / row["mask"])[0].astype(np.uint8) * np.uint8(255)
+
+
+def _around(label: Pixels, image: Pixels | None = None) -> Pixels:
+    """A square of the image, or of its label, around the defect; the whole of a square one."""
+    shown = label if image is None else image
+    height, breadth = label.shape[:2]
+    if height == breadth:
+        return shown
+    x, y, w, h = bounding_box(label > 0) or (0, 0, breadth, height)
+    side = min(max(SHOWN, 2 * w, 2 * h), height, breadth)
+    left = min(max(0, x + w // 2 - side // 2), breadth - side)
+    top = min(max(0, y + h // 2 - side // 2), height - side)
+    return np.ascontiguousarray(shown[top : top + side, left : left + side])
 
 
 def _place(sheet: Image.Image, corner: tuple[int, int], side: int, pixels: Pixels) -> None:

@@ -12,7 +12,6 @@ from engine.files import write_bytes
 from engine.progress import Progress
 from engine.run import RunFolder
 from gan.batches import learning_rate
-from gan.grid import sample_grid
 from gan.health import CollapseWatch, loss_shares
 from gan.trainer import Trainer
 
@@ -59,7 +58,7 @@ class Recorder:
         )
         weights = self.trainer.average_weights() if draw or save else {}
         if draw:
-            grid = sample_grid(self.trainer.generator, weights, self.trainer.prepared, columns=GRID, seed=schedule.seed)
+            grid = self.trainer.sheet(weights, GRID)
             write_bytes(self.run.samples / f"epoch-{done:04d}.png", encode_image(grid.picture, "png"))
             self.watch.modes(grid.spread, grid.usual, done)
         if save:

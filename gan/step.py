@@ -53,7 +53,7 @@ class MagnaStep:
         self.style = style
         self.loss = config.loss
         self.radius = max(3, round(0.04 * config.network.size))
-        self.column, self.brightness = _brightness_column(schema)
+        self.column, self.brightness = brightness_column(schema)
         self.ground = schema.columns("background")
 
     def __call__(self, batch: Batch, noise: Noise, shifts: Tensor, rate: float, index: int) -> dict[str, float]:
@@ -135,7 +135,8 @@ class MagnaStep:
         return mixed
 
 
-def _brightness_column(schema: GuideSchema) -> tuple[int, NumericEntry | None]:
+def brightness_column(schema: GuideSchema) -> tuple[int, NumericEntry | None]:
+    """Where brightness stands in the guide vector, and its entry; None where it is no guide."""
     column = 0
     for entry in schema.entries:
         if entry.name == "brightness" and isinstance(entry, NumericEntry):

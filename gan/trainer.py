@@ -20,6 +20,7 @@ from gan.architectures import AVERAGED, Generator, build_networks, build_step
 from gan.batches import epoch_order, learning_rate, to_batch
 from gan.config import GanConfig
 from gan.generator import Noise
+from gan.grid import Grid, sample_grid
 from gan.optimiser import MasterAdam
 from gan.posterior import Posterior
 from gan.precision import inference_dtype
@@ -74,9 +75,13 @@ class Trainer:
         self.generator = cast(Generator, networks["generator"])
         if style is not None:
             style.to(fabric.device)
-        self.step = build_step(config, prepared.schema, self.networks, self.adams, style)
+        self.step: Any = self.make_step(style)
         per_step = config.train.batch_size * fabric.world_size
         self.steps_per_epoch = max(1, len(epoch_order(prepared, config, 0)) // per_step)
+
+    def make_step(self, style: StyleLoss | None) -> Any:
+        """The update that `update` calls."""
+        return build_step(self.config, self.prepared.schema, self.networks, self.adams, style)
 
     def noise(self, count: int, *name: str | int) -> tuple[Noise, torch.Tensor]:
         """Noise of one step, posterior's share first, and the shifts of the brightness guide."""
@@ -97,11 +102,7 @@ class Trainer:
         count = 0
         for number, windows in enumerate(self._windows(epoch)):
             index = epoch * self.steps_per_epoch + number
-            batch = to_batch(windows, self.prepared)
-            device = self.fabric.device
-            batch = Batch(*(t.to(device) for t in (batch.images, batch.masks, batch.conditions, batch.guides)))
-            noise, shifts = self.noise(len(windows), epoch, number)
-            report = self.step(batch, noise, shifts, rate, index)
+            report = self.update(windows, (epoch, number), rate, index)
             broken = [name for name, value in report.items() if not math.isfinite(value)]
             if self._anywhere(bool(broken)):
                 raise _not_a_number(f"epoch {epoch + 1}, step {number + 1}", broken or ["a loss of another process"])
@@ -113,6 +114,26 @@ class Trainer:
         if self._anywhere(bool(broken)):
             raise _not_a_number(f"epoch {epoch + 1}", broken or ["a weight of another process"])
         return {name: value / count for name, value in sums.items()}
+
+    def update(self, windows: list[Any], name: tuple[int, int], rate: float, index: int) -> dict[str, float]:
+        """One step.
+
+        Args:
+            windows: of the batch.
+            name: epoch and number of the step in it, on which its random numbers depend.
+            rate: learning rate.
+            index: number of the step in the run.
+        """
+        batch = to_batch(windows, self.prepared)
+        device = self.fabric.device
+        batch = Batch(*(t.to(device) for t in (batch.images, batch.masks, batch.conditions, batch.guides)))
+        noise, shifts = self.noise(len(windows), *name)
+        report: dict[str, float] = self.step(batch, noise, shifts, rate, index)
+        return report
+
+    def sheet(self, weights: dict[str, torch.Tensor], columns: int) -> Grid:
+        """A sheet of samples of the averaged weights."""
+        return sample_grid(self.generator, weights, self.prepared, columns=columns, seed=self.config.train.seed)
 
     def _windows(self, epoch: int) -> Iterator[list[Window]]:
         fabric = self.fabric
@@ -138,19 +159,28 @@ class Trainer:
         adam = self.adams.get("posterior")
         if adam is None or self.generator.latent is None:
             return {}
-        encoder = Posterior(self.config.network)
+        encoder = self.encoder()
         encoder.load_state_dict({k: v.cpu() for k, v in adam.averaged().items()})
-        count = len(self.prepared.train)
-        chosen = range(0, count, max(1, count // LATENT_IMAGES))
         means, variances, guides = [], [], []
-        for first in range(0, len(chosen), 32):
-            batch = to_batch([self.prepared.train.cut(i, None) for i in chosen[first : first + 32]], self.prepared)
-            mean, log_variance = encoder(batch.images)
+        for seen, own in self.encoded():
+            mean, log_variance = encoder(seen)
             means.append(mean)
             variances.append(log_variance.exp())
-            guides.append(batch.guides)
+            guides.append(own)
         fitted = self.generator.latent.fit(torch.cat(means), torch.cat(variances), torch.cat(guides))
         return {f"latent.{name}": value for name, value in fitted.items()}
+
+    def encoder(self) -> Posterior:
+        """A fresh one."""
+        return Posterior(self.config.network)
+
+    def encoded(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """What the encoder sees of the training images, plainly cut, and their guide vectors, in batches."""
+        count = len(self.prepared.train)
+        chosen = range(0, count, max(1, count // LATENT_IMAGES))
+        for first in range(0, len(chosen), 32):
+            batch = to_batch([self.prepared.train.cut(i, None) for i in chosen[first : first + 32]], self.prepared)
+            yield batch.images, batch.guides
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything that a resumed run needs."""

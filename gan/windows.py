@@ -97,9 +97,9 @@ class WindowSource:
         image, mask = self.scaled(index)
         jitter = 1.0
         for attempt in range(4):
-            pose = _pose(mask, self.size, self.config, rng if attempt < 3 else None)
-            part = _warp(image, pose, self.size, cv2.INTER_LINEAR)
-            cut = _warp(mask.astype(np.uint8) * 255, pose, self.size, cv2.INTER_LINEAR) >= 128
+            pose = draw_pose(mask, self.size, self.config, rng if attempt < 3 else None)
+            part = warped(image, pose, self.size, cv2.INTER_LINEAR)
+            cut = warped(mask.astype(np.uint8) * 255, pose, self.size, cv2.INTER_LINEAR) >= 128
             if cut.any() or not mask.any():
                 break
         if rng is not None and rng.random() < self.config.jitter_share:
@@ -112,7 +112,8 @@ class WindowSource:
         return Window(part, cut, condition, guide)
 
 
-def _pose(mask: Mask, size: int, config: DataConfig, rng: np.random.Generator | None) -> Pose:
+def draw_pose(mask: Mask, size: int, config: DataConfig, rng: np.random.Generator | None) -> Pose:
+    """A window around a pixel of the mask, turned, zoomed and mirrored as `config` allows; the plain one for None."""
     height, breadth = mask.shape
     half = size / 2
     if rng is None:
@@ -134,14 +135,15 @@ def _pose(mask: Mask, size: int, config: DataConfig, rng: np.random.Generator | 
     )
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = scale * mirror @ turn @ np.array([[1.0, slant], [0.0, 1.0]])
-    return Pose(_clamped(anchor, breadth, height, half), matrix)
+    return Pose(clamped(anchor, breadth, height, half), matrix)
 
 
-def _clamped(anchor: tuple[float, float], breadth: int, height: int, half: float) -> tuple[float, float]:
+def clamped(anchor: tuple[float, float], breadth: int, height: int, half: float) -> tuple[float, float]:
+    """(x, y) moved so that a window of 2 `half` px around it lies inside the picture."""
     return min(max(anchor[0], half), max(half, breadth - half)), min(max(anchor[1], half), max(half, height - half))
 
 
-def _warp(array: NDArray[np.uint8], pose: Pose, size: int, how: int) -> NDArray[np.uint8]:
+def warped(array: NDArray[np.uint8], pose: Pose, size: int, how: int) -> NDArray[np.uint8]:
     """The window around the pose's centre, turned about it; reflected where the picture ends."""
     half = size / 2
     if np.array_equal(pose.matrix, np.eye(2)):

@@ -1,0 +1,58 @@
+"""Differentiable augmentation (Zhao et al. 2020): what the discriminator sees is changed alike for real and fake.
+
+With a few dozen defects it would otherwise learn them by heart. Changes of brightness and contrast, shifts and a hole
+are drawn beforehand as uniform numbers, so that a step is a function of its arguments.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+NUMBERS = 7
+BRIGHTNESS = 0.15
+CONTRAST = 0.2
+SHIFT = 0.1
+HOLE = 0.2
+HOLE_SHARE = 0.5
+
+
+def jolted(images: Tensor, masks: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Images and masks as the discriminator sees them.
+
+    Args:
+        images: (N, C, H, W) in [-1, 1].
+        masks: (N, 1, H, W).
+        draws: (N, `NUMBERS`) uniform in 0..1.
+    """
+    signed = 2 * draws[:, :4] - 1
+    light = (1 + CONTRAST * signed[:, 0]).view(-1, 1, 1, 1)
+    middle = images.mean(dim=(1, 2, 3), keepdim=True)
+    images = (images - middle) * light + middle + BRIGHTNESS * signed[:, 1].view(-1, 1, 1, 1)
+    height, breadth = images.shape[2:]
+    rows = _moved(signed[:, 2], height)
+    columns = _moved(signed[:, 3], breadth)
+    seen = 1 - _hole(draws, height, breadth)
+    return _taken(images, rows, columns) * seen, _taken(masks, rows, columns) * seen
+
+
+def _moved(shares: Tensor, side: int) -> Tensor:
+    """(N, side) source coordinates of a shift by `shares` of the largest one; the border is repeated."""
+    steps = (shares * SHIFT * side).round().long()
+    return (torch.arange(side, device=shares.device) + steps[:, None]).clamp(0, side - 1)
+
+
+def _taken(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    n, c = values.shape[:2]
+    picture = torch.arange(n, device=values.device)[:, None, None, None]
+    channel = torch.arange(c, device=values.device)[None, :, None, None]
+    return values[picture, channel, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def _hole(draws: Tensor, height: int, breadth: int) -> Tensor:
+    """(N, 1, H, W), 1 inside a square that a share of the images has."""
+    side = HOLE * min(height, breadth) / 2
+    y = torch.arange(height, device=draws.device)[None, :] - draws[:, 4:5] * height
+    x = torch.arange(breadth, device=draws.device)[None, :] - draws[:, 5:6] * breadth
+    inside = (y.abs() < side)[:, None, :, None] & (x.abs() < side)[:, None, None, :]
+    return (inside & (draws[:, 6] < HOLE_SHARE)[:, None, None, None]).to(draws.dtype)

@@ -1,0 +1,189 @@
+"""A run of `gen-defects --backgrounds` decided to the last detail before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from defects.masks import Mask, set_width, width
+from defects.windows import Framing, as_channels, central, scaled
+from engine.errors import DataError, UsageError
+from engine.seeding import numpy_generator
+from gan.blend.backgrounds import Backgrounds, list_backgrounds
+from gan.blend.canvas import BlendPainter, draw_into, working_scale
+from gan.blend.generator import BlendGenerator
+from gan.blend.place import Placed, Placement, place
+from gan.bundle import load_generator
+from gan.jobs import THINNEST, Job, JobList
+from gan.mask_list import inspect, list_masks
+from gan.paint import choose_device, choose_precision
+from gan.picture import Picture
+from gan.plan import LONGEST_SUFFIX, Plan
+from gan.request import Request
+
+TRIES = 24
+"""Backgrounds tried for a mask at its own size, before all of them are tried with a smaller one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendPlan(Plan):
+    """What a run makes and with what; see `Plan`.
+
+    Attributes:
+        backgrounds: photographs to draw into.
+        placement: where masks may go.
+        window: px of a photograph that were the network's size in training.
+    """
+
+    painter: BlendPainter
+    backgrounds: Backgrounds
+    placement: Placement
+    window: int | None
+
+    @property
+    def side(self) -> int | None:
+        """See `Plan.side`: photographs keep their own size, if no other is asked for."""
+        return self.jobs.request.size
+
+    @property
+    def trained_widths(self) -> tuple[float, float] | None:
+        """None: photographs of several sizes have no common px."""
+        return None
+
+    def draw(self, jobs: Sequence[Job]) -> list[Picture]:
+        """See `Plan.draw`; every image is drawn by itself."""
+        return [self._draw(job) for job in jobs]
+
+    def _draw(self, job: Job) -> Picture:
+        number, placed = self._placed(job)
+        chosen = self.backgrounds[number]
+        photograph = self.backgrounds.read(number)[0]
+        mask = placed.whole(chosen.shape)
+        scale = working_scale(chosen.shape, self.painter.network.config.size, self.window)
+        guide = self.jobs.draw_guide(job, lambda: width(mask) * scale)
+        thickness = guide.raw.get("thickness")
+        if isinstance(thickness, float) and not guide.measured:
+            mask = set_width(mask, max(THINNEST, thickness / scale))
+        vector = self.jobs.schema.encode(guide.scaled)
+        key = self.jobs.noise_key(job)
+        image = draw_into(photograph, mask, self.painter, vector, key, window=self.window)
+        zoom = 1 / scale
+        if self.jobs.request.size is not None:
+            image, mask, zoom = self._cut(image, mask, zoom)
+        self.jobs.rescale(guide.raw, zoom)
+        columns = {"background": {"name": chosen.name, "sha256": chosen.sha256}, "placement": placed.to_dict()}
+        return Picture(image, mask, guide.kind, guide.raw, guide.scaled, columns)
+
+    def _placed(self, job: Job) -> tuple[int, Placed]:
+        """The background of a job and the place of its mask there: of some in a drawn order, the first that fits.
+
+        Raises:
+            DataError: it fits into none.
+        """
+        entry, request = self.jobs.masks.entries[job.mask], self.jobs.request
+        key: tuple[str | int, ...] = (job.index,) if request.same_noise else (entry.name, job.cell, job.index)
+        rng = numpy_generator(request.seed, "background", *key)
+        mask = self.jobs.masks.read(job.mask)
+        size = self.painter.network.config.size
+        own = working_scale((mask.shape[0], mask.shape[1]), size, self.window)
+        order = [int(number) for number in rng.permutation(len(self.backgrounds))]
+        for shrink, tries in ((False, order[:TRIES]), (True, order)):
+            for number in tries:
+                chosen = self.backgrounds[number]
+                zoom = own / working_scale(chosen.shape, size, self.window)
+                roi = self.backgrounds.read(number)[1] if chosen.roi is not None else None
+                placed = place(mask, zoom, chosen.shape, roi, self.placement, rng, shrink=shrink)
+                if placed is not None:
+                    return number, placed
+        height, breadth = max((one.shape for one in self.backgrounds), key=lambda shape: shape[0] * shape[1])
+        raise DataError(
+            f"{self.jobs.masks.root / entry.file}: fits into none of the {len(order)} backgrounds, of {breadth} x "
+            f"{height} px at most, or their regions of interest; give larger ones, a larger --roi, or a smaller --scale"
+        )
+
+    def _cut(self, image: NDArray[np.uint8], mask: Mask, zoom: float) -> tuple[NDArray[np.uint8], Mask, float]:
+        """The window around the defect that the framing of a photograph at `--size` gives."""
+        size = self.jobs.request.size or self.jobs.side
+        framing = Framing(size, self.window, image.shape[2])
+        shown = size / min(self.window or min(mask.shape), *mask.shape)
+        image, mask = scaled(as_channels(image, framing.channels), mask, framing)
+        x, y = central(mask, size)
+        cut = slice(y, y + size), slice(x, x + size)
+        return np.ascontiguousarray(image[cut]), np.ascontiguousarray(mask[cut]), zoom * shown
+
+
+def make_blend_plan(
+    request: Request,
+    masks: Path,
+    backgrounds: Path,
+    checkpoint: Path | None = None,
+    *,
+    placement: Placement | None = None,
+    roi: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    workers: int = 2,
+) -> BlendPlan:
+    """Reads the generator, every mask and every background.
+
+    Args:
+        request: what to make; `size` None keeps every photograph's own.
+        masks: see `gan.plan.make_plan`.
+        backgrounds: see `gan.blend.backgrounds.list_backgrounds`.
+        checkpoint: of a run of train-gan with `network.architecture: blend`.
+        placement: where masks may go; a region of interest moves them.
+        roi: regions of interest.
+        device: see `gan.paint.choose_device`.
+        precision: `auto`, `bf16` or `fp32`.
+        workers: threads that read files.
+
+    Raises:
+        MagnaError: the request, the generator, a mask or a background cannot be used; all faulty files are listed.
+    """
+    where, dtype = choose_device(device), choose_precision(precision)
+    found = list_masks(masks, longest_suffix=LONGEST_SUFFIX)
+    generator = load_generator(checkpoint)
+    if not isinstance(generator.network, BlendGenerator):
+        raise UsageError(
+            "--backgrounds: this generator draws whole images; give --checkpoint a run of a blend_... configuration, "
+            "or leave --backgrounds out"
+        )
+    if roi is not None and not roi.exists():
+        raise DataError(f"{roi}: no such file or folder; give --roi a mask or a folder of them")
+    grounds = list_backgrounds(backgrounds, held_out=generator.provenance.test, roi=roi, workers=workers)
+    wanted = placement or Placement()
+    if roi is not None:
+        wanted = Placement(True, wanted.rotate, wanted.scale)
+    jobs = JobList(request, found, generator.schema, generator.table, generator.size, generator.provenance.kinds)
+    seen = inspect(found, workers=workers)
+    painter = BlendPainter(generator.network, where, request.seed, dtype)
+    described = request.describe(jobs.guide, jobs.size)
+    description = {
+        "masks": {"count": len(found.entries), "sha256": seen.digest},
+        "backgrounds": {"count": len(grounds), "sha256": grounds.digest},
+        "placement": wanted.describe(),
+        "checkpoint": generator.sha256,
+        **described,
+        "size": request.size or "background",
+        "classes": list(jobs.classes),
+        "device": where.type,
+        "precision": str(painter.dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+    }
+    return BlendPlan(
+        jobs=jobs,
+        painter=painter,
+        checkpoint=generator.sha256,
+        description=description,
+        provenance=generator.provenance,
+        warnings=(*jobs.warnings(), *seen.warnings),
+        notes=grounds.notes,
+        backgrounds=grounds,
+        placement=wanted,
+        window=generator.provenance.window,
+    )
