@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from classify.cli_predict import evaluate, explain, export, predict, table
 from classify.train_cli import train
 
 DEFAULT = "train"
@@ -23,6 +24,11 @@ class _Bare(TyperGroup):
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, cls=_Bare, no_args_is_help=True)
 app.command()(train)
+app.command()(predict)
+app.command()(evaluate)
+app.command()(explain)
+app.command()(export)
+app.command()(table)
 
 
 @app.callback()

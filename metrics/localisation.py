@@ -16,6 +16,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 __all__ = [
     "Localisation",
+    "LocalisationCounter",
     "PixelScores",
     "localisation",
     "pixel_scores",
@@ -27,6 +28,7 @@ __all__ = [
 
 THRESHOLD = 127
 CERTAIN = 0.5
+_LEVELS = 65535  # 257 for each of 255: a threshold falls between two levels, so that counting them is exact
 
 Maps = NDArray[np.floating[Any]]
 Masks = NDArray[np.bool_]
@@ -145,6 +147,105 @@ def sweep(
 ) -> dict[int, PixelScores]:
     """Scores over all pixels at several thresholds of 255, for looking at, not for choosing on test data."""
     return {at: pixel_scores(thresholded(maps, probabilities, at), truth) for at in thresholds}
+
+
+class LocalisationCounter:
+    """The scores of `localisation`, image by image: images of any sizes and number in flat memory.
+
+    Pixels are counted by the level of the map, of which there are 65,535. Scores at a threshold of 255 are exact; area
+    under the curve and average precision take pixels of one level as equal.
+
+    Args:
+        threshold: of 255.
+    """
+
+    def __init__(self, threshold: int = THRESHOLD) -> None:
+        self._threshold = threshold
+        self._levels = np.zeros((2, _LEVELS + 1), np.int64)  # of pixels outside and inside the annotation
+        self._images: list[PixelScores] = []
+        self._pointing: list[bool] = []
+        self._weighting: list[float] = []
+
+    def add(self, one: Maps, truth: Masks, probability: float) -> None:
+        """Counts a map (H, W) in 0..1 against its annotation (H, W); it is empty where the probability is 0.5 or less.
+
+        Raises:
+            ValueError: the shapes differ, or the map is not within 0..1.
+        """
+        one, truth = np.asarray(one), np.asarray(truth, bool)
+        if one.shape != truth.shape or one.ndim != 2:
+            raise ValueError(f"expected a map and a mask of one shape (H, W), got {one.shape} and {truth.shape}")
+        if not (np.isfinite(one).all() and one.min() >= 0 and one.max() <= 1):
+            raise ValueError("expected a map within 0..1; scale it by `normalised_map` first")
+        gated = one if probability > CERTAIN else np.zeros_like(one)
+        levels = np.ceil(gated.astype(np.float64) * _LEVELS).astype(np.intp)
+        for number, inside in enumerate((~truth, truth)):
+            self._levels[number] += np.bincount(levels[inside], minlength=_LEVELS + 1)
+        self._images.append(pixel_scores(levels > self._cut(self._threshold), truth))
+        if truth.any():
+            self._pointing.append(pointing(gated, truth))
+            self._weighting.append(weighting(gated, truth))
+
+    @property
+    def images(self) -> int:
+        """How many were counted."""
+        return len(self._images)
+
+    def result(self) -> Localisation:
+        """All scores of what was counted.
+
+        Raises:
+            ValueError: nothing was.
+        """
+        if not self._images:
+            raise ValueError("expected at least one map, got none")
+        outside, inside = self._levels
+        mixed = bool(outside.any() and inside.any())
+        each = {key: [getattr(one, key) for one in self._images] for key in PixelScores.__annotations__}
+        return Localisation(
+            by_image=PixelScores(**{key: float(np.mean(values)) for key, values in each.items()}),
+            by_pixel=self._at(self._threshold),
+            pointing=_mean(self._pointing),
+            weighting=_mean(self._weighting),
+            auroc=_area(outside, inside) if mixed else None,
+            average_precision=_average_precision(outside, inside) if mixed else None,
+            images=len(self._images),
+            defective=len(self._pointing),
+        )
+
+    def sweep(self, thresholds: Sequence[int] = tuple(range(15, 255, 16))) -> dict[int, PixelScores]:
+        """Scores over all pixels at several thresholds of 255, for looking at, not for choosing on test data."""
+        return {at: self._at(at) for at in thresholds}
+
+    def _at(self, threshold: int) -> PixelScores:
+        outside, inside = self._levels
+        above = slice(self._cut(threshold) + 1, None)
+        both, wrong, other = int(inside[above].sum()), int(outside[above].sum()), int(inside.sum())
+        total, one = int(self._levels.sum()), both + wrong
+        return PixelScores(
+            accuracy=(total - wrong - (other - both)) / total if total else 1.0,
+            precision=_share(both, one, empty=other == 0),
+            recall=_share(both, other, empty=one == 0),
+            f1=_share(2 * both, one + other, empty=True),
+            iou=_share(both, other + wrong, empty=True),
+        )
+
+    @staticmethod
+    def _cut(threshold: int) -> int:
+        """The highest level that a pixel at the threshold has."""
+        return threshold * _LEVELS // 255
+
+
+def _area(outside: NDArray[np.int64], inside: NDArray[np.int64]) -> float:
+    """Area under the ROC curve of pixels counted by level, ties counting half."""
+    below = np.cumsum(outside) - outside
+    return float((inside * (below + outside / 2)).sum() / (float(inside.sum()) * float(outside.sum())))
+
+
+def _average_precision(outside: NDArray[np.int64], inside: NDArray[np.int64]) -> float:
+    """Sum of precision times the step of recall, from the highest level down."""
+    hits, found = np.cumsum(inside[::-1]), np.cumsum((inside + outside)[::-1])
+    return float((inside[::-1] * (hits / np.maximum(found, 1))).sum() / inside.sum())
 
 
 def _share(part: int, whole: int, *, empty: bool) -> float:

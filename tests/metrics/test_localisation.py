@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
-from metrics.localisation import localisation, pixel_scores, pointing, sweep, weighting
+from metrics.localisation import LocalisationCounter, localisation, pixel_scores, pointing, sweep, weighting
 
 
 def half() -> np.ndarray:
@@ -82,3 +82,39 @@ def test_recall_falls_with_the_threshold() -> None:
 def test_maps_that_are_not_scaled_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected maps within 0..1; scale them"):
         localisation(half() * 255.0, half(), [0.9])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_counted_image_by_image_the_scores_are_those_of_all_at_once(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    maps, truth = rng.random((4, 6, 7)).astype(np.float32), rng.random((4, 6, 7)) > 0.7
+    truth[3] = False
+    chances = [0.9, 0.2, 0.7, 0.6]
+    counter = LocalisationCounter()
+    for one, mask, chance in zip(maps, truth, chances, strict=True):
+        counter.add(one, mask, chance)
+    expected, found = localisation(maps, truth, chances), counter.result()
+    assert (found.images, found.defective) == (expected.images, expected.defective)
+    for name in ("by_image", "by_pixel"):
+        for key, value in vars(getattr(expected, name)).items():
+            assert getattr(getattr(found, name), key) == pytest.approx(value)
+    assert (found.pointing, found.weighting) == (expected.pointing, expected.weighting)
+    assert found.auroc == pytest.approx(expected.auroc, abs=2e-3)
+    assert found.average_precision == pytest.approx(expected.average_precision, abs=2e-3)
+    for at, score in sweep(maps, truth, chances).items():
+        assert counter.sweep([at])[at] == score
+
+
+def test_counted_pixels_at_the_threshold_are_not_found() -> None:
+    counter = LocalisationCounter()
+    counter.add(np.array([[127 / 255, 127.01 / 255]]), np.ones((1, 2), bool), 1.0)
+    assert counter.result().by_pixel.recall == 0.5
+
+
+def test_nothing_counted_and_maps_that_do_not_fit_are_told() -> None:
+    with pytest.raises(ValueError, match="expected at least one map"):
+        LocalisationCounter().result()
+    with pytest.raises(ValueError, match="expected a map and a mask of one shape"):
+        LocalisationCounter().add(np.zeros((2, 2)), np.zeros((2, 3), bool), 1.0)
+    with pytest.raises(ValueError, match=r"expected a map within 0..1; scale it"):
+        LocalisationCounter().add(np.full((2, 2), 9.0), np.zeros((2, 2), bool), 1.0)
