@@ -6,7 +6,8 @@ All that is random is drawn from (seed, step), so that a resumed run ends in the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 from classify.bundle import to_pixels
 from classify.cam import CamClassifier
 from classify.config import TrainConfig
+from classify.depthwise import depthwise_in_float32
 from classify.weights import Classifier
 from engine.errors import CheckpointError
 from engine.precision import native_bf16
@@ -27,12 +29,9 @@ __all__ = ["Learner", "autocast", "losses", "training_dtype"]
 
 
 def training_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """bfloat16 where asked for or, with `auto`, where a GPU multiplies it; weights stay float32.
-
-    On a CPU, `auto` is float32: bfloat16 gradients of depthwise convolutions take several times as long there.
-    """
+    """bfloat16 where asked for or, with `auto`, where the hardware multiplies it; weights stay float32."""
     if precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" and native_bf16(device) else torch.float32
+        return torch.bfloat16 if native_bf16(device) else torch.float32
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
@@ -94,6 +93,8 @@ class Learner:
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=self.device)
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()} if settings.ema else None
         self.steps = 0
+        slow = self.device.type == "cpu" and self.dtype == torch.bfloat16
+        self.depthwise = partial(depthwise_in_float32, network) if slow else nullcontext
         several = fabric is not None and fabric.world_size > 1
         self.module: Any = fabric.setup_module(_Logits(network)) if several else _Logits(network)
 
@@ -110,7 +111,7 @@ class Learner:
         rank = self.fabric.global_rank if self.fabric is not None else 0
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed_for(self.settings.seed, "classifier", "dropout", rank, self.steps))
-            with autocast(self.device, self.dtype):
+            with autocast(self.device, self.dtype), self.depthwise():
                 logits = self.module(pixels)
             loss = losses(logits, wanted, self.weights).mean()
             if self.fabric is not None:
