@@ -26,6 +26,14 @@ def main(
     ratios: Annotated[str, typer.Option(help="Made images per real defective image.")] = "0,0.5,1,2,5,10",
     shots: Annotated[str, typer.Option(help="Real defective images trained with; all for all.")] = "5,10,25,all",
     seeds: Annotated[int, typer.Option(min=2, help="Seeds; the same ones in every arm.")] = 5,
+    mode: Annotated[
+        str, typer.Option(help="frozen: a linear head on cached features; finetune: the whole network is trained.")
+    ] = "frozen",
+    task: Annotated[str, typer.Option(help="classify, segment or both.")] = "classify",
+    network: Annotated[str, typer.Option(help="Of train-classifier; finetune mode.")] = "efficientnet_lite0",
+    weights: Annotated[
+        Path | None, typer.Option(help="ImageNet weights of --network (safetensors); finetune mode.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/utility-<folder>]")] = None,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the squares the network sees, px.")] = 128,
     window: Annotated[
@@ -35,7 +43,10 @@ def main(
     good: Annotated[int | None, typer.Option(min=1, help="Good images trained with; all without it.")] = None,
     preset: Annotated[str, typer.Option(help="Classical augmentation: a preset or a YAML file.")] = "flips",
     versions: Annotated[int, typer.Option(min=1, max=64, help="Variations of each real image, frozen mode.")] = 8,
-    steps: Annotated[int | None, typer.Option(min=8, help="Optimiser steps of every arm.  [default: 400]")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=8, help="Optimiser steps of every arm.  [default: 400 frozen, 300 finetune]")
+    ] = None,
+    segment_steps: Annotated[int, typer.Option(min=8, help="Optimiser steps of every segmenter.")] = 400,
     val: Annotated[float, typer.Option(help="Share of what is not tested on, for hyper-parameters and ratios.")] = 0.25,
     test: Annotated[float, typer.Option(help="Share tested on, where no generator.json names the test images.")] = 0.2,
     split_seed: Annotated[int, typer.Option(min=0, help="Of the split into training, validation and test.")] = 0,
@@ -53,6 +64,7 @@ def main(
     import json as json_text
     import logging
 
+    from augment.presets import preset as named_preset
     from classify.utility.bench import Request, open_bench
     from classify.utility.settings import Settings, parse_ratios, parse_shots
     from engine.errors import UsageError
@@ -62,14 +74,23 @@ def main(
         raise UsageError(f"--channels: expected 1 or 3, got {channels}; leave it out for what the images have")
     if not 0 < val < 1 or not 0 < test < 1:
         raise UsageError(f"--val and --test: expected shares between 0 and 1, got {val:g} and {test:g}")
+    if mode not in ("frozen", "finetune"):
+        raise UsageError(f"--mode: {mode!r} is unknown; choose frozen or finetune")
+    if task not in ("classify", "segment", "both"):
+        raise UsageError(f"--task: {task!r} is unknown; choose classify, segment or both")
+    _check_network(mode, network, weights)
     settings = Settings(
+        mode=mode,
         size=size,
         window=window,
         channels=channels,
+        network=network,
         preset=preset,
         versions=versions,
         good=good,
-        steps=steps or Settings.steps,
+        steps=steps or (Settings.steps if mode == "frozen" else 300),
+        batch=Settings.batch if mode == "frozen" else 16,
+        learning_rate=Settings.learning_rate if mode == "frozen" else 5e-4,
         val_fraction=val,
         test_fraction=test,
         split_seed=split_seed,
@@ -79,34 +100,58 @@ def main(
     if not sets and method is None:
         raise UsageError("nothing to compare: give --synthetic NAME=DIR, or --pasted alpha")
     request = Request(real, sets, method, parse_ratios(ratios), parse_shots(shots), seeds, settings)
+    named_preset(preset)
     bench = open_bench(request)
     folder = out or Path("runs") / f"utility-{real.resolve().name}"
 
-    from classify.utility.launch import compare, plan_of
+    from classify.utility.launch import How, compare, plan_of
 
     if dry_run:
         plan = plan_of(bench)
-        lines = [f"{key}: {value}" for key, value in plan.items()]
-        typer.echo(json_text.dumps(plan) if json else "\n".join(lines))
+        words = [f"{key}: {value}" for key, value in plan.items()]
+        typer.echo(json_text.dumps(plan) if json else "\n".join(words))
         return
 
     from engine.progress import Progress
     from metrics.features.user_cache import user_cache
 
-    result = compare(
-        bench,
-        folder,
+    how = How(
+        tasks=("classify", "segment") if task == "both" else (task,),
         resume=resume,
         cache=None if no_cache else (cache or user_cache()) / "utility",
-        progress=lambda total, label, unit: Progress(total, label, json=json, unit=unit),
+        weights=weights,
+        segment_steps=segment_steps,
         threads=threads,
     )
+    result = compare(bench, folder, how, lambda total, label, unit: Progress(total, label, json=json, unit=unit))
     lines = result.pop("lines")
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))
         return
     for line in [*lines, "", f"report: {result['files']['report']}"]:
         typer.echo(line)
+
+
+def _check_network(mode: str, network: str, weights: Path | None) -> None:
+    """What a network needs is asked before anything is computed.
+
+    Raises:
+        UsageError: There is no such network or file, or no weights for it.
+    """
+    from engine.errors import UsageError
+
+    if mode == "frozen":
+        if network != "efficientnet_lite0" or weights is not None:
+            raise UsageError("--network and --weights: are of finetune mode; add --mode finetune, or leave them out")
+        return
+    from classify.backbones import BACKBONES
+
+    if network not in BACKBONES:
+        raise UsageError(f"--network: {network!r} is unknown; choose of {', '.join(BACKBONES)}")
+    if weights is not None and not weights.is_file():
+        raise UsageError(f"--weights: {weights}: no such file; give a safetensors file")
+    if network != "efficientnet_lite0" and weights is None:
+        raise UsageError(f"--network: the weights of {network} are not in a package; give them by --weights FILE")
 
 
 def _named(texts: list[str]) -> tuple[tuple[str, Path], ...]:

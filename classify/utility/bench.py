@@ -12,8 +12,9 @@ from augment.paste.made import METHODS
 from classify.utility.arms import PASTED, Arm, arms_of
 from classify.utility.cells import Cell, cells_of, identity
 from classify.utility.division import Division, divide
+from classify.utility.few_shot import shot_order
 from classify.utility.settings import Settings
-from classify.utility.sources import MadeSet, fingerprint, open_made
+from classify.utility.sources import MadeSet, fingerprint, open_made, pasted_of
 from defects.images import image_info
 from defects.layouts.dataset import open_dataset
 from defects.sample import GOOD, Sample
@@ -129,8 +130,11 @@ def open_bench(request: Request) -> Bench:
     defective = sum(sample.label != GOOD for sample in division.train)
     shots = _levels(request.shots, defective)
     cells = cells_of(arms, request.ratios, shots, range(request.seeds))
-    sizes = {each.name: len(each.samples) for each in [*made, *([pasted] if pasted is not None else [])]}
+    sizes = {each.name: len(each.samples) for each in made}
     cells, skipped = _reachable(cells, sizes, defective)
+    if pasted is not None:
+        cells, more = _reachable_pasted(cells, pasted, division, hashes)
+        skipped += more
     return Bench(request, settings, real, hashes, division, made, pasted, arms, cells, skipped, list(division.notes))
 
 
@@ -174,6 +178,29 @@ def _reachable(cells: Sequence[Cell], sizes: dict[str, int], defective: int) -> 
     return kept, [
         f"ratio {ratio:g} at {level} defective images needs {need} images of {name}, which has {have}: left out"
         for (name, level, ratio), (need, have) in missing.items()
+    ]
+
+
+def _reachable_pasted(
+    cells: Sequence[Cell], pasted: MadeSet, division: Division, hashes: dict[str, str]
+) -> tuple[list[Cell], list[str]]:
+    """Cells for which the folder holds enough images made of their own training images, whatever the seed."""
+    good = [sample for sample in division.train if sample.label == GOOD]
+    defective = [sample for sample in division.train if sample.label != GOOD]
+    own: dict[tuple[int | None, int], int] = {}
+    lacking: dict[tuple[str, float, Arm], int] = {}
+    for cell in cells:
+        at = cell.shots, cell.seed
+        chosen = shot_order(defective, cell.seed)[: cell.shots]
+        if at not in own:
+            own[at] = len(pasted_of(pasted, chosen, good, hashes))
+        if PASTED in cell.arm.made and own[at] < round(cell.ratio * len(chosen) / len(cell.arm.made)):
+            lacking[cell.level, cell.ratio, cell.arm] = own[at]
+    kept = [cell for cell in cells if (cell.level, cell.ratio, cell.arm) not in lacking]
+    return kept, [
+        f"{arm.name}, ratio {ratio:g} at {level} defective images: {pasted.root} holds {have} images made of a level's "
+        "own images only: left out; a method such as --pasted alpha makes as many as are needed"
+        for (level, ratio, arm), have in lacking.items()
     ]
 
 

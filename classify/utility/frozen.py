@@ -15,9 +15,10 @@ from classify.utility.bench import Bench
 from classify.utility.cells import Cell
 from classify.utility.features import FrozenFeatures
 from classify.utility.few_shot import drawn, shot_order
-from classify.utility.pasting import pasted_images, pasted_of
+from classify.utility.pasting import pasted_images
 from classify.utility.probe import Floats, Scale, fit_probe
 from classify.utility.scores import average_precision, best_threshold, score_dict
+from classify.utility.sources import pasted_of
 from defects.sample import GOOD, Sample
 
 __all__ = ["FrozenRunner"]
@@ -125,7 +126,8 @@ class FrozenRunner:
             if self._pasted is None:
                 most = max(self.bench.request.ratios) * len(chosen)
                 images = pasted_images(self.bench, chosen, self._good, cell.seed, round(most))
-                self._pasted = self._bank.arrays(images, round(most), self.bench.settings.made_versions)
+                pairs = ((made.image, made.mask) for made in images)
+                self._pasted = self._bank.arrays(pairs, round(most), self.bench.settings.made_versions)
             return self._pasted, np.arange(self._pasted.owners[-1] + 1) < count
         made = next(each for each in [*self.bench.made, self.bench.pasted] if each is not None and each.name == name)
         at = pasted_of(made, chosen, self._good, self.bench.hashes) if name == PASTED else np.arange(len(made.samples))

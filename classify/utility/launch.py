@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from augment.catalogue.pipeline import Pipeline
 from classify.utility.bench import Bench
 from classify.utility.cells import Cell
-from classify.utility.features import FrozenFeatures, FrozenLite0
-from classify.utility.frozen import FrozenRunner
+from classify.utility.found import Found
 from classify.utility.html import render
-from classify.utility.report import Found, find, page_of
+from classify.utility.report import first_lines, page_of, parts_note
 from classify.utility.results import Runner, compute
-from engine.files import to_json, write_bytes, write_many
+from classify.utility.segmentation import SegmentRunner, segment_cells
+from classify.utility.task import CLASSIFY, SEGMENT
+from engine.files import sha256_file, to_json, write_bytes, write_many
 from engine.run import RunFolder, describe_environment
 from engine.weights.lite0 import LITE0_SHA256
-from metrics.features.cache import FeatureCache
 
-__all__ = ["Counter", "compare", "plan_of"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Counter", "How", "compare", "plan_of"]
 
 REPORT, SUMMARY = "report.html", "summary.json"
 
@@ -40,39 +37,59 @@ class Counter(Protocol):
 Progress = Callable[[int, str, str], AbstractContextManager[Counter]]
 
 
-def compare(
-    bench: Bench, out: Path, *, resume: bool, cache: Path | None, progress: Progress, threads: int | None = None
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class How:
+    """What does not change a cell, or only those of one task.
+
+    Attributes:
+        tasks: `classify`, `segment` or both.
+        resume: Go on with a folder that is there.
+        cache: Where features are kept; None keeps nothing.
+        weights: A file instead of the package's ImageNet weights, when the network is trained.
+        segment_steps: Optimiser steps of the segmenter.
+        threads: Of PyTorch; None leaves them.
+    """
+
+    tasks: tuple[str, ...] = ("classify",)
+    resume: bool = False
+    cache: Path | None = None
+    weights: Path | None = None
+    segment_steps: int = 400
+    threads: int | None = None
+
+
+def compare(bench: Bench, out: Path, how: How, progress: Progress) -> dict[str, Any]:
     """Computes the cells that are missing and writes `summary.json`, the plots and `report.html`.
 
     Args:
         bench: What is compared.
         out: The folder; `results.jsonl` in it holds the cells.
-        resume: Go on with a folder that is there.
-        cache: Where features are kept; None keeps nothing.
+        how: Tasks, weights and where things are kept.
         progress: Shows (total, label, unit).
-        threads: Of PyTorch; None leaves them.
 
     Returns:
-        The content of `summary.json`, with the lines of the table and the written files.
+        The content of `summary.json`, with the lines of text and the written files.
 
     Raises:
         DataError: An image does not open.
         OutputError: The folder cannot be written, or is there and `resume` is off.
         WeightsError: The weights cannot be had.
     """
-    with RunFolder.create(out, resume) as folder:
+    names: dict[str, dict[Cell, str]] = {}
+    digest = sha256_file(how.weights) if how.weights is not None else LITE0_SHA256
+    if "classify" in how.tasks:
+        names["classify"] = bench.names(weights=digest)
+    if "segment" in how.tasks:
+        every = bench.names(task="segment", steps=how.segment_steps, weights=LITE0_SHA256)
+        names["segment"] = {cell: every[cell] for cell in segment_cells(bench)}
+    with RunFolder.create(out, how.resume) as folder:
         folder.write_environment()
-        names = bench.names(weights=LITE0_SHA256)
-        with progress(len(names), "cells", "cell") as cells:
-            rows = compute(
-                folder,
-                names,
-                lambda: _runner(bench, cache, progress, threads),
-                on_cells=cells.update,
-            )
-        found = find(bench, rows)
-        return _write(bench, found, folder)
+        tasks = []
+        for task, cells in names.items():
+            with progress(len(cells), f"cells, {task}", "cell") as counter:
+                rows = compute(folder, cells, _runner(bench, task, folder, how, progress), on_cells=counter.update)
+            tasks.append(Found(bench, rows, CLASSIFY if task == "classify" else SEGMENT))
+        return _write(bench, tasks, folder)
 
 
 def plan_of(bench: Bench) -> dict[str, Any]:
@@ -89,12 +106,28 @@ def plan_of(bench: Bench) -> dict[str, Any]:
     }
 
 
-def _runner(bench: Bench, cache: Path | None, progress: Progress, threads: int | None) -> Runner[Cell]:
+def _runner(bench: Bench, task: str, folder: RunFolder, how: How, progress: Progress) -> Callable[[], Runner[Cell]]:
+    """Makes what computes the cells of a task."""
+    if task == "segment":
+        return lambda: SegmentRunner(bench, steps=how.segment_steps, threads=how.threads)
+    if bench.settings.mode == "finetune":
+        from classify.utility.finetune import FinetuneRunner
+
+        return lambda: FinetuneRunner(bench, folder.path, source=how.weights or "imagenet", threads=how.threads)
+    return lambda: _frozen(bench, how, progress)
+
+
+def _frozen(bench: Bench, how: How, progress: Progress) -> Runner[Cell]:
     import torch
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    features = FrozenFeatures(FrozenLite0(), FeatureCache(cache), Pipeline.from_preset(bench.settings.preset))
+    from augment.catalogue.pipeline import Pipeline
+    from classify.utility.features import FrozenFeatures, FrozenLite0
+    from classify.utility.frozen import FrozenRunner
+    from metrics.features.cache import FeatureCache
+
+    if how.threads is not None:
+        torch.set_num_threads(how.threads)
+    features = FrozenFeatures(FrozenLite0(), FeatureCache(how.cache), Pipeline.from_preset(bench.settings.preset))
     division = bench.division
     count = len(division.train) + len(division.val) + len(division.test)
     count += sum(len(made.samples) for made in [*bench.made, *([bench.pasted] if bench.pasted is not None else [])])
@@ -102,10 +135,27 @@ def _runner(bench: Bench, cache: Path | None, progress: Progress, threads: int |
         return FrozenRunner(bench, features, images.update)
 
 
-def _write(bench: Bench, found: Found, folder: RunFolder) -> dict[str, Any]:
-    environment = describe_environment()
+def _write(bench: Bench, tasks: Sequence[Found], folder: RunFolder) -> dict[str, Any]:
     settings = bench.settings.to_dict()
-    shown = [
+    summary = {
+        "first_line": first_lines(tasks),
+        "tasks": {found.kind.name: found.to_dict() for found in tasks},
+        "notes": [*bench.notes, parts_note(bench)],
+        "left_out": bench.skipped,
+        "settings": settings,
+    }
+    page = render(page_of(bench, tasks, _shown(bench, settings)))
+    pictures = [(folder.path / name, data) for found in tasks for name, data in found.pictures().items()]
+    write_many([*pictures, (folder.path / SUMMARY, to_json(summary, indent=2) + b"\n")])
+    write_bytes(folder.path / REPORT, page)
+    lines = [line for found in tasks for line in [*found.lines(), ""]]
+    lines += [f"note: {note}" for note in [*bench.notes, parts_note(bench), *bench.skipped]]
+    return {**summary, "lines": lines, "files": {"report": str(folder.path / REPORT)}}
+
+
+def _shown(bench: Bench, settings: dict[str, Any]) -> list[tuple[str, str]]:
+    environment = describe_environment()
+    return [
         ("command", shlex.join(environment["command"])),
         *(
             (key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
@@ -113,34 +163,6 @@ def _write(bench: Bench, found: Found, folder: RunFolder) -> dict[str, Any]:
         ),
         ("seeds", str(bench.request.seeds)),
         ("ratios", ", ".join(f"{ratio:g}" for ratio in bench.request.ratios)),
-        ("backbone", f"EfficientNet-Lite0, ImageNet, sha256 {LITE0_SHA256}"),
         ("platform", environment["platform"]),
         ("commit", str(environment["commit"])),
     ]
-    summary = {**found.to_dict(), "notes": bench.notes, "left_out": bench.skipped, "settings": settings}
-    page = render(page_of(found, [found.task()], shown))
-    pictures = [(folder.path / name, data) for name, data in found.pictures().items()]
-    write_many([*pictures, (folder.path / SUMMARY, to_json(summary, indent=2) + b"\n")])
-    write_bytes(folder.path / REPORT, page)
-    lines = _lines(found, bench)
-    return {**summary, "lines": lines, "files": {"report": str(folder.path / REPORT)}}
-
-
-def _lines(found: Found, bench: Bench) -> list[str]:
-    """The verdict, the notes and the table as text."""
-    rows = [found.columns, *found.rows()]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    table = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    from classify.utility.sentences import caveats, main_comparisons, sentence
-
-    said = []
-    for one in main_comparisons(found.comparisons):
-        said += [sentence(one), *(f"  {caveat}" for caveat in caveats(one, bench))]
-    notes = [f"note: {note}" for note in [*bench.notes, *bench.skipped]]
-    return [found.first_line, "", *table, "", *said, *notes]

@@ -1,53 +1,80 @@
-"""Pasted images of a few-shot level: made from its own training images, or those of a folder that are."""
+"""Pasted images of a few-shot level: made from its own training images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from augment.paste import pasted_samples
+from augment.paste import Made, Paster
 from classify.utility.bench import Bench
-from classify.utility.sources import MadeSet
-from classify.utility.views import Image
-from defects.masks import Mask
+from defects.images import encode_image
+from defects.layouts.dataset import open_dataset
+from defects.manifest import NAME, row_of, write_manifest
 from defects.sample import Sample
 from defects.windows import Framing
+from engine.errors import DataError
+from engine.files import sha256_bytes, to_json, write_many
 from engine.seeding import seed_for
 
-__all__ = ["pasted_images", "pasted_of"]
+__all__ = ["pasted_folder", "pasted_images"]
+
+_MISSES = 60
 
 
 def pasted_images(
     bench: Bench, defective: Sequence[Sample], good: Sequence[Sample], seed: int, count: int
-) -> Iterator[tuple[Image, Mask]]:
-    """Image and mask of `count` pasted images; the first ones are the same for every count.
+) -> Iterator[Made]:
+    """`count` pasted images; the first ones are the same for every count.
+
+    A defect that fits into none of the good images that are tried, such as one as large as the image, is passed over.
 
     Raises:
-        DataError: No defect fits into the good images.
+        DataError: Hardly any defect fits into the good images.
     """
+    paster = _paster(bench, defective, good, seed)
+    index, misses = 0, 0
+    while count:
+        try:
+            made = paster.make(index)
+        except DataError:
+            misses += 1
+            if misses > _MISSES:
+                raise
+        else:
+            misses, count = 0, count - 1
+            yield made
+        index += 1
+
+
+def pasted_folder(
+    root: Path, bench: Bench, defective: Sequence[Sample], good: Sequence[Sample], seed: int, count: int
+) -> list[Sample]:
+    """The same as files, in a folder of `root` named after what decides them; written once.
+
+    Raises:
+        DataError: Hardly any defect fits into the good images.
+        OutputError: The folder cannot be written.
+    """
+    paster = _paster(bench, defective, good, seed)
+    names = [bench.hashes[sample.name] for sample in [*defective, *good]]
+    content = [paster.method, paster.seed, vars(paster.framing), names, count]
+    folder = root / sha256_bytes(to_json(content))[:16]
+    if not (folder / NAME).is_file():
+        rows = []
+        files: list[tuple[Path, bytes]] = []
+        for made in pasted_images(bench, defective, good, seed, count):
+            image, mask = folder / "images" / f"{made.name}.png", folder / "masks" / f"{made.name}.png"
+            data = encode_image(made.image)
+            files += [(image, data), (mask, encode_image(made.mask))]
+            sample = Sample(made.name, image, mask, (), made.label, made.group, "pasted", made.metadata)
+            rows.append((sample, sha256_bytes(data)))
+        write_many(files)
+        write_manifest(folder, [row_of(sample, folder, sha256=digest) for sample, digest in rows])
+    return open_dataset(folder).samples
+
+
+def _paster(bench: Bench, defective: Sequence[Sample], good: Sequence[Sample], seed: int) -> Paster:
     settings = bench.settings
     framing = Framing(settings.size, settings.window, settings.channels)
-    made = pasted_samples(
-        defective,
-        good,
-        count=count,
-        method=bench.request.pasted or "alpha",
-        seed=seed_for(seed, "utility", "paste") % 2**31,
-        framing=framing,
-    )
-    return ((one.image, one.mask) for one in made)
-
-
-def pasted_of(
-    made: MadeSet, defective: Sequence[Sample], good: Sequence[Sample], hashes: dict[str, str]
-) -> NDArray[np.intp]:
-    """Which images of a pasted folder are made of these photographs only."""
-    known = {hashes[sample.name] for sample in [*defective, *good]}
-
-    def fits(sample: Sample) -> bool:
-        origins = [sample.metadata.get(part) for part in ("ground", "defect")]
-        return all(origin["sha256"] in known for origin in origins if isinstance(origin, dict))
-
-    return np.flatnonzero([fits(sample) for sample in made.samples])
+    method, own = bench.request.pasted or "alpha", seed_for(seed, "utility", "paste") % 2**31
+    return Paster(defective, good, method=method, seed=own, framing=framing)

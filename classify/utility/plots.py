@@ -6,8 +6,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from classify.utility.sentences import main_comparisons
 from classify.utility.table import Entry, Table
+from classify.utility.task import TaskKind
 from classify.utility.verdict import Comparison
 
 __all__ = ["gains", "learning_curves", "ratio_curves"]
@@ -29,9 +29,8 @@ _STYLE: Any = {
 }
 
 
-def gains(comparisons: Sequence[Comparison]) -> bytes:
-    """Each source beside classical augmentation less classical augmentation alone, level by level."""
-    main = main_comparisons(comparisons)
+def gains(main: Sequence[Comparison], kind: TaskKind) -> bytes:
+    """Each source beside the arm to beat less that arm alone, level by level."""
     lines = [(one, level) for one in main for level in (*one.levels, None)]
     figure, (axes,) = _figure(1, 1, 7.2, 0.7 + 0.27 * (len(lines) + len(main)))
     axes.grid(axis="x", color="#e6e9ed")
@@ -52,12 +51,12 @@ def gains(comparisons: Sequence[Comparison]) -> bytes:
         place += 0.6
     axes.set_yticks(ticks, names)
     axes.set_ylim(place - 0.8, -0.8)
-    axes.set_xlabel("gain in average precision over real+classical, 95 % interval")
+    axes.set_xlabel(f"gain in {kind.words} over {kind.base}, 95 % interval")
     return _png(figure)
 
 
-def learning_curves(table: Table, arms: Sequence[str], counts: dict[str, int]) -> bytes:
-    """Average precision on the test over the few-shot levels, each arm at the ratio that validation prefers."""
+def learning_curves(table: Table, arms: Sequence[str], counts: dict[str, int], kind: TaskKind) -> bytes:
+    """The primary score on the test over the few-shot levels, each arm at the ratio that validation prefers."""
     levels = table.levels
     figure, (axes,) = _figure(1, 1, 7.2, 4.0)
     for number, arm in enumerate(arms):
@@ -66,18 +65,19 @@ def learning_curves(table: Table, arms: Sequence[str], counts: dict[str, int]) -
         _line(axes, entries, [levels.index(entry.level) + shift for entry in entries], number, arm)
     axes.set_xticks(range(len(levels)), [str(counts[level]) for level in levels])
     axes.set_xlabel("real defective images trained with")
-    axes.set_ylabel("average precision, test")
+    axes.set_ylabel(f"{kind.words}, test")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return _png(figure)
 
 
-def ratio_curves(table: Table, pairs: Sequence[tuple[str, str]], counts: dict[str, int]) -> bytes:
-    """Average precision over the ratio, a panel a level; the ring marks what validation prefers.
+def ratio_curves(table: Table, pairs: Sequence[tuple[str, str]], counts: dict[str, int], kind: TaskKind) -> bytes:
+    """The primary score over the ratio, a panel a level; the ring marks what validation prefers.
 
     Args:
         table: The cells.
         pairs: Arm and the arm it is without made images.
         counts: Defective images of each level.
+        kind: The task.
     """
     levels = table.levels
     columns = min(2, len(levels))
@@ -97,7 +97,7 @@ def ratio_curves(table: Table, pairs: Sequence[tuple[str, str]], counts: dict[st
     for axes in panels[len(levels) :]:
         axes.set_visible(False)
     figure.supxlabel("made images per real defective image", fontsize=9)
-    figure.supylabel("average precision, test", fontsize=9)
+    figure.supylabel(f"{kind.words}, test", fontsize=9)
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=2)
     return _png(figure)

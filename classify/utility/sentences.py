@@ -9,29 +9,42 @@ from classify.utility.bench import Bench
 from classify.utility.settings import ALL
 from classify.utility.signed_rank import least_p
 from classify.utility.sources import generator_saw, masks_from
+from classify.utility.task import CLASSIFY, TaskKind
 from classify.utility.verdict import HELPS, HURTS, Comparison
 
-__all__ = ["caveats", "first_line", "level_words", "main_comparisons", "sentence", "signed"]
+__all__ = ["base_note", "caveats", "first_line", "level_words", "main_comparisons", "sentence", "signed"]
 
 
-def main_comparisons(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """What decides: each source beside classical augmentation, against classical augmentation alone."""
-    return [one for one in comparisons if one.role == "without" and one.other == "real+classical"]
+def main_comparisons(comparisons: Sequence[Comparison], kind: TaskKind = CLASSIFY) -> list[Comparison]:
+    """What decides: each source beside the arm to beat, against that arm alone."""
+    return [one for one in comparisons if one.role == "without" and one.other == kind.base]
 
 
-def first_line(comparisons: Sequence[Comparison]) -> str:
+def first_line(comparisons: Sequence[Comparison], kind: TaskKind = CLASSIFY) -> str:
     """The verdict on every source in one line."""
-    main = [one for one in main_comparisons(comparisons) if len(one.made) == 1]
+    main = [one for one in main_comparisons(comparisons, kind) if len(one.made) == 1]
     synthetic = [one for one in main if one.made != (PASTED,)]
-    return " ".join(_short(one) for one in (synthetic or main)) or "No arm could be compared."
+    return " ".join(_short(one, kind) for one in (synthetic or main)) or "No arm could be compared."
 
 
-def sentence(one: Comparison) -> str:
+def sentence(one: Comparison, kind: TaskKind = CLASSIFY) -> str:
     """A comparison in a sentence."""
     interval = f"95 % interval {signed(one.gain.low)} to {signed(one.gain.high)}"
     test = f"signed-rank p {_p(one.p_value)} over {len(one.gain.pairs)} pairs, after Holm"
-    gain = f"{signed(one.gain.value)} average precision ({interval}; {test})"
+    gain = f"{signed(one.gain.value)} {kind.words} ({interval}; {test})"
     return f"{one.arm} against {one.other}: {gain}: {one.verdict}."
+
+
+def base_note(comparisons: Sequence[Comparison], kind: TaskKind) -> str:
+    """A warning where the arm to beat is worse than real images alone; empty where it is not."""
+    base = next((one for one in comparisons if one.arm == kind.base and one.role == "real"), None)
+    if base is None or all(not level.use_none for level in base.levels):
+        return ""
+    worse = [level.level for level in base.levels if level.use_none]
+    return (
+        f"{kind.base} is no better than real alone on validation at {', '.join(worse)} defective images: there it is "
+        "easier to beat than it should be; look at the gains against real too, or choose another --preset"
+    )
 
 
 def caveats(one: Comparison, bench: Bench) -> list[str]:
@@ -83,18 +96,18 @@ def signed(value: float) -> str:
     return "0.000" if float(text) == 0 else text.replace("-", "\u2212")
 
 
-def _short(one: Comparison) -> str:
+def _short(one: Comparison, kind: TaskKind) -> str:
     name = "+".join(one.made)
-    interval = f"{signed(one.gain.value)} average precision, 95 % {signed(one.gain.low)} to {signed(one.gain.high)}"
+    interval = f"{signed(one.gain.value)} {kind.words}, 95 % {signed(one.gain.low)} to {signed(one.gain.high)}"
     if one.verdict == HELPS:
         where = [f"{each.arm.ratio:g} at {each.level}" for each in one.levels if each.verdict == HELPS]
         best = f"; best ratio {', '.join(where)} defective images" if where else ""
-        return f"{name}: helps beside classical augmentation ({interval}{best})."
+        return f"{name}: helps {kind.beside} ({interval}{best})."
     if one.verdict == HURTS:
-        return f"{name}: hurts beside classical augmentation ({interval}); use none."
+        return f"{name}: hurts {kind.beside} ({interval}); use none."
     helped = [each.level for each in one.levels if each.verdict == HELPS]
     some = f"; only at {', '.join(helped)} defective images it helps" if helped else "; use none"
-    return f"{name}: no evidence that it helps beside classical augmentation ({interval}{some})."
+    return f"{name}: no evidence that it helps {kind.beside} ({interval}{some})."
 
 
 def _p(value: float) -> str:

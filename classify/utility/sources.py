@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from augment.mixer.seen import image_hashes
 from defects.layouts.dataset import open_dataset
 from defects.provenance import Provenance, read_provenance
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError
 
-__all__ = ["MadeSet", "fingerprint", "generator_saw", "masks_from", "open_made", "refuse_test_images"]
+__all__ = ["MadeSet", "fingerprint", "generator_saw", "masks_from", "open_made", "pasted_of", "refuse_test_images"]
 
 
 @dataclass(frozen=True)
@@ -110,3 +113,16 @@ def refuse_test_images(made: MadeSet, test: Sequence[Sample], hashes: Mapping[st
             f"{made.root}: {len(painted)} of its images are painted from the masks of test images, such as "
             f"{painted[0]}; make images from the masks of training images only"
         )
+
+
+def pasted_of(
+    made: MadeSet, defective: Sequence[Sample], good: Sequence[Sample], hashes: Mapping[str, str]
+) -> NDArray[np.intp]:
+    """Which images of a pasted folder are made of these photographs only."""
+    known = {hashes[sample.name] for sample in [*defective, *good]}
+
+    def fits(sample: Sample) -> bool:
+        origins = [sample.metadata.get(part) for part in ("ground", "defect")]
+        return all(origin["sha256"] in known for origin in origins if isinstance(origin, dict))
+
+    return np.flatnonzero([fits(sample) for sample in made.samples])

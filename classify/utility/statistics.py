@@ -1,4 +1,4 @@
-"""Paired differences of average precision over seeds, with intervals over seeds and tested parts.
+"""Paired differences of a score over seeds, with intervals over seeds and tested parts.
 
 Two things are drawn by chance: the seed (few-shot subset, draw, weights, order) and the parts that happen to be in the
 test. An interval over seeds alone would say how sure we are about these test images only. So each resample draws seeds
@@ -30,7 +30,7 @@ class Difference:
     """An arm less the one it is compared with.
 
     Attributes:
-        value: Mean over the seeds, of average precision on the test.
+        value: Mean over the seeds, of the primary score on the test.
         low: End of the 95 % interval.
         high: Its other end.
         pairs: One difference a seed (and level).
@@ -69,7 +69,13 @@ class Resamples:
                 if drawn is not None and part in at:
                     self.weights[:, column] = drawn[:, at[part]]
 
-    def of(self, scores: Sequence[float]) -> Floats:
+    def mean_of(self, scores: Sequence[float]) -> Floats:
+        """(1 + B,) mean over the defective photographs: on the test, then on every resample of its parts."""
+        values = np.asarray(scores, np.float64)[self.labels]
+        weights = self.weights[:, self.labels]
+        return np.append(values.mean(), (weights * values).sum(axis=1) / weights.sum(axis=1))
+
+    def precision_of(self, scores: Sequence[float]) -> Floats:
         """(1 + B,) average precision of a cell: on the test, then on every resample of its parts."""
         values = np.asarray(scores, np.float64)
         whole = average_precision(values, self.labels)
@@ -85,7 +91,7 @@ def difference(arm: Floats, other: Floats, resamples: Resamples) -> Difference:
     """Compares two arms.
 
     Args:
-        arm: (L, S, 1 + B) as `Resamples.of` gives them, of L levels and S seeds.
+        arm: (L, S, 1 + B) as `Resamples` gives them, of L levels and S seeds.
         other: The same of the other arm, with the same levels and seeds.
         resamples: The draws.
     """

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from classify.utility.scores import PRIMARY
 from classify.utility.statistics import Floats, Resamples, mean_interval
 
 __all__ = ["Entry", "Table"]
@@ -24,8 +23,8 @@ class Entry:
         ratio: Made images per real defective one.
         level: Few-shot level as a word.
         seeds: In rising order.
-        resampled: (S, 1 + B) average precision on the test, and on resamples of its parts.
-        val: Mean average precision on validation.
+        resampled: (S, 1 + B) primary score on the test, and on resamples of its parts.
+        val: Mean primary score on validation.
         mean: Mean on the test.
         low: End of its 95 % interval.
         high: Other end.
@@ -55,17 +54,25 @@ class Table:
     Args:
         rows: Results lines.
         resamples: Draws of the tested parts.
+        measure: The primary score (1 + B,) of a cell's scores of photographs.
+        primary: Its name.
     """
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]], resamples: Resamples) -> None:
+    def __init__(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        resamples: Resamples,
+        measure: Callable[[Sequence[float]], Floats],
+        primary: str,
+    ) -> None:
         groups: dict[tuple[str, str, float], list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows:
-            groups[row["arm"], row["level"] if "level" in row else row["shots"], row["ratio"]].append(row)
+            groups[row["arm"], row["shots"], row["ratio"]].append(row)
         self.entries: dict[tuple[str, str, float], Entry] = {}
         for (arm, level, ratio), own in groups.items():
             own.sort(key=lambda row: int(row["seed"]))
-            resampled = np.stack([resamples.of(row["scores"]) for row in own])
-            val = float(np.mean([row["val"][PRIMARY] for row in own]))
+            resampled = np.stack([measure(row["scores"]) for row in own])
+            val = float(np.mean([row["val"][primary] for row in own]))
             seeds = tuple(int(row["seed"]) for row in own)
             spread = mean_interval(resampled, resamples)
             self.entries[arm, level, ratio] = Entry(arm, ratio, level, seeds, resampled, val, *spread, tuple(own))

@@ -1,0 +1,119 @@
+"""Cells in which the whole network is trained, with equal optimiser steps."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from classify.config import NetworkConfig, TrainConfig
+from classify.examples import Examples
+from classify.fit import fit
+from classify.utility.arms import PASTED
+from classify.utility.bench import Bench
+from classify.utility.cells import Cell
+from classify.utility.few_shot import drawn, shot_order
+from classify.utility.pasting import pasted_folder
+from classify.utility.scores import best_threshold, score_dict
+from classify.utility.sources import pasted_of
+from classify.utility.squares import made_examples, photograph_scores, photographs_of, together
+from classify.weights import build_network, normalisation, pretrained
+from defects.sample import GOOD, Sample
+
+__all__ = ["FinetuneRunner"]
+
+
+class FinetuneRunner:
+    """Computes cells.
+
+    Args:
+        bench: What is compared.
+        folder: Where pasted images of the levels are written.
+        source: The weights it starts from.
+        threads: Of PyTorch.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        folder: Path,
+        *,
+        source: Literal["imagenet", "none"] | Path = "imagenet",
+        threads: int | None = None,
+    ) -> None:
+        self.bench, self._folder, self._source, self._threads = bench, folder, source, threads
+        settings, division = bench.settings, bench.division
+        cut = {"size": settings.size, "channels": settings.channels, "least": settings.least}
+        self._train, self._val, self._test = (
+            photographs_of(samples, window=settings.window, **cut)
+            for samples in (division.train, division.val, division.test)
+        )
+        self._good = [sample for sample in division.train if sample.label == GOOD]
+
+    def run(self, cell: Cell) -> dict[str, Any]:
+        """Trains, chooses by validation and tests; returns the cell's results line without its name.
+
+        Raises:
+            WeightsError: The network's weights cannot be had.
+        """
+        began = time.monotonic()
+        settings, division = self.bench.settings, self.bench.division
+        chosen = shot_order(self.bench.defective, cell.seed)[: cell.shots]
+        names = {sample.name for sample in [*chosen, *self._good]}
+        parts = [self._train.of(np.asarray([sample.name in names for sample in division.train]))]
+        counts = {"real_defective": len(chosen), "real_good": len(self._good)}
+        for name in cell.arm.made:
+            own = self._source_of(name, cell, chosen, round(cell.ratio * len(chosen) / len(cell.arm.made)))
+            parts.append(own)
+            counts[name] = len(own)
+        config = NetworkConfig(name=settings.network)
+        network = build_network(config, 1, cell.seed)
+        pretrained(network, config, self._source)
+        mean, std = normalisation(settings.network)
+        fitted = fit(
+            network,
+            together(parts),
+            self._val.of(np.ones(len(division.val), np.bool_)),
+            TrainConfig(
+                learning_rate=settings.learning_rate,
+                batch_size=settings.batch,
+                balance="sampler",
+                warm_up_epochs=0.5,
+                seed=cell.seed,
+            ),
+            mean=mean,
+            std=std,
+            preset=settings.preset if cell.arm.classical else None,
+            steps=settings.steps,
+            threads=self._threads,
+        )
+        val = photograph_scores(network, self._val, mean, std)
+        test = photograph_scores(network, self._test, mean, std)
+        truth = np.asarray([sample.label != GOOD for sample in division.val])
+        threshold = best_threshold(val, truth)
+        return {
+            **cell.to_dict(),
+            "val": score_dict(val, _kinds(division.val), threshold),
+            "test": score_dict(test, _kinds(division.test), threshold),
+            "chosen": {"epoch": fitted.best_epoch, "threshold": round(threshold, 6)},
+            "images": counts,
+            "shots_sha256": [self.bench.hashes[sample.name][:12] for sample in chosen],
+            "scores": [round(float(score), 6) for score in test],
+            "seconds": round(time.monotonic() - began, 3),
+        }
+
+    def _source_of(self, name: str, cell: Cell, chosen: list[Sample], count: int) -> Examples:
+        """The images of a source that the cell takes."""
+        if name == PASTED and self.bench.pasted is None:
+            samples = pasted_folder(self._folder / "pasted", self.bench, chosen, self._good, cell.seed, count)
+            return made_examples(samples, self._train)
+        made = next(each for each in [*self.bench.made, self.bench.pasted] if each is not None and each.name == name)
+        at = pasted_of(made, chosen, self._good, self.bench.hashes) if name == PASTED else np.arange(len(made.samples))
+        samples = [made.samples[index] for index in at]
+        return made_examples([samples[index] for index in drawn(samples, count, cell.seed)], self._train)
+
+
+def _kinds(samples: list[Sample]) -> list[str | None]:
+    return [None if sample.label == GOOD else sample.label for sample in samples]

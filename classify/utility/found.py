@@ -1,0 +1,180 @@
+"""What the cells of a task say: table, comparisons, plots, and their words."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from classify.utility import plots
+from classify.utility.bench import Bench
+from classify.utility.html import Card, LevelRow, Task
+from classify.utility.segmentation import segment_arms
+from classify.utility.sentences import (
+    base_note,
+    caveats,
+    first_line,
+    level_words,
+    main_comparisons,
+    sentence,
+    signed,
+)
+from classify.utility.settings import ALL
+from classify.utility.statistics import Resamples
+from classify.utility.table import Table
+from classify.utility.task import CLASSIFY, TaskKind
+from classify.utility.verdict import HELPS, HURTS, Comparison, compare_all
+
+__all__ = ["Found"]
+
+_MARKS = {HELPS: "good", HURTS: "poor"}
+_RULE = (
+    "An arm helps when the 95 % interval of its gain (over seeds and tested parts) lies above 0 and the signed-rank "
+    "test over all levels and seeds, corrected over the arms, is below 0.05; it hurts when both say so below 0. The "
+    "ratio is the one that validation prefers; the test is looked at once."
+)
+
+
+class Found:
+    """The table, the comparisons and the plots of a task's cells.
+
+    Args:
+        bench: What was compared.
+        rows: Its results lines.
+        kind: The task.
+    """
+
+    def __init__(self, bench: Bench, rows: Sequence[Mapping[str, Any]], kind: TaskKind = CLASSIFY) -> None:
+        self.bench = bench
+        self.kind = kind
+        self.arms = bench.arms if kind is CLASSIFY else segment_arms(bench)
+        resamples = Resamples(bench.division.test)
+        measure = resamples.precision_of if kind is CLASSIFY else resamples.mean_of
+        self.table = Table(rows, resamples, measure, kind.primary)
+        self.comparisons = compare_all(self.table, self.arms, resamples)
+        self.counts = {level: len(bench.defective) if level == ALL else int(level) for level in self.table.levels}
+
+    @property
+    def first_line(self) -> str:
+        """The verdict on every source."""
+        return first_line(self.comparisons, self.kind)
+
+    @property
+    def main(self) -> list[Comparison]:
+        """What decides."""
+        return main_comparisons(self.comparisons, self.kind)
+
+    @property
+    def notes(self) -> list[str]:
+        """What has to be known of the arm to beat."""
+        note = base_note(self.comparisons, self.kind)
+        return [note] if note else []
+
+    def pictures(self) -> dict[str, bytes]:
+        """File name and PNG of every plot."""
+        arms = [arm.name for arm in self.arms if not arm.made or arm.name in {one.arm for one in self.main}]
+        pairs = [(one.arm, one.other) for one in self.main]
+        ending = "" if self.kind is CLASSIFY else f"-{self.kind.name}"
+        return {
+            f"gains{ending}.png": plots.gains(self.main, self.kind),
+            f"learning{ending}.png": plots.learning_curves(self.table, arms, self.counts, self.kind),
+            f"ratios{ending}.png": plots.ratio_curves(self.table, pairs, self.counts, self.kind),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `summary.json` and `--json`."""
+        names = [name for name, _ in self.kind.scores]
+        return {
+            "first_line": self.first_line,
+            "primary": self.kind.primary,
+            "notes": self.notes,
+            "comparisons": [{**one.to_dict(), "caveats": caveats(one, self.bench)} for one in self.comparisons],
+            "scores": [
+                {
+                    "arm": entry.arm,
+                    "shots": entry.level,
+                    "ratio": entry.ratio,
+                    "seeds": len(entry.seeds),
+                    "validation": entry.val,
+                    "low": entry.low,
+                    "high": entry.high,
+                    "test": {name: entry.test(name)[0] for name in names},
+                    "sd": {name: entry.test(name)[1] for name in names},
+                }
+                for entry in self.table.entries.values()
+            ],
+        }
+
+    @property
+    def columns(self) -> list[str]:
+        """Of `rows`."""
+        short = [title for _, title in self.kind.scores]
+        return ["Arm", "Defective", "Best ratio", *short, f"{short[0]}, validation"]
+
+    def rows(self) -> list[list[str]]:
+        """Every arm at its best ratio and every level, as words."""
+        lines = []
+        for level in self.table.levels:
+            for arm in self.arms:
+                entry = self.table.best(arm.name, level)
+                if entry is not None:
+                    values = [f"{entry.test(name)[0]:.3f}" for name, _ in self.kind.scores]
+                    ratio = f"{entry.ratio:g}" if entry.ratio else "–"
+                    lines.append([arm.name, level_words(level, self.bench), ratio, *values, f"{entry.val:.3f}"])
+        return lines
+
+    def lines(self) -> list[str]:
+        """The verdict and the table as text, with a sentence on every source."""
+        rows = [self.columns, *self.rows()]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        table = [
+            "  ".join(
+                cell.rjust(width) if column else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        said = []
+        for one in self.main:
+            said += [sentence(one, self.kind), *(f"  {caveat}" for caveat in caveats(one, self.bench))]
+        return [self.first_line, "", *table, "", *said, *(f"note: {note}" for note in self.notes)]
+
+    def section(self) -> Task:
+        """The section of the page."""
+        gains, learning, ratios = (b64encode(data).decode("ascii") for data in self.pictures().values())
+        return Task(
+            self.kind.title,
+            f"{_RULE} {self.kind.why}",
+            [self._card(one) for one in self.main],
+            [
+                ("Gains", f"Gain over {self.kind.base}; diamonds over all levels. Lines: 95 % intervals.", gains),
+                ("Learning curves", "Each arm at the ratio that validation prefers, with 95 % intervals.", learning),
+                ("Ratio curves", f"0 is {self.kind.base}; rings mark the ratio that validation prefers.", ratios),
+            ],
+            [_row(one) for one in self.comparisons],
+            self.columns,
+            self.rows(),
+        )
+
+    def _card(self, one: Comparison) -> Card:
+        rows = [
+            LevelRow(
+                level_words(each.level, self.bench),
+                each.verdict,
+                f"{each.arm.ratio:g}",
+                f"{each.arm.mean:.3f}",
+                f"{each.other.mean:.3f}",
+                signed(each.gain.value),
+                f"{signed(each.gain.low)} to {signed(each.gain.high)}",
+                "use none" if each.use_none else f"ratio {each.arm.ratio:g}",
+            )
+            for each in one.levels
+        ]
+        mark = _MARKS.get(one.verdict, "unknown")
+        said = sentence(one, self.kind)
+        return Card(one.arm, one.other, one.verdict, mark, said, rows, caveats(one, self.bench))
+
+
+def _row(one: Comparison) -> list[str]:
+    interval = f"{signed(one.gain.low)} to {signed(one.gain.high)}"
+    return [one.arm, one.other, signed(one.gain.value), interval, f"{one.p_value:.4f}", one.verdict]
