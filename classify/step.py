@@ -6,8 +6,7 @@ All that is random is drawn from (seed, step), so that a resumed run ends in the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from functools import partial
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch.nn import functional as F
 from classify.bundle import to_pixels
 from classify.cam import CamClassifier
 from classify.config import TrainConfig
-from classify.depthwise import depthwise_in_float32
+from classify.depthwise import quick_depthwise
 from classify.weights import Classifier
 from engine.errors import CheckpointError
 from engine.precision import native_bf16
@@ -93,8 +92,6 @@ class Learner:
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=self.device)
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()} if settings.ema else None
         self.steps = 0
-        slow = self.device.type == "cpu" and self.dtype == torch.bfloat16
-        self.depthwise = partial(depthwise_in_float32, network) if slow else nullcontext
         several = fabric is not None and fabric.world_size > 1
         self.module: Any = fabric.setup_module(_Logits(network)) if several else _Logits(network)
 
@@ -111,7 +108,7 @@ class Learner:
         rank = self.fabric.global_rank if self.fabric is not None else 0
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed_for(self.settings.seed, "classifier", "dropout", rank, self.steps))
-            with autocast(self.device, self.dtype), self.depthwise():
+            with autocast(self.device, self.dtype), quick_depthwise(self.network, self.device):
                 logits = self.module(pixels)
             loss = losses(logits, wanted, self.weights).mean()
             if self.fabric is not None:
