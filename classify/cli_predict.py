@@ -214,8 +214,12 @@ def table(
         ]
         typer.echo(json_text.dumps(content))
         return
-    typer.echo("millions of operations for an image of 128 x 128 px; _s: shortened\n")
     typer.echo("\n".join(table_lines(rows)))
+    typer.echo(
+        "\nin millions, for an image of 128 x 128 px; _s: shortened. MACs are those of convolutions and linear layers; "
+        "by the\nsource's rules: half the operations that TensorFlow's profiler sees in the same network (see "
+        "classify/operations.py)."
+    )
 
 
 def _said(row: Any) -> dict[str, Any] | None:

@@ -102,9 +102,10 @@ def measure(name: str, *, short: bool = False, size: int = SIZE) -> Operations:
     Raises:
         UsageError: there is no such network.
     """
-    network = build_classifier(name, short=short).eval()
     rules = _RULES.get(name)
-    with torch.inference_mode(), _Counter(network, rules).counting() as counter:
+    with torch.device("meta"):  # shapes are all that counts
+        network = build_classifier(name, short=short).eval()
+    with torch.device("meta"), torch.no_grad(), _Counter(network, rules).counting() as counter:
         latent = network.features(torch.zeros(1, 3, size, size))
         network.classify(latent)
     profiled = None
