@@ -1,0 +1,247 @@
+"""gen-defects --backgrounds: every pixel away from the mask is the photograph's own, and the label is the mask."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
+from defects.images import encode_image, read_image, read_mask_image
+from engine.checkpoint import save_checkpoint
+from gan.architectures import build_blender
+from gan.blend.windows import signed_distance
+from gan.bundle import describe
+from gan.config import NetworkConfig
+from gan.mask_list import list_masks
+from tests.generate.running import crack, gen_defects, save_masks
+
+SIDE, REACH = 32, 3
+TEST = ("held",)
+
+
+def save_blender(stem: Path, *, channels: int = 3, window: int | None = None) -> Path:
+    """A generator with random weights that changes what it may, saved as `train-gan` saves one."""
+    torch.manual_seed(0)
+    schema = GuideSchema(
+        (
+            NumericEntry("thickness", 1.5, 6.0, "px"),
+            NumericEntry("brightness", -0.3, 0.5),
+            CategoricalEntry("kind", ("crack", "pit")),
+        )
+    )
+    config = NetworkConfig(
+        architecture="blend",
+        size=SIDE,
+        reach=REACH,
+        channels=channels,
+        width=8,
+        max_width=16,
+        latent=6,  # type: ignore[arg-type]
+    )
+    network = build_blender(config, schema)
+    network.to_change.weight.data *= 30
+    network.to_soft.weight.data *= 30
+    table = [{"thickness": 2.0 + i / 3, "brightness": i / 20, "kind": ("crack", "pit")[i % 2]} for i in range(7)]
+    meta = {"data": {"kinds": ["crack", "pit"], "test": list(TEST)}, "config": {"data": {"window": window}}}
+    return save_checkpoint(stem, network.state_dict(), describe(config, schema, table) | meta)
+
+
+@pytest.fixture(scope="module")
+def blender(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_blender(tmp_path_factory.mktemp("blender") / "tiny")
+
+
+def photograph(seed: int, height: int = 60, width: int = 80, channels: int = 3) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(60, 190, (height, width, channels)).astype(np.uint8)
+
+
+def save_photographs(folder: Path, count: int = 3, **shape: int) -> Path:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"part_{number}.png").write_bytes(encode_image(photograph(number, **shape)))
+    return folder
+
+
+def save_masks_of(folder: Path, height: int, width: int, names: tuple[str, ...] = ("crack/a.png", "pit/b.png")) -> Path:
+    """Masks of a photograph's size, away from its edges."""
+    for number, name in enumerate(names):
+        mask = np.zeros((height, width), np.uint8)
+        part = crack(min(height, width) // 2, number, 3)
+        mask[8 : 8 + part.shape[0], 10 : 10 + part.shape[1]] = part
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+    return folder
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def check(out: Path, grounds: Path, reach: float) -> None:
+    """Outside `reach` px of the label every pixel is the background's; inside it something is drawn."""
+    for row in rows(out):
+        image = read_image(out / row["file_name"])
+        ground = read_image(grounds / f"{row['background']['name']}.png")
+        label = read_mask_image(out / row["mask"])[0]
+        assert image.shape == ground.shape
+        assert label.shape == ground.shape[:2]
+        far = signed_distance(label) <= -reach
+        assert far.any()
+        assert np.array_equal(image[far], ground[far])
+        assert (image[label] != ground[label]).any(axis=1).mean() > 0.5
+
+
+@pytest.mark.parametrize("photo", [1, 3])
+@pytest.mark.parametrize("network", [1, 3])
+def test_pixels_away_from_the_mask_are_the_photographs_own_bit_for_bit(
+    tmp_path: Path, photo: int, network: int
+) -> None:
+    grounds = save_photographs(tmp_path / "grounds", channels=photo)
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    stem = save_blender(tmp_path / "net", channels=network)
+    out = tmp_path / "out"
+    assert not gen_defects("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--out", out, "--num", 2)
+    # the shorter side of 60 px is the network's 32, so its reach is 60 / 32 as long
+    check(out, grounds, REACH * 60 / SIDE)
+    assert len(rows(out)) == 4
+
+
+def test_a_photograph_of_2000_px_stays_one_and_the_label_is_the_very_mask(tmp_path: Path) -> None:
+    grounds = save_photographs(tmp_path / "grounds", 1, height=1500, width=2000)
+    masks = save_masks_of(tmp_path / "masks", 1500, 2000, ("crack/a.png",))
+    stem = save_blender(tmp_path / "net", window=32)
+    out = tmp_path / "out"
+    assert not gen_defects("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--out", out)
+    check(out, grounds, REACH)
+    (row,) = rows(out)
+    assert np.array_equal(read_mask_image(out / row["mask"])[0], list_masks(masks).read(0))
+
+
+def test_the_row_names_the_background_and_the_folder_its_generator(tmp_path: Path, blender: Path) -> None:
+    grounds = save_photographs(tmp_path / "grounds", 2)
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    out = tmp_path / "out"
+    assert not gen_defects(
+        "--masks",
+        masks,
+        "--backgrounds",
+        grounds,
+        "--checkpoint",
+        blender,
+        "--out",
+        out,
+        "--labels",
+        "coco,yolo,labelme",
+    )
+    for row in rows(out):
+        file = grounds / f"{row['background']['name']}.png"
+        assert row["background"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+        assert row["label"] == row["guide"]["raw"]["kind"] == row["mask_source"].split("/")[0]
+    assert json.loads((out / "generator.json").read_text())["architecture"] == "blend"
+    request = json.loads((out / "request.json").read_text())
+    assert request["backgrounds"]["count"] == 2
+    assert request["size"] == "background"
+    coco = json.loads((out / "annotations.coco.json").read_text())
+    assert {(image["width"], image["height"]) for image in coco["images"]} == {(80, 60)}
+
+
+def test_the_asked_thickness_is_the_labels(tmp_path: Path, blender: Path) -> None:
+    from defects.masks import width
+
+    grounds = save_photographs(tmp_path / "grounds", 1, height=64, width=64)
+    masks = save_masks_of(tmp_path / "masks", 64, 64, ("crack/a.png",))
+    found = []
+    for wanted in (2, 5):
+        out = tmp_path / f"out{wanted}"
+        arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
+        assert not gen_defects(*arguments, "--guide", f"thickness={wanted}px")
+        (row,) = rows(out)
+        found.append(width(read_mask_image(out / row["mask"])[0]))
+        assert row["guide"]["raw"]["thickness"] == pytest.approx(2 * wanted)  # 64 px are the network's 32
+    assert found == pytest.approx([4, 10], abs=1.0)
+
+
+def test_same_seed_same_bytes_for_any_number_of_workers_and_after_an_interruption(
+    tmp_path: Path, blender: Path
+) -> None:
+    grounds = save_photographs(tmp_path / "grounds")
+    masks = save_masks(tmp_path / "masks", ("crack/a.png", "pit/b.png"))
+    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--num", 3, "--move")
+    arguments = (*arguments, "--rotate", "-40,40", "--scale", "0.4,0.6")
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert not gen_defects(*arguments, "--out", one, "--workers", 1)
+    assert not gen_defects(*arguments, "--out", two, "--workers", 3, "--batch-size", 1)
+    assert tree(one) == tree(two)
+    lines = (two / "metadata.jsonl").read_text().splitlines(keepends=True)
+    (two / "metadata.jsonl").write_text("".join(lines[:2]))
+    (two / json.loads(lines[4])["file_name"]).unlink()
+    (two / json.loads(lines[0])["file_name"]).unlink()
+    assert not gen_defects(*arguments, "--out", two, "--resume")
+    assert tree(one) == tree(two)
+    other = tmp_path / "other"
+    assert not gen_defects(*arguments, "--out", other, "--seed", 1)
+    assert tree(other) != tree(one)
+
+
+def test_moved_defects_lie_inside_the_region_of_interest(tmp_path: Path, blender: Path) -> None:
+    grounds = save_photographs(tmp_path / "grounds")
+    masks = save_masks(tmp_path / "masks", ("crack/a.png", "pit/b.png"))
+    regions = tmp_path / "roi"
+    regions.mkdir()
+    for number in range(3):
+        region = np.zeros((60, 80), bool)
+        region[20:58, 10 * number : 10 * number + 55] = True
+        (regions / f"part_{number}.png").write_bytes(encode_image(region))
+    out = tmp_path / "out"
+    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out, "--num", 4)
+    assert not gen_defects(*arguments, "--roi", regions, "--scale", "0.5,0.7")
+    for row in rows(out):
+        region = read_mask_image(regions / f"{row['background']['name']}.png")[0]
+        label = read_mask_image(out / row["mask"])[0]
+        assert label.any()
+        assert not (label & ~region).any()
+
+
+def test_a_size_cuts_the_window_around_the_defect(tmp_path: Path, blender: Path) -> None:
+    grounds = save_photographs(tmp_path / "grounds")
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    out = tmp_path / "out"
+    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
+    assert not gen_defects(*arguments, "--size", 48)
+    for row in rows(out):
+        assert read_image(out / row["file_name"]).shape == (48, 48, 3)
+        assert read_mask_image(out / row["mask"])[0].any()
+
+
+def test_defective_and_held_out_backgrounds_are_left_out_with_a_line(
+    tmp_path: Path, blender: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    for name in ("good_0", "held", "bad"):
+        save_photographs(root / "images", 0) if not (root / "images").is_dir() else None
+        (root / "images" / f"{name}.png").write_bytes(encode_image(photograph(1)))
+    (root / "masks").mkdir()
+    (root / "masks" / "bad.png").write_bytes(encode_image(crack(60) > 0))
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    out = tmp_path / "out"
+    assert not gen_defects("--masks", masks, "--backgrounds", root, "--checkpoint", blender, "--out", out)
+    text = capsys.readouterr().err
+    assert "1 of 3 backgrounds, which have a defect" in text
+    assert "1 backgrounds that the generator's training holds for testing" in text
+    assert {row["background"]["name"] for row in rows(out)} == {"good_0"}
