@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.images import read_sample
+from defects.images import read_image, read_sample
 from defects.masks import Mask, resize_mask
 from defects.sample import GOOD, Sample
 from defects.tiles import Box
@@ -73,7 +73,11 @@ def views_of(sample: Sample, *, size: int, channels: int, window: int | None = N
     Raises:
         DataError: The image or its mask does not open.
     """
-    image, mask = read_sample(sample)
+    if sample.has_pixels:
+        image, mask = read_sample(sample)
+    else:
+        image = read_image(sample.image, depth16=sample.depth16)
+        mask = np.zeros(image.shape[:2], np.bool_)
     image = as_channels(image, channels)
     boxes = covering(mask.shape[0], mask.shape[1], window)
     counts = [int(mask[y : y + side, x : x + side].sum()) for x, y, side, _ in boxes]

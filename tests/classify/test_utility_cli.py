@@ -1,0 +1,135 @@
+"""The command: cells resumed, reports written, faults in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from classify.utility import features
+from classify.utility_cli import app
+from engine.commands import main
+from tests.classify.utility_folders import Looks, folder, real_folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("cli")
+    return real_folder(root), folder(root / "fakes", 80, 0, seed=7)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "FrozenLite0", Looks)
+
+
+def run(folders: tuple[Path, Path], out: Path, *more: str) -> int:
+    real, fakes = folders
+    words = [str(real), "--synthetic", f"gan={fakes}", "--pasted", "none", "--ratios", "0,2", "--shots", "4,all"]
+    words += ["--seeds", "2", "--size", "64", "--steps", "40", "--no-cache", "--out", str(out)]
+    return main(app, [*words, *more], name="bench-utility")
+
+
+def lines(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+
+
+def test_runs_and_says_so_in_text_page_and_plots(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert run(folders, out) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("gan: ")
+    assert "average precision" in said
+    rows = lines(out)
+    assert len(rows) == 2 * 2 * 4 == len({row["id"] for row in rows})
+    page = (out / "report.html").read_text()
+    assert page.index("gan: ") < page.index("<h1>")
+    assert "http" not in page.replace("http-equiv", "")
+    for name in ("gains.png", "learning.png", "ratios.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+    for level in ("4", "all"):
+        for seed in (0, 1):
+            own = [row for row in rows if row["shots"] == level and row["seed"] == seed]
+            assert len({json.dumps(row["shots_sha256"]) for row in own}) == 1
+
+
+def test_a_killed_run_goes_on_to_the_same_end(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    assert run(folders, whole) == 0
+    torn.mkdir()
+    content = (whole / "results.jsonl").read_bytes()
+    (torn / "results.jsonl").write_bytes(content[: len(content) // 2])
+    assert run(folders, torn) == 1
+    assert run(folders, torn, "--resume") == 0
+
+    def kept(out: Path) -> list[dict[str, object]]:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in lines(out)]
+
+    assert kept(torn) == kept(whole)
+    assert (torn / "summary.json").read_bytes() == (whole / "summary.json").read_bytes()
+
+
+def test_another_setting_makes_other_cells(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run(folders, out) == 0
+    assert run(folders, out, "--resume", "--split-seed", "1") == 0
+    assert len(lines(out)) == 32
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--ratios", "0"], 2, "--ratios"),
+        (["--ratios", "a"], 2, "--ratios"),
+        (["--shots", "1000"], 2, "are left for training"),
+        (["--shots", "none"], 2, "--shots"),
+        (["--pasted", "glue"], 2, "neither one of alpha, poisson, perlin nor a folder"),
+        (["--preset", "nothing"], 2, "nothing"),
+        (["--mode", "magic"], 2, "--mode"),
+        (["--task", "magic"], 2, "--task"),
+        (["--network", "resnet18"], 2, "finetune"),
+        (["--mode", "finetune", "--network", "resnet18"], 2, "--weights FILE"),
+        (["--val", "1"], 2, "--val"),
+        (["--channels", "2"], 2, "--channels"),
+        (["--synthetic", "real=."], 2, "name of an arm"),
+        (["--synthetic", "nothing"], 2, "NAME=DIR"),
+        (["--synthetic", "b=/nowhere"], 1, "no such folder"),
+        (["--good", "5000"], 1, "good training images"),
+    ],
+)
+def test_faults_are_one_line(
+    folders: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    said: str,
+) -> None:
+    assert run(folders, tmp_path / "run", *words) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_class_only_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    only = folder(tmp_path / "only", 0, 20, seed=1)
+    assert main(app, [str(only)], name="bench-utility") == 1
+    assert "all 20 images are good" in capsys.readouterr().err
+
+
+def test_pasted_folder_of_held_out_images_is_refused(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from augment.paste import Paster, write_pasted
+    from defects.layouts.dataset import open_dataset
+    from defects.sample import GOOD
+
+    samples = open_dataset(folders[0]).samples
+    paster = Paster([s for s in samples if s.label != GOOD], [s for s in samples if s.label == GOOD])
+    write_pasted(tmp_path / "pasted", paster, 30)
+    assert run(folders, tmp_path / "run", "--pasted", str(tmp_path / "pasted")) == 1
+    assert "is pasted from the held-out" in capsys.readouterr().err
