@@ -48,6 +48,9 @@ def main(
         Path | None,
         typer.Option(help="Where defects may lie: one mask, or a folder with a mask for each background; moves them."),
     ] = None,
+    inpaint: Annotated[
+        bool, typer.Option("--inpaint", help="Take defective backgrounds too, with their defects painted out.")
+    ] = False,
     move: Annotated[
         bool, typer.Option("--move", help="Put masks anywhere in a background, not where they were drawn.")
     ] = False,
@@ -81,7 +84,13 @@ def main(
     count = workers or len(os.sched_getaffinity(0))
     plan: Plan
     if backgrounds is None:
-        placing = {"--roi": roi is not None, "--move": move, "--rotate": rotate != "0,0", "--scale": scale != "1,1"}
+        placing = {
+            "--roi": roi is not None,
+            "--move": move,
+            "--inpaint": inpaint,
+            "--rotate": rotate != "0,0",
+            "--scale": scale != "1,1",
+        }
         if given := [flag for flag, there in placing.items() if there]:
             raise UsageError(f"{given[0]}: places masks in backgrounds; give --backgrounds DIR, or leave it out")
         plan = make_plan(request, masks, checkpoint, device=device, precision=precision, workers=count)
@@ -98,6 +107,7 @@ def main(
             checkpoint,
             placement=placement,
             roi=roi,
+            inpaint=inpaint,
             device=device,
             precision=precision,
             workers=count,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +13,15 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.images import image_info, read_image, read_mask_image, read_sample
+from defects.images import image_info, read_image, read_mask, read_mask_image, read_sample
 from defects.layouts.dataset import read_dataset
 from defects.layouts.listing import EXTENSIONS, Found, list_images
 from defects.masks import Mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, Fault, FaultsError
 from engine.files import sha256_file
+from gan.blend.inpaint import paint_out
+from gan.blend.windows import margin
 
 KEPT = 8
 
@@ -28,12 +30,23 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Background:
-    """One photograph: `shape` (height, width) upright; `roi` the mask file of where a defect may lie."""
+    """One photograph.
+
+    Attributes:
+        sample: a good one, or a defective one whose defect is painted out when it is read.
+        sha256: of the image file.
+        shape: (height, width) upright.
+        roi: the mask file of where a defect may lie.
+    """
 
     sample: Sample
     sha256: str
     shape: tuple[int, int]
     roi: Path | None = None
+
+    @property
+    def painted_out(self) -> bool:
+        return self.sample.label != GOOD
 
     @property
     def name(self) -> str:
@@ -45,10 +58,12 @@ class Backgrounds(Sequence[Background]):
 
     Attributes:
         notes: what was left out, a line each.
+        margin: px around a defect that are painted out with it, for a photograph of a shape (height, width).
     """
 
     def __init__(self, found: Sequence[Background], notes: Sequence[str] = ()) -> None:
         self.found, self.notes = list(found), tuple(notes)
+        self.margin: Callable[[tuple[int, int]], float] = lambda shape: 0.02 * min(shape)
         self._kept: OrderedDict[int, tuple[Image, Mask | None]] = OrderedDict()
         self._lock = Lock()
 
@@ -68,7 +83,9 @@ class Backgrounds(Sequence[Background]):
             if index in self._kept:
                 return self._kept[index]
         chosen = self.found[index]
-        image = read_sample(chosen.sample)[0]
+        image, mask = read_sample(chosen.sample)
+        if chosen.painted_out:
+            image = paint_out(image, margin(mask, self.margin(chosen.shape)))
         roi = read_mask_image(chosen.roi, chosen.shape)[0] if chosen.roi is not None else None
         with self._lock:
             self._kept[index] = image, roi
@@ -87,7 +104,7 @@ class Backgrounds(Sequence[Background]):
 
 
 def list_backgrounds(
-    path: Path, *, held_out: Collection[str] = (), roi: Path | None = None, workers: int = 2
+    path: Path, *, held_out: Collection[str] = (), roi: Path | None = None, inpaint: bool = False, workers: int = 2
 ) -> Backgrounds:
     """The good photographs of a file, of a folder in any known layout, or of a folder of nothing but images.
 
@@ -95,19 +112,20 @@ def list_backgrounds(
         path: what `--backgrounds` named.
         held_out: names of photographs that the generator's training left for testing; they are left out.
         roi: one mask for all, or a folder with a mask of the same name for each; white where a defect may lie.
+        inpaint: take defective photographs too, with their defects painted out.
         workers: threads that look at the files.
 
     Raises:
         DataError: nothing is there, or nothing that is good.
         FaultsError: files that cannot be used, masks that are missing or empty; all of them are listed.
     """
-    samples, notes = _good(path)
+    samples, notes = _usable(path, inpaint)
     left = [sample for sample in samples if sample.name not in held_out]
     if len(left) < len(samples):
         count = len(samples) - len(left)
         notes.append(f"left out: {count} backgrounds that the generator's training holds for testing")
     if not left:
-        raise DataError(f"{path}: all {len(samples)} good images are held for testing; give --backgrounds other images")
+        raise DataError(f"{path}: all {len(samples)} usable images are held for testing; give --backgrounds others")
     with ThreadPoolExecutor(workers) as pool:
         looked = list(pool.map(lambda sample: _look(sample, path, roi), left))
     faults = [fault for _, fault in looked if fault is not None]
@@ -116,7 +134,7 @@ def list_backgrounds(
     return Backgrounds([one for one, _ in looked if one is not None], notes)
 
 
-def _good(path: Path) -> tuple[list[Sample], list[str]]:
+def _usable(path: Path, inpaint: bool) -> tuple[list[Sample], list[str]]:
     if path.is_file():
         return [Sample(path.stem, path)], []
     if not path.is_dir():
@@ -132,10 +150,11 @@ def _good(path: Path) -> tuple[list[Sample], list[str]]:
     faults = [fault for fault in dataset.faults if not fault.warning]
     if faults:
         raise FaultsError(faults)
-    good = [sample for sample in dataset.samples if sample.label == GOOD]
+    good = [s for s in dataset.samples if s.label == GOOD or (inpaint and s.has_pixels)]
     if not good:
         raise DataError(
-            f"{path}: none of its {len(dataset.samples)} images is good; give --backgrounds images without a defect"
+            f"{path}: none of its {len(dataset.samples)} images is good; "
+            "give --backgrounds images without a defect, or add --inpaint to paint their defects out"
         )
     skipped = len(dataset.samples) - len(good)
     return good, [f"left out: {skipped} of {len(dataset.samples)} backgrounds, which have a defect"] if skipped else []
@@ -145,7 +164,11 @@ def _look(sample: Sample, root: Path, roi: Path | None) -> tuple[Background | No
     try:
         info = image_info(sample.image)
         read_image(sample.image)
-        found = Background(replace(sample, mask=None), sha256_file(sample.image), info.upright)
+        if sample.label == GOOD:
+            sample = replace(sample, mask=None)
+        else:
+            read_mask(sample, info)
+        found = Background(sample, sha256_file(sample.image), info.upright)
         if roi is None:
             return found, None
         mask = _roi_of(sample, root, roi)

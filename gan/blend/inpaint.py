@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.paste.ground_level import ground_level
+from defects.guides import luminance
 from defects.masks import Mask, bounding_box
 
 Image = NDArray[np.uint8]
@@ -25,8 +26,11 @@ Floats = NDArray[np.float32]
 RING = 6
 """Px around a hole by which pieces are compared and brought to one brightness."""
 
-SEARCHED_AT_HALF = 32
-"""Holes whose shorter side has so many px are searched for at half the resolution."""
+COARSE = 16
+"""Px that the shorter side of a hole keeps where pieces are searched for, at down to a quarter of the resolution."""
+
+NEIGHBOURHOOD = 256
+"""Px around a hole in which `paint_out` looks for pieces."""
 
 FADE = 1.5
 """Px over which a piece sets in."""
@@ -48,6 +52,19 @@ def inpainted(image: Image, hole: Mask, good: Sequence[Image] = ()) -> Image:
     for number in sorted(range(1, count), key=lambda i: int(stats[i, cv2.CC_STAT_AREA])):
         _fill(result, labels == number, hole, good)
         hole = hole & (labels != number)
+    return result
+
+
+def paint_out(image: Image, hole: Mask) -> Image:
+    """`inpainted`, of a photograph of any size: pieces are searched for no further than `NEIGHBOURHOOD` px away."""
+    box = bounding_box(hole)
+    if box is None:
+        return image
+    x, y, w, h = box
+    rows = slice(max(0, y - NEIGHBOURHOOD), y + h + NEIGHBOURHOOD)
+    columns = slice(max(0, x - NEIGHBOURHOOD), x + w + NEIGHBOURHOOD)
+    result = image.copy()
+    result[rows, columns] = inpainted(np.ascontiguousarray(image[rows, columns]), hole[rows, columns])
     return result
 
 
@@ -84,13 +101,13 @@ def _best_piece(image: Image, hole: Mask, target: Image, near: Mask, ring: Mask,
     for picture in good:
         fitted = _at_least(picture, target.shape[:2])
         sources.append((fitted, np.zeros(fitted.shape[:2], bool)))
-    weight = ring.astype(np.float32)
-    step = 2 if min(near.shape) >= SEARCHED_AT_HALF else 1
+    step = min(4, max(1, min(near.shape) // COARSE))
+    sought, weight = _coarse(luminance(target), step), _coarse(ring, step)
     for picture, taken in sources:
         if any(a < b for a, b in zip(picture.shape, target.shape, strict=True)):
             continue
-        cost = _costs(_halved(picture, step), _halved(target, step), _halved(weight, step))
-        covered = cv2.matchTemplate(_halved(taken, step), _halved(near, step), cv2.TM_CCORR)
+        cost = _costs(_coarse(luminance(np.ascontiguousarray(picture)), step), sought, weight)
+        covered = cv2.matchTemplate(_coarse(taken, step), _coarse(near, step), cv2.TM_CCORR)
         cost = np.where(covered > 1e-3, np.inf, cost)
         at = np.unravel_index(int(np.argmin(cost)), cost.shape)
         if np.isfinite(cost[at]) and (best is None or cost[at] < best[0]):
@@ -102,23 +119,18 @@ def _best_piece(image: Image, hole: Mask, target: Image, near: Mask, ring: Mask,
 def _costs(picture: Floats, target: Floats, weight: Floats) -> Floats:
     """Squared differences under `weight` of the target at every place of the picture."""
     if not weight.any():
-        shape = [a - b + 1 for a, b in zip(picture.shape[:2], weight.shape, strict=True)]
-        return np.zeros(shape, np.float32)
-    channels = picture.shape[2] if picture.ndim == 3 else 1
-    mask = weight if channels == 1 else np.repeat(weight[..., None], channels, axis=2)
-    return np.asarray(cv2.matchTemplate(picture, target, cv2.TM_SQDIFF, mask=mask), np.float32)
+        return np.zeros([a - b + 1 for a, b in zip(picture.shape, weight.shape, strict=True)], np.float32)
+    return np.asarray(cv2.matchTemplate(picture, target, cv2.TM_SQDIFF, mask=weight), np.float32)
 
 
-def _halved(array: NDArray[Any], step: int) -> Floats:
-    """Float values, means over `step` x `step` px; rows and columns that are left over are dropped."""
+def _coarse(array: NDArray[Any], step: int) -> Floats:
+    """(H, W) as floats, means over `step` x `step` px; rows and columns that are left over are dropped."""
     values = np.ascontiguousarray(array).astype(np.float32)
     if step == 1:
         return values
-    height, breadth = (side // step for side in values.shape[:2])
-    size = (breadth, height)
-    return np.asarray(
-        cv2.resize(values[: height * step, : breadth * step], size, interpolation=cv2.INTER_AREA), np.float32
-    )
+    height, breadth = (side // step for side in values.shape)
+    values = values[: height * step, : breadth * step]
+    return np.asarray(values.reshape(height, step, breadth, step).mean(axis=(1, 3), dtype=np.float32))
 
 
 def _at_least(picture: Image, shape: tuple[int, ...]) -> Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,10 @@ class BlendPlan(Plan):
         if self.jobs.request.size is not None:
             image, mask, zoom = self._cut(image, mask, zoom)
         self.jobs.rescale(guide.raw, zoom)
-        columns = {"background": {"name": chosen.name, "sha256": chosen.sha256}, "placement": placed.to_dict()}
+        background: dict[str, Any] = {"name": chosen.name, "sha256": chosen.sha256}
+        if chosen.painted_out:
+            background["painted_out"] = True
+        columns = {"background": background, "placement": placed.to_dict()}
         return Picture(image, mask, guide.kind, guide.raw, guide.scaled, columns)
 
     def _placed(self, job: Job) -> tuple[int, Placed]:
@@ -125,6 +129,7 @@ def make_blend_plan(
     *,
     placement: Placement | None = None,
     roi: Path | None = None,
+    inpaint: bool = False,
     device: str = "auto",
     precision: str = "auto",
     workers: int = 2,
@@ -138,6 +143,7 @@ def make_blend_plan(
         checkpoint: of a run of train-gan with `network.architecture: blend`.
         placement: where masks may go; a region of interest moves them.
         roi: regions of interest.
+        inpaint: paint the defects of defective backgrounds out, instead of leaving them out.
         device: see `gan.paint.choose_device`.
         precision: `auto`, `bf16` or `fp32`.
         workers: threads that read files.
@@ -155,7 +161,11 @@ def make_blend_plan(
         )
     if roi is not None and not roi.exists():
         raise DataError(f"{roi}: no such file or folder; give --roi a mask or a folder of them")
-    grounds = list_backgrounds(backgrounds, held_out=generator.provenance.test, roi=roi, workers=workers)
+    grounds = list_backgrounds(
+        backgrounds, held_out=generator.provenance.test, roi=roi, inpaint=inpaint, workers=workers
+    )
+    config, window = generator.network.config, generator.provenance.window
+    grounds.margin = lambda shape: config.reach / working_scale(shape, config.size, window)
     wanted = placement or Placement()
     if roi is not None:
         wanted = Placement(True, wanted.rotate, wanted.scale)
@@ -165,7 +175,7 @@ def make_blend_plan(
     described = request.describe(jobs.guide, jobs.size)
     description = {
         "masks": {"count": len(found.entries), "sha256": seen.digest},
-        "backgrounds": {"count": len(grounds), "sha256": grounds.digest},
+        "backgrounds": {"count": len(grounds), "sha256": grounds.digest, "inpaint": inpaint},
         "placement": wanted.describe(),
         "checkpoint": generator.sha256,
         **described,
@@ -185,5 +195,5 @@ def make_blend_plan(
         notes=grounds.notes,
         backgrounds=grounds,
         placement=wanted,
-        window=generator.provenance.window,
+        window=window,
     )

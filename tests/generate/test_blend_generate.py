@@ -137,18 +137,8 @@ def test_the_row_names_the_background_and_the_folder_its_generator(tmp_path: Pat
     grounds = save_photographs(tmp_path / "grounds", 2)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
-    assert not gen_defects(
-        "--masks",
-        masks,
-        "--backgrounds",
-        grounds,
-        "--checkpoint",
-        blender,
-        "--out",
-        out,
-        "--labels",
-        "coco,yolo,labelme",
-    )
+    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
+    assert not gen_defects(*arguments, "--labels", "coco,yolo,labelme")
     for row in rows(out):
         file = grounds / f"{row['background']['name']}.png"
         assert row["background"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
@@ -177,9 +167,7 @@ def test_the_asked_thickness_is_the_labels(tmp_path: Path, blender: Path) -> Non
     assert found == pytest.approx([4, 10], abs=1.0)
 
 
-def test_same_seed_same_bytes_for_any_number_of_workers_and_after_an_interruption(
-    tmp_path: Path, blender: Path
-) -> None:
+def test_same_seed_same_bytes_for_any_workers_and_after_an_interruption(tmp_path: Path, blender: Path) -> None:
     grounds = save_photographs(tmp_path / "grounds")
     masks = save_masks(tmp_path / "masks", ("crack/a.png", "pit/b.png"))
     arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--num", 3, "--move")
@@ -233,8 +221,8 @@ def test_defective_and_held_out_backgrounds_are_left_out_with_a_line(
     tmp_path: Path, blender: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "data"
+    (root / "images").mkdir(parents=True)
     for name in ("good_0", "held", "bad"):
-        save_photographs(root / "images", 0) if not (root / "images").is_dir() else None
         (root / "images" / f"{name}.png").write_bytes(encode_image(photograph(1)))
     (root / "masks").mkdir()
     (root / "masks" / "bad.png").write_bytes(encode_image(crack(60) > 0))
@@ -245,3 +233,26 @@ def test_defective_and_held_out_backgrounds_are_left_out_with_a_line(
     assert "1 of 3 backgrounds, which have a defect" in text
     assert "1 backgrounds that the generator's training holds for testing" in text
     assert {row["background"]["name"] for row in rows(out)} == {"good_0"}
+
+
+def test_inpaint_takes_defective_backgrounds_without_their_defects(tmp_path: Path, blender: Path) -> None:
+    root = tmp_path / "data"
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    image, defect = photograph(0), np.zeros((60, 80), bool)
+    defect[40:46, 60:70] = True
+    image[defect] = 255
+    (root / "images" / "bad.png").write_bytes(encode_image(image))
+    (root / "masks" / "bad.png").write_bytes(encode_image(defect))
+    masks = save_masks_of(tmp_path / "masks", 60, 80, ("crack/a.png",))
+    out = tmp_path / "out"
+    arguments = ("--masks", masks, "--backgrounds", root, "--checkpoint", blender, "--out", out)
+    assert not gen_defects(*arguments, "--inpaint")
+    (row,) = rows(out)
+    assert row["background"]["painted_out"] is True
+    drawn, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
+    assert not (label & defect).any()
+    assert drawn[defect].max() < 230
+    reach = REACH * 60 / SIDE
+    far = (signed_distance(label) <= -reach) & (signed_distance(defect) <= -reach)
+    assert np.array_equal(drawn[far], image[far])
