@@ -51,7 +51,9 @@ def arms_of(sources: Sequence[str], *, pasted: bool) -> list[Arm]:
 
 def references_of(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
     """What an arm is compared with: the same without made images first, then real alone, then pasted images instead."""
-    wanted = [Arm(classical=arm.classical), Arm(), Arm(classical=arm.classical, made=(PASTED,))]
+    wanted = [Arm(classical=arm.classical), Arm()]
+    if arm.made:
+        wanted.append(Arm(classical=arm.classical, made=(PASTED,)))
     found: list[Arm] = []
     for other in wanted:
         if other != arm and other in arms and other not in found:

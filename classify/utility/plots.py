@@ -59,14 +59,16 @@ def learning_curves(table: Table, arms: Sequence[str], counts: dict[str, int], k
     """The primary score on the test over the few-shot levels, each arm at the ratio that validation prefers."""
     levels = table.levels
     figure, (axes,) = _figure(1, 1, 7.2, 4.0)
-    for number, arm in enumerate(arms):
+    numbers = _numbers(arms, kind)
+    for place, arm in enumerate(arms):
+        number = numbers[arm]
         entries = [entry for level in levels if (entry := table.best(arm, level)) is not None]
-        shift = (number - (len(arms) - 1) / 2) * 0.06
+        shift = (place - (len(arms) - 1) / 2) * 0.06
         _line(axes, entries, [levels.index(entry.level) + shift for entry in entries], number, arm)
     axes.set_xticks(range(len(levels)), [str(counts[level]) for level in levels])
     axes.set_xlabel("real defective images trained with")
     axes.set_ylabel(f"{kind.words}, test")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return _png(figure)
 
 
@@ -101,6 +103,13 @@ def ratio_curves(table: Table, pairs: Sequence[tuple[str, str]], counts: dict[st
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=2)
     return _png(figure)
+
+
+def _numbers(arms: Sequence[str], kind: TaskKind) -> dict[str, int]:
+    """Colour of each arm, the same in every plot: grey for real alone, then the arms that are judged, then the rest."""
+    judged = [arm for arm in arms if arm not in ("real", kind.base)]
+    numbers = {arm: 1 + place % (len(_COLOURS) - 2) for place, arm in enumerate(judged)}
+    return {kind.base: len(_COLOURS) - 1, "real": 0} | numbers
 
 
 def _line(axes: Any, entries: Sequence[Entry], places: Sequence[float], number: int, name: str) -> None:

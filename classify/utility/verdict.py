@@ -107,8 +107,9 @@ def compare_all(table: Table, arms: Sequence[Arm], resamples: Resamples) -> list
     for family in families.values():
         adjusted = holm([one.gain.p_value for one in family])
         done += [_judged(one, p_value) for one, p_value in zip(family, adjusted, strict=True)]
+    roles = ("without", "real", "pasted")
     order = {arm.name: place for place, arm in enumerate(arms)}
-    return sorted(done, key=lambda one: (list(families).index(one.role), order[one.arm]))
+    return sorted(done, key=lambda one: (roles.index(one.role), order[one.arm]))
 
 
 def verdict_of(gain: Difference, p_value: float, direction: float) -> str:
