@@ -138,10 +138,10 @@ class _Logits(nn.Module):
 def _package(network: Classifier, images: Tensor, neuron: int) -> Callable[[str], Map]:
     """One of the package's coarse maps (S, S) by the name of its class."""
 
-    def run(method: str) -> Map:
-        import pytorch_grad_cam
-        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+    import pytorch_grad_cam  # half a second, and not to be timed
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
+    def run(method: str) -> Map:
         made = getattr(pytorch_grad_cam, method)
         quiet = contextlib.redirect_stderr(io.StringIO())  # Score-CAM draws a bar
         with quiet, made(_Logits(network), [_last_layer(network)], reshape_transform=_grid(network)) as cam:

@@ -33,7 +33,7 @@ def heat(image: Image, one: NDArray[np.floating]) -> Image:
     """The map (H, W) in 0..1 over the photograph (H, W, 1 or 3), as RGB."""
     scale = _FROM + np.rint(np.clip(one, 0, 1) * (255 - _FROM)).astype(np.uint8)
     colours = cv2.applyColorMap(scale, cv2.COLORMAP_INFERNO)[..., ::-1].astype(np.float32)
-    share = (np.clip(one, 0, 1).astype(np.float32) * _STRONGEST)[..., None]
+    share = (np.clip(one, 0, 1).astype(np.float32) ** 1.5 * _STRONGEST)[..., None]  # weak parts are no haze over all
     mixed: Image = np.rint(as_channels(image, 3) * (1 - share) + colours * share).astype(np.uint8)
     return mixed
 
@@ -56,8 +56,8 @@ def overlay(image: Image, finding: Finding, truth: Mask | None = None) -> Image:
     if truth is not None and truth.any():
         drawn = cv2.resize(truth.astype(np.uint8), side, interpolation=cv2.INTER_NEAREST)
         outlines, _ = cv2.findContours(drawn, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, outlines, -1, (0, 0, 0), thin + 2)
-        cv2.drawContours(canvas, outlines, -1, _TRUTH, thin)
+        cv2.drawContours(canvas, outlines, -1, (0, 0, 0), thin + 3)
+        cv2.drawContours(canvas, outlines, -1, _TRUTH, thin + 1)
     size = max(0.42, max(side) / 1600)
     for spot in finding.found:
         x, y, w, h = (round(value * factor) for value in spot.box)
