@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from classify.cli_predict import evaluate, explain, export, predict, table
-from classify.train_cli import train
+from classify.train_cli import search, train
 
 DEFAULT = "train"
 
@@ -24,6 +24,7 @@ class _Bare(TyperGroup):
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, cls=_Bare, no_args_is_help=True)
 app.command()(train)
+app.command()(search)
 app.command()(predict)
 app.command()(evaluate)
 app.command()(explain)

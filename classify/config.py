@@ -67,7 +67,7 @@ class TileConfig(Section):
 class DataConfig(Section):
     """How photographs become squares, and which of them are held out."""
 
-    size: int = Field(128, ge=32, le=1024, description="side of the square that the network sees, px")
+    size: int = Field(128, ge=16, le=2048, description="side of the square that the network sees, px")
     channels: Literal[1, 3] = Field(3, description="1 for grey (repeated three times at the network), 3 for RGB")
     fit: Literal["stretch", "window"] = Field(
         "stretch",

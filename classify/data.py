@@ -210,7 +210,7 @@ def _split(
             f"{root}: {len({sample.part for sample in real})} parts cannot be divided into {', '.join(wanted)}; "
             "add photographs of other parts, or set data.val_fraction or data.test_fraction to 0"
         )
-    found = {name: [] for name in PARTS} | split(real, wanted, data.split_seed)
+    found: dict[str, list[Sample]] = {name: [] for name in PARTS} | split(real, wanted, data.split_seed)
     held = {sample.part for name in ("val", "test") for sample in found[name] if sample.group}
     kept = [sample for sample in made if sample.part not in held]
     if len(kept) < len(made):

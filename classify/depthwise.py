@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.padding import pad_same
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -53,7 +53,7 @@ def depthwise(images: Tensor, weight: Tensor, stride: int, padding: int) -> Tens
         stride: the same along both axes.
         padding: the same on all sides.
     """
-    return cast(Tensor, _Depthwise.apply(images, weight, stride, padding))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _Depthwise.apply(images, weight, stride, padding))
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def quick_depthwise(network: nn.Module, device: torch.device) -> Iterator[None]:
     """On a CPU, all depthwise convolutions of a network go through `depthwise` while the block runs."""
     chosen = [module for module in network.modules() if _fits(module)] if device.type == "cpu" else []
     for module in chosen:
-        module.forward = partial(_forward, module)
+        module.forward = partial(_forward, cast(nn.Conv2d, module))
     try:
         yield
     finally:

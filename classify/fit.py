@@ -200,7 +200,7 @@ class Fitting:
         """Over all processes, which must all stop at the same step."""
         if self.world == 1:
             return value
-        total = self.fabric.all_reduce(torch.tensor(value, dtype=torch.float64), reduce_op="sum")
+        total = self.fabric.all_reduce(torch.tensor(value, device=self.fabric.device), reduce_op="sum")
         return float(total)
 
 

@@ -20,6 +20,7 @@ from classify.step import training_dtype
 from classify.train import same_config, train
 from classify.weights import build_network, normalisation, pretrained
 from defects.layouts.dataset import Dataset
+from engine.allocator import keep_memory
 from engine.errors import UsageError
 from engine.files import sha256_bytes
 from engine.progress import Progress
@@ -54,6 +55,7 @@ def start(
         UsageError: a resumed folder was made with another configuration, or the device is not there.
         OutputError, DataError, WeightsError, TrainingError: as their names say.
     """
+    keep_memory()
     fabric = launched(device, devices)
     if threads:
         torch.set_num_threads(threads)

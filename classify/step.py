@@ -114,7 +114,7 @@ class Learner:
             if self.fabric is not None:
                 self.fabric.backward(loss)
             else:
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.steps += 1

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["train"]
+__all__ = ["search", "train"]
 
 Folder = Annotated[
     Path, typer.Argument(help="Folder of images in any layout that check-data reads, or of mix-defects.")
@@ -82,4 +82,61 @@ def train(
     told = ", ".join(f"{name.removeprefix('val_')} {value:.4f}" for name, value in result["validation"].items())
     typer.echo(f"checkpoint  {result['checkpoint']}")
     typer.echo(f"best epoch  {result['best_epoch']} of {result['epochs']}" + (f" (validation {told})" if told else ""))
-    typer.echo(f"next        train-classifier evaluate {data} --checkpoint {folder}")
+    typer.echo(f"next        train-classifier evaluate {data} --model {folder}")
+
+
+def search(
+    data: Folder,
+    out: Out = None,
+    config: Config = None,
+    set_: Sets = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all.")] = 10,
+    rates: Annotated[
+        str, typer.Option(help="Learning rates from,to.  [default: 1e-4,1e-2; transformers 1e-5,1e-4]")
+    ] = "",
+    batches: Annotated[str, typer.Option(help="Batch sizes to choose from.")] = "32,64",
+    layout: Layout = "auto",
+    depth16: Depth16 = "refuse",
+    weights: Weights = "imagenet",
+    threads: Threads = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted search.")] = False,
+    json: Json = False,
+) -> None:
+    """Look for the learning rate and batch of the best validation accuracy (TPE).
+
+    Example: train-classifier search data/tiles --config thesis_p2_cnn --out runs/search
+    """
+    import json as json_text
+    import logging
+
+    from classify.config import ClassifierConfig
+    from classify.data import open_data, prepare
+    from classify.launch import weights_source
+    from classify.search import Space, space_of
+    from classify.search import search as look
+    from engine.config import load_config
+    from engine.errors import UsageError
+    from engine.progress import Progress
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    resolved = load_config(config or "quick", ClassifierConfig, set_ or [], folder="classify")
+    folder = out or Path("runs") / f"search-{resolved.name}-{data.resolve().name}"
+    usual = space_of(resolved.network.name)
+    try:
+        given = [float(part) for part in rates.split(",")] if rates else [usual.lowest, usual.highest]
+        lowest, highest = given
+        space = Space(lowest, highest, tuple(int(part) for part in batches.split(",")))
+    except ValueError:
+        raise UsageError(f"--rates {rates} --batches {batches}: give numbers, such as 1e-4,1e-2 and 32,64") from None
+    progress = Progress(0, f"search {resolved.name}", json=json)
+    prepared = prepare(open_data(data, layout, depth16), resolved, tell=progress.write)
+    best = look(
+        prepared, resolved, folder, space,
+        trials=trials, weights=weights_source(weights), threads=threads, resume=resume, tell=progress.write,
+    )  # fmt: skip
+    if json:
+        typer.echo(json_text.dumps(best))
+        return
+    typer.echo(f"best        rate {best['learning_rate']:.2e}, batch {best['batch_size']} (trial {best['trial']})")
+    typer.echo(f"accuracy    {best['val_accuracy']:.4f} on validation, {best['trials']} trials")
+    typer.echo(f"next        train-classifier {data} --config {best['config']} --out RUN")

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 Classifier = CamClassifier | RolloutClassifier
 _FLAG = "--weights"
+_HUB_FILE = "model.safetensors"
 
 
 def build_network(config: NetworkConfig, neurons: int, seed: int = 0) -> Classifier:
@@ -156,27 +157,45 @@ def _without_other_head(tensors: dict[str, Tensor], network: Classifier) -> dict
 def _downloaded(name: str) -> tuple[dict[str, Tensor], str]:
     """ImageNet weights from timm's collection, kept in the Hugging Face cache under their SHA-256."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     known = get_pretrained_cfg(_timm_name(name))
     place = getattr(known, "hf_hub_id", None)
     if not place:
         raise WeightsError(f"{name}: timm has no ImageNet weights of it; give a file by {_FLAG} FILE or {_FLAG} none")
-    logger.warning("ImageNet weights of %s: from the cache, or downloaded from huggingface.co/%s", name, place)
     try:
-        file = Path(hf_hub_download(repo_id=place, filename="model.safetensors"))
-    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise WeightsError(
-            f"{place}: cannot be had ({type(error).__name__}: {reason}); give the weights by {_FLAG} FILE, or "
-            f"{_FLAG} none to train from scratch"
-        ) from None
+        file = Path(hf_hub_download(repo_id=place, filename=_HUB_FILE, local_files_only=True))
+    except LocalEntryNotFoundError:
+        logger.warning("downloading ImageNet weights of %s from huggingface.co/%s", name, place)
+        file = _fetched(place)
     stored = file.resolve().name
     digest = sha256_file(file)
     if len(stored) == len(digest) and stored != digest:
         raise WeightsError(f"{file}: its sha256 is not that in its name; remove the file and run again")
     tensors, _ = read_safetensors(file, what="weights", remedy=f"give a safetensors file by {_FLAG} FILE")
     return tensors, f"timm {known.architecture}.{known.tag} sha256:{digest}" if known else digest
+
+
+def _fetched(place: str) -> Path:
+    """The file of a repository, downloaded.
+
+    Raises:
+        WeightsError: it cannot be had.
+    """
+    from huggingface_hub import hf_hub_download
+
+    own = logging.getLogger("huggingface_hub")
+    before = own.level
+    own.setLevel(logging.ERROR)  # it tells of each of its five attempts
+    try:
+        return Path(hf_hub_download(repo_id=place, filename=_HUB_FILE))
+    except Exception as error:  # errors of the hub, of HTTP and of the disk have no common base
+        raise WeightsError(
+            f"{place}: cannot be downloaded ({type(error).__name__}); give the weights by {_FLAG} FILE, or "
+            f"{_FLAG} none to train from scratch"
+        ) from None
+    finally:
+        own.setLevel(before)
 
 
 def _timm_name(name: str) -> str:
