@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from lightning_fabric import Fabric
 
-from engine.errors import CheckpointError, MagnaError
+from engine.errors import MagnaError
 from engine.progress import Progress
 from engine.seeding import torch_generator
 from gan.architectures import AVERAGED, Generator, build_networks, build_step
@@ -26,6 +26,7 @@ from gan.posterior import Posterior
 from gan.precision import inference_dtype
 from gan.prefetch import epoch_windows
 from gan.prepare import Prepared
+from gan.state import load_state, save_state
 from gan.step import Batch
 from gan.style import StyleLoss
 from gan.windows import Window
@@ -184,12 +185,7 @@ class Trainer:
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything that a resumed run needs."""
-        tensors: dict[str, torch.Tensor] = {}
-        for name, adam in self.adams.items():
-            tensors |= adam.state(name)
-        for name, module in self.networks.items():
-            tensors |= {f"{name}.buffer.{k}": v for k, v in _plain(module).named_buffers()}
-        return tensors
+        return save_state(self.adams, self.networks)
 
     def load(self, tensors: dict[str, torch.Tensor]) -> None:
         """Reads what `state` wrote.
@@ -197,19 +193,7 @@ class Trainer:
         Raises:
             CheckpointError: it is the state of other networks.
         """
-        try:
-            self._load(tensors)
-        except (KeyError, RuntimeError) as error:
-            raise CheckpointError(
-                f"the saved state does not fit this run ({error}); train anew into another --out"
-            ) from None
-
-    def _load(self, tensors: dict[str, torch.Tensor]) -> None:
-        for name, adam in self.adams.items():
-            adam.load(tensors, name)
-        for name, module in self.networks.items():
-            for k, buffer in _plain(module).named_buffers():
-                buffer.copy_(tensors[f"{name}.buffer.{k}"])
+        load_state(self.adams, self.networks, tensors)
 
 
 def _not_a_number(where: str, names: list[str]) -> TrainingError:
@@ -217,9 +201,3 @@ def _not_a_number(where: str, names: list[str]) -> TrainingError:
         f"{where}: {', '.join(names)} is not a number; the last good checkpoint is kept; train anew into another --out "
         "with a lower --set train.learning_rate, or with --set train.precision=fp32"
     )
-
-
-def _plain(module: Any) -> torch.nn.Module:
-    """The network inside Fabric's and DDP's wrappers."""
-    inner = getattr(module, "module", module)
-    return inner if isinstance(inner, torch.nn.Module) else module
