@@ -145,7 +145,7 @@ def _newest_in(folder: Path) -> Path:
             logger.warning("%s: unfinished or damaged, passed over", file)
         except (CheckpointError, OSError) as error:
             logger.warning("passed over: %s", error)
-    raise CheckpointError(f"{folder}: holds no valid checkpoint; train one by `train-gan` or give another folder")
+    raise CheckpointError(f"{folder}: holds no valid checkpoint; train one first, or give another folder")
 
 
 def _order(file: Path) -> tuple[int, int, str]:
