@@ -8,69 +8,26 @@ whose alpha is 0 are not touched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from defects.masks import Mask, bounding_box, resize_mask
+from defects.masks import Mask, resize_mask
 from defects.windows import as_channels
 from engine.seeding import torch_generator
+from gan.blend.crop import crop_around, cut_out, enlarged, own_box, working_scale
 from gan.blend.generator import BlendGenerator, alpha_of
-from gan.blend.windows import signed_distance
+from gan.blend.windows import contrast, signed_distance
 from gan.paint import Painter
-
-BEYOND = 16
-CONTEXT = 24
-"""Px of the network's scale around the mask that the network sees at least."""
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
+MOST_SHIFT = 64.0
+"""Grey levels by which a defect is made brighter or darker to have the brightness that is asked for."""
 
-@dataclass(frozen=True)
-class Crop:
-    """What the network sees: `width` x `height` px of its own scale from (x, y) on, maybe outside the photograph.
-
-    Attributes:
-        factors: px of the network's scale for one px of the photograph, across and down.
-        full: (height, width) of the photograph at the network's scale.
-    """
-
-    x: int
-    y: int
-    width: int
-    height: int
-    factors: tuple[float, float]
-    full: tuple[int, int]
-
-
-def working_scale(shape: tuple[int, int], size: int, window: int | None) -> float:
-    """Px of the network's scale for one px of a photograph, as `defects.windows.scaled` has it in training."""
-    return size / min(window or min(shape), *shape)
-
-
-def crop_around(mask: Mask, scale: float, *, side: int, stride: int) -> Crop:
-    """The crop for a mask (H, W) in its photograph: as large as in training, larger where the defect is.
-
-    A defect of any length is painted at once, since the network takes crops of any sides. At the photograph's edges the
-    crop goes `BEYOND` px further, where the photograph is mirrored: the border of the network's own maps is not seen.
-    """
-    height, breadth = mask.shape
-    full = max(1, round(height * scale)), max(1, round(breadth * scale))
-    factors = full[1] / breadth, full[0] / height
-    box = bounding_box(mask) or (0, 0, breadth, height)
-    starts, lengths = [], []
-    for axis, whole in ((0, full[1]), (1, full[0])):
-        first, length = box[axis] * factors[axis], box[axis + 2] * factors[axis]
-        wanted = min(max(side, int(np.ceil(length)) + 2 * CONTEXT), whole + 2 * BEYOND)
-        wanted = -(-wanted // stride) * stride
-        start = round(first + length / 2 - wanted / 2)
-        starts.append(max(-BEYOND, min(start, whole + BEYOND - wanted)))
-        lengths.append(wanted)
-    return Crop(starts[0], starts[1], lengths[0], lengths[1], factors, full)
+CORRECTIONS = 5
 
 
 class BlendPainter(Painter):
@@ -116,6 +73,7 @@ def draw_into(
     key: tuple[str | int, ...],
     *,
     window: int | None,
+    brightness: float | None = None,
 ) -> Image:
     """A copy of the photograph with a defect on `mask`.
 
@@ -126,60 +84,42 @@ def draw_into(
         vector: (G,) guide vector.
         key: what the noise depends on, besides the seed.
         window: px of a photograph that were the network's size in training; None for the shorter side.
+        brightness: luminance of the defect less that of its surroundings, -1..1, that is wanted exactly: what the
+            network draws is then made brighter or darker as a whole, by `MOST_SHIFT` grey levels at most.
     """
     config = painter.network.config
     shape = mask.shape[0], mask.shape[1]
     scale = working_scale(shape, config.size, window)
     crop = crop_around(mask, scale, side=config.side, stride=painter.network.stride)
-    cut = _crop(as_channels(photograph, config.channels), crop, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    cut = cut_out(as_channels(photograph, config.channels), crop, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     small = mask if crop.full == shape else resize_mask(mask, crop.full)
-    condition = _crop(small[..., None].astype(np.uint8), crop, None)[..., 0] > 0
+    condition = cut_out(small[..., None].astype(np.uint8), crop, None)[..., 0] > 0
     change, soft = painter.change(cut, signed_distance(condition), vector, key)
 
-    box = _own_box(crop, shape)
+    box = own_box(crop, shape)
     region = slice(box[1], box[3]), slice(box[0], box[2])
-    change, soft = (_enlarged(values, crop, box) for values in (change, soft))
+    change, soft = (enlarged(values, crop, box) for values in (change, soft))
     distance = signed_distance(mask[region], scale)
     alpha = alpha_of(torch.from_numpy(distance)[None, None], torch.from_numpy(soft)[None, None], painter.network.reach)
     opacity = alpha[0, 0].numpy()[..., None]
     ground = photograph[region].astype(np.float32)
     if ground.shape[2] != change.shape[2]:
         change = change.mean(axis=2, keepdims=True) if ground.shape[2] == 1 else np.repeat(change, 3, axis=2)
-    defect = np.clip(ground + change, 0, 255)
-    drawn = np.rint(ground + opacity * (defect - ground)).astype(np.uint8)
+    drawn = _composed(ground, change, opacity)
+    if brightness is not None:
+        radius, shift = max(3, round(max(3, round(0.04 * config.size)) / scale)), 0.0
+        gain = 255 / float(opacity[mask[region]].mean())
+        for _ in range(CORRECTIONS):
+            level, measured = contrast(drawn, mask[region], radius)
+            if not measured:
+                break
+            shift = float(np.clip(shift + gain * (brightness - level), -MOST_SHIFT, MOST_SHIFT))
+            drawn = _composed(ground, change + np.float32(shift), opacity)
     result = photograph.copy()
-    result[region] = np.where(opacity > 0, drawn, photograph[region])
+    result[region][opacity[..., 0] > 0] = drawn[opacity[..., 0] > 0]
     return result
 
 
-def _crop(picture: Image, crop: Crop, how: int | None) -> Image:
-    """The crop of a photograph, resized as a whole first unless `how` is None; mirrored where the picture ends."""
-    if how is not None and picture.shape[:2] != crop.full:
-        picture = np.atleast_3d(cv2.resize(picture, crop.full[::-1], interpolation=how))
-        picture = picture.reshape(*crop.full, -1)
-    spans, margins = [], []
-    for start, length, whole in ((crop.y, crop.height, crop.full[0]), (crop.x, crop.width, crop.full[1])):
-        spans.append(slice(max(0, start), min(whole, start + length)))
-        margins.append((max(0, -start), max(0, start + length - whole)))
-    part = picture[spans[0], spans[1]]
-    return np.ascontiguousarray(np.pad(part, (*margins, (0, 0)), mode="symmetric").astype(np.uint8, copy=False))
-
-
-def _own_box(crop: Crop, shape: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom in the photograph of what the crop covers."""
-    left, top = (int(np.floor(at / f)) for at, f in zip((crop.x, crop.y), crop.factors, strict=True))
-    right, bottom = (
-        int(np.ceil((at + length) / f))
-        for at, length, f in zip((crop.x, crop.y), (crop.width, crop.height), crop.factors, strict=True)
-    )
-    return max(0, left), max(0, top), min(right, shape[1]), min(bottom, shape[0])
-
-
-def _enlarged(values: Floats, crop: Crop, box: tuple[int, int, int, int]) -> Floats:
-    """Values of the crop at the photograph's resolution, by bilinear interpolation between pixel centres."""
-    columns, rows = (
-        (np.arange(box[i], box[i + 2]) + 0.5) * crop.factors[i] - 0.5 - at for i, at in ((0, crop.x), (1, crop.y))
-    )
-    down, across = np.meshgrid(rows.astype(np.float32), columns.astype(np.float32), indexing="ij")
-    found = cv2.remap(values, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found, np.float32).reshape(*down.shape, *values.shape[2:])
+def _composed(ground: Floats, change: Floats, opacity: Floats) -> Image:
+    defect = np.clip(ground + change, 0, 255)
+    return np.asarray(np.rint(ground + opacity * (defect - ground)), np.uint8)

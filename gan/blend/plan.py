@@ -1,11 +1,11 @@
-"""A run of `gen-defects --backgrounds` decided to the last detail before anything is written."""
+"""A run of `gen-defects --backgrounds` decided before anything is written."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from defects.windows import Framing, as_channels, central, scaled
 from engine.errors import DataError, UsageError
 from engine.seeding import numpy_generator
 from gan.blend.backgrounds import Backgrounds, list_backgrounds
-from gan.blend.canvas import BlendPainter, draw_into, working_scale
+from gan.blend.canvas import BlendPainter, draw_into
+from gan.blend.crop import working_scale
 from gan.blend.generator import BlendGenerator
 from gan.blend.place import Placed, Placement, place
 from gan.bundle import load_generator
@@ -72,9 +73,10 @@ class BlendPlan(Plan):
             mask = set_width(mask, max(THINNEST, thickness / scale))
         vector = self.jobs.schema.encode(guide.scaled)
         key = self.jobs.noise_key(job)
-        image = draw_into(photograph, mask, self.painter, vector, key, window=self.window)
+        level = cast(float | None, guide.raw.get("brightness") if "brightness" in self.jobs.guide.given else None)
+        image = draw_into(photograph, mask, self.painter, vector, key, window=self.window, brightness=level)
         zoom = 1 / scale
-        if self.jobs.request.size is not None:
+        if self.side is not None:
             image, mask, zoom = self._cut(image, mask, zoom)
         self.jobs.rescale(guide.raw, zoom)
         background: dict[str, Any] = {"name": chosen.name, "sha256": chosen.sha256}
@@ -92,8 +94,7 @@ class BlendPlan(Plan):
         entry, request = self.jobs.masks.entries[job.mask], self.jobs.request
         key: tuple[str | int, ...] = (job.index,) if request.same_noise else (entry.name, job.cell, job.index)
         rng = numpy_generator(request.seed, "background", *key)
-        mask = self.jobs.masks.read(job.mask)
-        size = self.painter.network.config.size
+        mask, size = self.jobs.masks.read(job.mask), self.painter.network.config.size
         own = working_scale((mask.shape[0], mask.shape[1]), size, self.window)
         order = [int(number) for number in rng.permutation(len(self.backgrounds))]
         for shrink, tries in ((False, order[:TRIES]), (True, order)):
@@ -172,13 +173,12 @@ def make_blend_plan(
     jobs = JobList(request, found, generator.schema, generator.table, generator.size, generator.provenance.kinds)
     seen = inspect(found, workers=workers)
     painter = BlendPainter(generator.network, where, request.seed, dtype)
-    described = request.describe(jobs.guide, jobs.size)
     description = {
         "masks": {"count": len(found.entries), "sha256": seen.digest},
         "backgrounds": {"count": len(grounds), "sha256": grounds.digest, "inpaint": inpaint},
         "placement": wanted.describe(),
         "checkpoint": generator.sha256,
-        **described,
+        **request.describe(jobs.guide, jobs.size),
         "size": request.size or "background",
         "classes": list(jobs.classes),
         "device": where.type,

@@ -16,7 +16,7 @@ from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
 from defects.images import encode_image, read_image, read_mask_image
 from engine.checkpoint import save_checkpoint
 from gan.architectures import build_blender
-from gan.blend.windows import signed_distance
+from gan.blend.windows import contrast, signed_distance
 from gan.bundle import describe
 from gan.config import NetworkConfig
 from gan.mask_list import list_masks
@@ -26,7 +26,7 @@ SIDE, REACH = 32, 3
 TEST = ("held",)
 
 
-def save_blender(stem: Path, *, channels: int = 3, window: int | None = None) -> Path:
+def save_blender(stem: Path, *, channels: int = 3, window: int | None = None, strength: float = 30) -> Path:
     """A generator with random weights that changes what it may, saved as `train-gan` saves one."""
     torch.manual_seed(0)
     schema = GuideSchema(
@@ -46,7 +46,7 @@ def save_blender(stem: Path, *, channels: int = 3, window: int | None = None) ->
         latent=6,  # type: ignore[arg-type]
     )
     network = build_blender(config, schema)
-    network.to_change.weight.data *= 30
+    network.to_change.weight.data *= strength
     network.to_soft.weight.data *= 30
     table = [{"thickness": 2.0 + i / 3, "brightness": i / 20, "kind": ("crack", "pit")[i % 2]} for i in range(7)]
     meta = {"data": {"kinds": ["crack", "pit"], "test": list(TEST)}, "config": {"data": {"window": window}}}
@@ -256,3 +256,17 @@ def test_inpaint_takes_defective_backgrounds_without_their_defects(tmp_path: Pat
     reach = REACH * 60 / SIDE
     far = (signed_distance(label) <= -reach) & (signed_distance(defect) <= -reach)
     assert np.array_equal(drawn[far], image[far])
+
+
+def test_an_asked_brightness_is_the_images(tmp_path: Path) -> None:
+    blender = save_blender(tmp_path / "net", strength=0.1)
+    grounds = save_photographs(tmp_path / "grounds", 2)
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    out = tmp_path / "out"
+    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
+    assert not gen_defects(*arguments, "--guide", "brightness=0.2|0.5|0.8")
+    check(out, grounds, REACH * 60 / SIDE)
+    for row in rows(out):
+        image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
+        shown, _ = contrast(image, label, round(3 * 60 / SIDE))
+        assert shown == pytest.approx(row["guide"]["raw"]["brightness"], abs=0.02)
