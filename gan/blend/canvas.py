@@ -24,7 +24,7 @@ from gan.paint import Painter
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-MOST_SHIFT = 64.0
+MOST_SHIFT = 96.0
 """Grey levels by which a defect is made brighter or darker to have the brightness that is asked for."""
 
 CORRECTIONS = 5

@@ -264,7 +264,7 @@ def test_an_asked_brightness_is_the_images(tmp_path: Path) -> None:
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
     arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
-    assert not gen_defects(*arguments, "--guide", "brightness=0.2|0.5|0.8")
+    assert not gen_defects(*arguments, "--guide", "brightness=0.3|0.5|0.6")
     check(out, grounds, REACH * 60 / SIDE)
     for row in rows(out):
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
