@@ -69,9 +69,7 @@ def test_five_pairs_cannot_be_significant() -> None:
 
 
 def _test_set() -> list[Sample]:
-    return [
-        Sample(f"{i}", Path("x"), label="pit" if i < 20 else GOOD, group=f"g{i // 2}") for i in range(60)
-    ]
+    return [Sample(f"{i}", Path("x"), label="pit" if i < 20 else GOOD, group=f"g{i // 2}") for i in range(60)]
 
 
 def test_resamples_draw_whole_parts_and_keep_defects() -> None:
