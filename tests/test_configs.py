@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from augment.catalogue.config import PipelineConfig
+from classify.config import ClassifierConfig
+from classify.schemes import Scheme
 from engine.config import config_names, dump_config, load_config
 from gan.config import GanConfig
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = {"augment": PipelineConfig, "gan": GanConfig}
+MODELS = {"augment": PipelineConfig, "classify": ClassifierConfig, "gan": GanConfig, "schemes": Scheme}
 SHIPPED = [(folder, name) for folder in MODELS for name in config_names(folder)]
 
 
