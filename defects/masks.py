@@ -27,7 +27,7 @@ class Component:
 
 def skeletonize(mask: Mask) -> Mask:
     """The one-pixel-wide skeleton of a mask."""
-    skeleton: Mask = np.asarray(_skeletonize(mask), np.bool_)  # type: ignore[no-untyped-call]
+    skeleton: Mask = np.asarray(_skeletonize(np.array(mask)), np.bool_)  # type: ignore[no-untyped-call]
     return skeleton
 
 
