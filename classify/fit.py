@@ -190,11 +190,15 @@ class Fitting:
         return np.stack(images)
 
     def _even_out(self) -> None:
-        """The running statistics of all processes become their mean; they drift apart, for nothing sends them round."""
-        if self.world > 1:
-            for buffer in self.learner.network.buffers():
-                if buffer.is_floating_point():
-                    buffer.copy_(self.fabric.all_reduce(buffer, reduce_op="mean"))
+        """The running statistics of all processes become their mean, so that all validate and keep the same network."""
+        if self.world == 1:
+            return
+        for name, buffer in self.learner.network.named_buffers():
+            if buffer.is_floating_point():
+                buffer.copy_(self.fabric.all_reduce(buffer.clone(), reduce_op="mean"))
+                if self.learner.average is not None:
+                    kept = self.learner.average[name]
+                    kept.copy_(self.fabric.all_reduce(kept.clone(), reduce_op="mean"))
 
     def _sum(self, value: float) -> float:
         """Over all processes, which must all stop at the same step."""
