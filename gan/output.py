@@ -9,7 +9,7 @@ from typing import Any
 from defects.provenance import Provenance, read_provenance
 from defects.provenance import file_name as GENERATOR
 from engine.errors import DataError, OutputError, UsageError
-from engine.files import remove_temporaries, write_json
+from engine.files import from_json, remove_temporaries, write_json
 from engine.linelog import LineLog
 from engine.locks import LOCK_NAME
 from gan.batch import files_of
@@ -47,8 +47,8 @@ def begin(out: Path, description: dict[str, Any], provenance: Provenance, *, res
         write_json(out / GENERATOR, provenance.to_dict())
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        before = from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         raise DataError(f"{path}: missing or unreadable, so this is no run to resume; choose another --out") from None
     for key in description.keys() | (before.keys() if isinstance(before, dict) else set()):
         old, new = (before.get(key) if isinstance(before, dict) else None), description.get(key)

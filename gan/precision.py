@@ -7,17 +7,9 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from engine.precision import native_bf16
+
 Network = TypeVar("Network", bound=nn.Module)
-
-
-def native_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 in hardware; elsewhere it is emulated and slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        can = torch.cpu.get_capabilities()
-        return bool(can.get("avx512_bf16") or can.get("amx_bf16") or can.get("bf16"))
-    return False
 
 
 def inference_dtype(device: torch.device) -> torch.dtype:

@@ -16,8 +16,8 @@ from typing import Any
 from engine.checkpoint import find_checkpoint, load_checkpoint
 from engine.errors import UsageError
 from engine.progress import Progress
+from engine.ranks import by_the_first
 from engine.run import RunFolder
-from gan.ranks import by_the_first
 from gan.record import Recorder, prune
 from gan.trainer import Trainer
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from engine.precision import native_bf16
 from gan.bundle import load_generator
 from gan.paint import Painter
-from gan.precision import inference_dtype, native_bf16
+from gan.precision import inference_dtype
 from tests.generate.running import ROOT, SIDE, crack
 
 CPU = torch.device("cpu")
