@@ -7,7 +7,6 @@ leaves what an undisturbed one leaves. A handful of photographs is held at a tim
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from classify.predictions_page import write_page
 from defects.images import encode_image, image_info, read_image, read_mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, OutputError, UsageError
-from engine.files import LOCK_NAME, LineLog, lock_folder, remove_temporaries, write_json, write_many
+from engine.files import LOCK_NAME, LineLog, from_json, lock_folder, remove_temporaries, write_json, write_many
 
 __all__ = ["PREDICTIONS", "Done", "predict_folder"]
 
@@ -208,7 +207,7 @@ def _begin(out: Path, description: dict[str, Any], *, resume: bool) -> None:
         write_json(out / REQUEST, description)
         return
     try:
-        before = json.loads((out / REQUEST).read_bytes())
+        before = from_json((out / REQUEST).read_bytes())
     except (OSError, ValueError):
         raise DataError(f"{out / REQUEST}: missing or unreadable, so this is no run to resume; choose another --out") \
             from None  # fmt: skip

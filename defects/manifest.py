@@ -10,7 +10,7 @@ from typing import Any
 
 from defects.sample import GOOD, SOURCES, Sample
 from engine.errors import DataError, Fault
-from engine.files import inside, sha256_file, write_bytes
+from engine.files import from_json, inside, sha256_file, write_bytes
 
 __all__ = ["NAME", "read_manifest", "row_of", "sample_of", "write_manifest"]
 
@@ -123,7 +123,7 @@ def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], li
     for number, line in _lines(path):
         where = f"{path}:{number}"
         try:
-            row = json.loads(line)
+            row = from_json(line)
         except ValueError:
             faults.append(
                 Fault(

@@ -15,6 +15,7 @@ from typing import Any
 from defects.guides import GuideSchema
 from defects.windows import Framing
 from engine.errors import DataError
+from engine.files import from_json
 
 __all__ = ["Provenance", "file_name", "read_provenance"]
 
@@ -122,7 +123,7 @@ def read_provenance(folder: Path) -> Provenance | None:
     """
     path = folder / file_name
     try:
-        content = json.loads(path.read_bytes())
+        content = from_json(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError(f"expected an object, got a {type(content).__name__}")
         return Provenance.from_dict(content)
@@ -130,7 +131,7 @@ def read_provenance(folder: Path) -> Provenance | None:
         return None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         reason = "is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
         raise DataError(f"{path}: is damaged ({reason}); make the folder again by gen-defects") from None
 

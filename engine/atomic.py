@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import OutputError
+from engine.json_text import to_json
 
 __all__ = [
     "make_folders",
     "output_errors",
     "remove_temporaries",
     "sync_folder",
-    "to_json",
     "write_all",
     "write_bytes",
     "write_json",
@@ -191,15 +190,3 @@ def remove_temporaries(folder: str | os.PathLike[str]) -> int:
                     path.unlink(missing_ok=True)
                 removed += 1
     return removed
-
-
-def to_json(obj: Any, *, indent: int | None = None) -> bytes:
-    """JSON as UTF-8 bytes, keys in their own order; names that are no valid UTF-8 are escaped.
-
-    Raises:
-        ValueError: The object holds NaN or an infinity, which JSON does not know.
-    """
-    try:
-        return json.dumps(obj, ensure_ascii=False, allow_nan=False, indent=indent).encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(obj, allow_nan=False, indent=indent).encode("ascii")

@@ -7,7 +7,6 @@ a second time is, for a moment, invalid.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from safetensors import SafetensorError
 
 from engine.atomic import write_bytes, write_json
 from engine.errors import CheckpointError
-from engine.files import sha256_bytes, sha256_file
+from engine.files import from_json, sha256_bytes, sha256_file
 
 __all__ = [
     "find_checkpoint",
@@ -168,7 +167,7 @@ def _read(file: Path) -> bytes:
 def _read_json(file: Path) -> dict[str, Any]:
     path = _json_of(file)
     try:
-        description = json.loads(_read(path))
+        description = from_json(_read(path))
     except ValueError as error:
         raise CheckpointError(f"{path}: is no JSON; use another checkpoint") from error
     if not isinstance(description, dict) or description.get("format") != _FORMAT:

@@ -81,7 +81,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
         raise UsageError(f"{path}: {what}; give a YAML file or one of the packaged names") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{path}: is no YAML: {' '.join(str(error).split())}; mend it") from error
     if data is None:
         return {}
@@ -97,8 +97,8 @@ def _apply(data: dict[str, Any], override: str) -> None:
         raise UsageError(f"--set {override}: expected a.b=value; write the key, an equals sign and the value")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {override}: {text!r} is no YAML value; quote it") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"--set {override:.60}: {text!r:.60} is no YAML value; quote it") from error
     for name in names[:-1]:
         inner = data.setdefault(name, {})
         if not isinstance(inner, dict):

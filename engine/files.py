@@ -6,14 +6,16 @@ import hashlib
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from engine.atomic import output_errors, remove_temporaries, to_json, write_bytes, write_json, write_many, write_text
+from engine.atomic import output_errors, remove_temporaries, write_bytes, write_json, write_many, write_text
 from engine.errors import DataError
+from engine.json_text import from_json, to_json
 from engine.linelog import LineLog
 from engine.locks import LOCK_NAME, lock_folder
 
 __all__ = [
     "LOCK_NAME",
     "LineLog",
+    "from_json",
     "inside",
     "lock_folder",
     "output_errors",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from engine.atomic import make_folders, output_errors, sync_folder, to_json, write_all
+from engine.atomic import make_folders, output_errors, sync_folder, write_all
 from engine.errors import DataError
+from engine.json_text import from_json, to_json
 
 __all__ = ["LineLog"]
 
@@ -113,7 +113,7 @@ class LineLog:
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
+        row = from_json(line)
     except ValueError:
         return None
     return row if isinstance(row, dict) else None

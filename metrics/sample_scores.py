@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError
+from engine.files import from_json
 
 __all__ = ["NAME", "SampleScores", "read_sample_scores", "rows_to_bytes"]
 
@@ -69,7 +70,7 @@ def read_sample_scores(path: Path) -> list[SampleScores]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                rows.append(_row(json.loads(line)))
+                rows.append(_row(from_json(line)))
             except ValueError as error:
                 raise DataError(
                     f"{path}:{number}: is no row of scores ({error}); write it again by bench-fid"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from defects.images import image_info, read_mask
 from defects.manifest import NAME, sample_of
 from defects.sample import GOOD, Sample
 from engine.errors import DataError
-from engine.files import sha256_file
+from engine.files import from_json, sha256_file
 
 __all__ = ["SPLITS", "Folder", "Row", "open_folder"]
 
@@ -125,7 +124,7 @@ def open_folder(root: Path) -> Folder:
 
 def _row(root: Path, number: int, line: str) -> Row:
     try:
-        columns = json.loads(line)
+        columns = from_json(line)
         if not isinstance(columns, dict):
             raise ValueError
     except ValueError:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import OutputError
-from engine.files import LOCK_NAME, lock_folder, remove_temporaries, write_json, write_many
+from engine.files import LOCK_NAME, from_json, lock_folder, remove_temporaries, write_json, write_many
 
 __all__ = ["NAME", "target", "write_missing"]
 
@@ -34,7 +34,7 @@ def target(out: Path, description: dict[str, object], *, resume: bool) -> Iterat
             raise OutputError(f"{out}: is not empty; add --resume to go on with it, or choose another folder")
         if there:
             try:
-                before = json.loads((out / NAME).read_bytes())
+                before = from_json((out / NAME).read_bytes())
             except (OSError, ValueError):
                 before = None
             if before != json.loads(json.dumps(description)):

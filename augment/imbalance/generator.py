@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from defects.guides import GuideSchema
 from defects.provenance import file_name, read_provenance
 from defects.windows import Framing
 from engine.errors import DataError, MagnaError
+from engine.files import from_json
 
 __all__ = ["Generator", "read_generator"]
 
@@ -56,7 +56,7 @@ def read_generator(path: Path) -> Generator:
     file = find_checkpoint(path)
     sha256 = stated_sha256(file)
     try:
-        meta: dict[str, Any] = json.loads(file.with_suffix(".json").read_bytes())["meta"]
+        meta: dict[str, Any] = from_json(file.with_suffix(".json").read_bytes())["meta"]
         network, data = meta["network"], meta.get("data") or {}
         window = ((meta.get("config") or {}).get("data") or {}).get("window")
         framing = Framing(int(network["size"]), window, int(network["channels"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import Any
 from defects.sample import GOOD, Sample
 from defects.splits import check_no_leak, near_duplicate_groups, split
 from engine.errors import DataError, UsageError
+from engine.files import from_json
 
 __all__ = ["SPLITS", "Assignment", "KnownSplit", "assign", "grouped", "read_split"]
 
@@ -71,14 +71,14 @@ def read_split(path: Path) -> KnownSplit:
     """
     file = path / "generator.json" if path.is_dir() else path
     try:
-        content: Any = json.loads(file.read_bytes())
+        content: Any = from_json(file.read_bytes())
         data = content.get("meta", content)["data"]
         test, seen = data["test"], data["train_sha256"]
         if not all(isinstance(value, str) for value in (*test, *seen)):
             raise TypeError
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}; give a generator.json or a checkpoint's .json") from None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise DataError(f"{file}: says nothing of a split; give a generator.json or a checkpoint's .json") from None
     return KnownSplit(frozenset(test), frozenset(seen))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from augment.mixer.plan import Plan
 from defects.images import read_sample
 from defects.manifest import read_manifest
 from engine.errors import DataError, FaultsError
+from engine.files import from_json
 
 __all__ = ["ExposureSampler", "MixedDataset", "MixedFolder"]
 
@@ -90,7 +90,7 @@ class MixedFolder(Dataset[dict[str, Any]]):
         if faults:
             raise FaultsError(faults)
         try:
-            self.request: dict[str, Any] = json.loads((root / REQUEST).read_bytes())
+            self.request: dict[str, Any] = from_json((root / REQUEST).read_bytes())
             self.kinds: list[str] = list(self.request["kinds"])
             self.versions = 1 + int(self.request["copies"]) if split == "train" else 1
         except (OSError, ValueError, KeyError, TypeError):

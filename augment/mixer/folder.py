@@ -11,7 +11,7 @@ from augment.mixer.assign import SPLITS
 from augment.mixer.plan import Item, Plan
 from defects.manifest import NAME
 from engine.errors import DataError, OutputError, UsageError
-from engine.files import LOCK_NAME, LineLog, remove_temporaries, to_json, write_bytes, write_json, write_text
+from engine.files import LOCK_NAME, LineLog, from_json, remove_temporaries, to_json, write_bytes, write_json, write_text
 
 __all__ = ["MEMORY", "REQUEST", "begin", "check_apart", "files_of", "finish", "recorded"]
 
@@ -139,7 +139,7 @@ def _refuse_clashes(plan: Plan) -> None:
 def _compare(out: Path, description: Mapping[str, Any]) -> None:
     path = out / REQUEST
     try:
-        before: dict[str, Any] = json.loads(path.read_bytes())
+        before: dict[str, Any] = from_json(path.read_bytes())
         keys = [*description, *before.keys()]
     except (OSError, ValueError, AttributeError):
         raise DataError(f"{path}: missing or unreadable, so this is no run to resume; choose another --out") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from augment.mixer.framing import Cutter
 from defects.images import image_info
 from defects.sample import Sample
 from engine.errors import DataError
-from engine.files import sha256_bytes, to_json
+from engine.files import from_json, sha256_bytes, to_json
 
 __all__ = ["Findings", "find_copies", "recall", "refuse"]
 
@@ -43,7 +42,7 @@ def recall(path: Path | None, key: str) -> list[list[Likeness]] | None:
     if path is None:
         return None
     try:
-        content = json.loads(path.read_bytes())
+        content = from_json(path.read_bytes())
         if content["key"] != key:
             return None
         return [[Likeness(str(n), float(v)) for n, v in found] for found in (content["found"], content["pieces"])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from augment.mixer.seen import image_hashes
 from augment.mixer.sources import Source
 from defects.sample import Sample
 from engine.errors import DataError
+from engine.files import from_json
 
 __all__ = ["filter_by_scores", "read_scores"]
 
@@ -48,7 +48,7 @@ def read_scores(paths: Sequence[Path]) -> dict[str, dict[str, float | None]]:
 
 def _row(line: str, where: str) -> tuple[str, dict[str, float | None]]:
     try:
-        row: dict[str, Any] = json.loads(line)
+        row: dict[str, Any] = from_json(line)
         key = row["sha256"]
         values = {name: row.get(name) for name in _WORDS}
     except (ValueError, KeyError, TypeError, AttributeError):

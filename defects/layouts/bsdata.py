@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from defects.layouts.listing import Found, by_stem, list_images, stays_inside
 from defects.sample import GOOD, Polygon, Sample
+from engine.files import from_json
 
 __all__ = ["fits", "group_places", "read", "read_labelme"]
 
@@ -87,7 +87,7 @@ def group_places(stems: Iterable[str]) -> dict[str, str]:
 def read_labelme(path: Path, found: Found) -> tuple[tuple[Polygon, ...], str] | None:
     """The outlines of one labelme file and the kind of most of them; None, with a fault noted, if unreadable."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = from_json(path.read_text(encoding="utf-8"))
         shapes = [_outline(shape) for shape in content["shapes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         found.fault(path, f"not a readable labelme file ({type(error).__name__})", "export it again from labelme")

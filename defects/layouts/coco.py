@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from defects.layouts.listing import Found, stays_inside
 from defects.sample import GOOD, Polygon, Sample
 from engine.errors import DataError
-from engine.files import inside
+from engine.files import from_json, inside
 
 __all__ = ["fits", "read"]
 
@@ -38,7 +37,7 @@ def read(root: Path) -> Found:
 
 
 def _read_file(path: Path, root: Path, found: Found, seen: dict[str, Path]) -> None:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = from_json(path.read_text(encoding="utf-8"))
     kinds = {entry["id"]: str(entry["name"]).strip().lower() for entry in content.get("categories", [])}
     marks: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for mark in content.get("annotations", []):
@@ -107,7 +106,7 @@ def _files(root: Path) -> list[Path]:
 def _is_coco(path: Path) -> bool:
     """Whether the file holds the lists a COCO file must."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and isinstance(content.get("images"), list) and "annotations" in content

@@ -98,6 +98,6 @@ def _names(root: Path, found: Found) -> dict[int, str]:
             names = content["names"]
             pairs = names.items() if isinstance(names, dict) else enumerate(names)
             return {int(number): str(name).strip().lower() for number, name in pairs}
-        except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
             found.fault(path, "holds no readable list of names", "write names: [crack, pit, ...] there")
     return {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import OutputError, WeightsError
-from engine.files import sha256_bytes, sha256_file, to_json, write_many
+from engine.files import from_json, sha256_bytes, sha256_file, to_json, write_many
 from engine.weights.fetched import expect_shapes, fetch, read_pth, read_safetensors
 from metrics.features.inception_network import CLASSES, CONVOLUTIONS, FEATURES
 from metrics.features.user_cache import user_cache
@@ -122,7 +121,7 @@ def _converted() -> InceptionWeights | None:
     """What an earlier run converted, if it is whole."""
     file, note = _cache_files()
     try:
-        said = json.loads(note.read_bytes())
+        said = from_json(note.read_bytes())
         source, digest = str(said["source"]), str(said["sha256"])
         whole = sha256_file(file) == digest and source.startswith(SHA256_PREFIX)
     except (OSError, ValueError, KeyError, TypeError):

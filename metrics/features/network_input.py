@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import WeightsError
+from engine.files import from_json
 
 __all__ = ["NetworkInput"]
 
@@ -105,7 +105,7 @@ def _metadata(path: Path, session: Any) -> dict[str, Any]:
     for key, text in session.get_modelmeta().custom_metadata_map.items():
         if key in ("mean", "std", "size", "channels"):
             try:
-                said[key] = json.loads(text)
+                said[key] = from_json(text)
             except ValueError:
                 raise WeightsError(
                     f"{path}: its metadata {key!r} is {text!r}, expected JSON; export it again"
