@@ -24,7 +24,7 @@ Weights = Annotated[
     str, typer.Option(help="imagenet; none; or a safetensors file with timm's names or of a classifier.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; default: torch's.")]
 Json = Annotated[bool, typer.Option("--json", help="Progress and result as JSON.")]
 
 
@@ -54,6 +54,7 @@ def train(
     import json as json_text
     import logging
 
+    from augment.mixer.folder import check_apart
     from classify.config import ClassifierConfig
     from classify.data import open_data, prepare
     from classify.launch import start
@@ -63,6 +64,7 @@ def train(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     resolved = load_config(config or "quick", ClassifierConfig, set_ or [], folder="classify")
     folder = out or Path("runs") / f"{resolved.name}-{data.resolve().name}"
+    check_apart(folder, {"the folder of photographs": data})
     if resume and config is None and not set_:
         resolved = own_config(folder) or resolved
     dataset = open_data(data, layout, depth16)
@@ -109,6 +111,7 @@ def search(
     import json as json_text
     import logging
 
+    from augment.mixer.folder import check_apart
     from classify.config import ClassifierConfig
     from classify.data import open_data, prepare
     from classify.launch import weights_source
@@ -121,6 +124,7 @@ def search(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     resolved = load_config(config or "quick", ClassifierConfig, set_ or [], folder="classify")
     folder = out or Path("runs") / f"search-{resolved.name}-{data.resolve().name}"
+    check_apart(folder, {"the folder of photographs": data})
     usual = space_of(resolved.network.name)
     try:
         given = [float(part) for part in rates.split(",")] if rates else [usual.lowest, usual.highest]
