@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from classify.backbones import build_features
@@ -64,7 +63,8 @@ class CamClassifier(nn.Module):
         if self.norm is not None:
             weights = weights * self.norm.weight.detach()
             weights = weights - weights.mean(dim=1, keepdim=True)
-        return torch.einsum("kc,nchw->nkhw", weights.to(latent.dtype), latent.detach())
+        found: Tensor = weights.to(latent.dtype) @ latent.detach().flatten(2)
+        return found.unflatten(2, latent.shape[2:])
 
 
 def build_classifier(name: str, *, classes: int = 1, short: bool = False, dropout: float = 0.0) -> CamClassifier:
