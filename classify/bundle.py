@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from torch import Tensor
 
 from classify.cam import Seen
 from classify.config import ClassifierConfig
-from classify.examples import Task
+from classify.examples import DEFECT, Task
 from classify.weights import Classifier, build_network, normalisation
+from defects.sample import GOOD
 from engine.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, stated_sha256
 from engine.errors import CheckpointError
 
@@ -159,8 +159,9 @@ def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> Loa
         raise CheckpointError(f"{file}: is no classifier of this version; give a run folder of train-classifier")
     try:
         config = ClassifierConfig.model_validate(meta["config"])
-        classes = tuple(str(name) for name in meta["classes"])
-    except (KeyError, TypeError, ValidationError):
+        classes = _classes(meta["classes"], config.task)
+        _check_data(meta.get("data", {}))
+    except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{file}: its configuration is damaged or of another version; train anew") from None
     network = build_network(config.network, neurons(config.task, classes))
     try:
@@ -169,9 +170,34 @@ def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> Loa
         raise CheckpointError(
             f"{file}: its weights are not those of {config.network.name}; give another checkpoint"
         ) from None
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
+        raise CheckpointError(f"{file}: holds weights that are no numbers; train anew, or give another checkpoint")
     network.eval().requires_grad_(False)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean, std = normalisation(config.network.name)
     return LoadedClassifier(
         network, config, classes, config.data.size, config.data.channels, mean, std, meta, stated_sha256(file)
     )
+
+
+def _classes(said: Any, task: Task) -> tuple[str, ...]:
+    """The names of the classes.
+
+    Raises:
+        ValueError: they are not those of the task.
+    """
+    named = isinstance(said, list) and all(isinstance(name, str) for name in said)
+    if not named or len(set(said)) < max(2, len(said)) or (task == "binary" and said != [GOOD, DEFECT]):
+        raise ValueError(f"expected the names of two classes or more, got {said!r:.80}; train anew")
+    return tuple(said)
+
+
+def _check_data(said: Any) -> None:
+    """Makes sure that what a checkpoint says of its photographs can be compared with others.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    lists = [said.get(key, []) for key in ("train_sha256", "test", "val")] if isinstance(said, dict) else [None]
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists):
+        raise ValueError("expected lists of names of photographs, got others; train anew")

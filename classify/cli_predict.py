@@ -16,7 +16,7 @@ __all__ = ["evaluate", "explain", "export", "predict", "table"]
 Model = Annotated[Path, typer.Option(help="Run folder of train-classifier, or a checkpoint.")]
 Layout = Annotated[str, typer.Option(help="Layout of the folder; auto finds it, plain ignores what it says.")]
 Depth16 = Annotated[str, typer.Option(help="16-bit images: refuse, or scale 0..65535 to 0..255 on purpose.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; default: torch's.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Progress and result as JSON.")]
 
@@ -87,6 +87,7 @@ def evaluate(
     """
     import json as json_text
 
+    from augment.mixer.folder import check_apart
     from classify.data import open_data
     from classify.evaluate import evaluate as measure
     from classify.evaluation_table import comparison, evaluation_lines
@@ -99,6 +100,8 @@ def evaluate(
         raise UsageError(f"--part: unknown {part!r}; use test, val or all")
     if by not in ("image", "pixel"):
         raise UsageError(f"--by: unknown {by!r}; use image or pixel")
+    if out is not None:
+        check_apart(out, {"--data": data})
     dataset = open_data(data, layout, depth16)
     found: dict[str, Evaluation] = {}
     sets: dict[str, frozenset[str]] = {}
@@ -185,6 +188,8 @@ def explain(
 
     if out.suffix != ".png":
         raise UsageError(f"--out: expected a file ending in .png, got {out}")
+    if out.resolve() == image.resolve():
+        raise UsageError(f"--out: {out} is the photograph itself; choose another --out")
     result = explained(_load(model, "cpu", threads), image, out, depth16)
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))

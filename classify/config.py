@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["ClassifierConfig", "DataConfig", "NetworkConfig", "TileConfig", "TrainConfig"]
+__all__ = ["MOST_IMAGES", "ClassifierConfig", "DataConfig", "NetworkConfig", "TileConfig", "TrainConfig"]
+
+MOST_IMAGES = 4096
+"""Largest batch: a larger one is a slip of the keyboard that fills the memory."""
 
 Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -101,8 +104,8 @@ class TrainConfig(Section):
     warm_up_epochs: float = Field(0.0, ge=0, allow_inf_nan=False, description="epochs in which the rate rises")
     plateau_patience: int = Field(3, ge=1, description="epochs without a lower validation loss before the rate falls")
     plateau_factor: float = Field(0.1, gt=0, lt=1, description="what the rate falls to")
-    epochs: int = Field(15, ge=1)
-    batch_size: int = Field(16, ge=2)
+    epochs: int = Field(15, ge=1, le=100_000)
+    batch_size: int = Field(16, ge=2, le=MOST_IMAGES)
     ema: Share = Field(0.0, description="decay of the running average of the weights; 0 keeps none")
     balance: Literal["none", "weights", "sampler"] = Field("none", description="what evens out rare classes")
     patience: int | None = Field(None, ge=1, description="epochs without a better validation before training stops")

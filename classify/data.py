@@ -97,8 +97,8 @@ def prepare(
         tell: receives progress lines; the log by default.
 
     Raises:
-        DataError: there is one class only, a class is empty, the sets are too small, or a held-out photograph would
-            be trained on.
+        DataError: there is one class only, a class is empty, the sets are too small, a held-out photograph would
+            be trained on, or images of training or validation do not open.
     """
     if isinstance(dataset, Mixture):
         parts = {name: _usable(samples, config, tell) for name, samples in dataset.parts.items()}
@@ -125,6 +125,8 @@ def prepare(
         if parts[name]:
             told = ", ".join(f"{number} {kind}" for kind, number in numbers.items())
             tell(f"{name}: {len(parts[name])} images, {told}")
+    if faults := [*train.faults(), *val.faults()]:
+        raise DataError("\n".join(faults))
     digests = {name: {s.name: hashes[str(s.image)] for s in samples} for name, samples in parts.items()}
     meta = {
         "data": {
@@ -165,8 +167,10 @@ def held_out(
         DataError: they are not in the folder, or it was trained on some of them.
     """
     names = set(meta["data"][part])
+    if not names:
+        raise DataError(f"{dataset.root}: no images were held out as {part} in training; use another --part")
     chosen = [sample for sample in dataset.samples if sample.name in names and sample.source in REAL]
-    if len(chosen) < len(names) or not names:
+    if len(chosen) < len(names):
         raise DataError(
             f"{dataset.root}: holds {len(chosen)} of the {len(names)} images that the classifier's {part} names; "
             "give the folder that it was trained from"

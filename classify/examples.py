@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -152,6 +153,19 @@ class Examples:
         """Images (B, S, S, C) at some indices."""
         images = [self.read(int(index))[0] for index in indices]
         return np.stack(images) if images else np.zeros((0, self.size, self.size, self.channels), np.uint8)
+
+    def faults(self) -> list[str]:
+        """Decodes every photograph once; a line for each that does not open."""
+        firsts = list({id(example.sample): index for index, example in enumerate(self.examples)}.values())
+        with ThreadPoolExecutor(4) as pool:
+            return [fault for fault in pool.map(self._fault, firsts) if fault]
+
+    def _fault(self, index: int) -> str:
+        try:
+            self.read(index)
+        except DataError as error:
+            return str(error)
+        return ""
 
     def part(self, indices: Sequence[int] | NDArray[np.integer], *, name: str | None = None) -> Examples:
         """The examples at some indices, in that order, sharing what is decoded; each is seen once an epoch."""

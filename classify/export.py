@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ def export_classifier(classifier: LoadedClassifier, path: Path) -> Exported:
     images = torch.rand(shape, generator=torch_generator(0, "export"))
     data = _described(_traced(graph, images[:2]), classifier)
     differences = _compare(graph, images, data)
-    worst = max(differences, key=lambda name: differences[name])
+    worst = max(differences, key=lambda name: math.inf if math.isnan(differences[name]) else differences[name])
     if not differences[worst] <= TOLERANCE:
         raise OutputError(
             f"{path}: its {worst} is off PyTorch's by {differences[worst]:.1e} of its range; not written; "

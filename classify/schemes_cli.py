@@ -19,26 +19,30 @@ def main(
     real: Annotated[Path, typer.Argument(metavar="REAL", help="Real images, in any layout that check-data reads.")],
     synthetic: Annotated[list[str], typer.Option(metavar="[NAME=]DIR", help="Synthetic images; may be given again.")],
     networks: Annotated[str, typer.Option(help="Of train-classifier.")] = "resnet18,efficientnet_lite0",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each scheme and network.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Trainings of each scheme and network.")] = 3,
     epochs: Annotated[
-        int, typer.Option(min=1, help="Passes over the real images; the same steps in every scheme.")
+        int, typer.Option(min=1, max=100_000, help="Passes over the real images; the same steps in every scheme.")
     ] = 5,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the squares the network sees, px.")] = 128,
-    window: Annotated[int | None, typer.Option(min=16, help="Side of the squares in a photograph, px.")] = None,
+    window: Annotated[
+        int | None, typer.Option(min=16, max=65_536, help="Side of the squares in a photograph, px.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="Classical augmentation of schemes b, d, f.")] = "gan_paper_schemes",
-    batch: Annotated[int, typer.Option(min=2, help="Images a step.")] = 16,
+    batch: Annotated[int, typer.Option(min=2, max=4096, help="Images a step.")] = 16,
     weights: Annotated[
         list[str] | None,
         typer.Option(metavar="NETWORK=FILE", help="ImageNet weights (safetensors), or NETWORK=imagenet to download."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/schemes-<folder>]")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; torch's own without it.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's own without it.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with a folder; trainings of the same settings are kept.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Progress and result as JSON.")] = False,
 ) -> None:
     """Train schemes a to f for each network and seed; precision, recall, F1 and accuracy beside the source's."""
     import json as json_text
 
+    from augment.mixer.folder import check_apart
+    from augment.presets import preset as named_preset
     from classify.backbones import BACKBONES
     from classify.schemes import SchemeRunner, load_schemes
     from classify.schemes_table import summary_rows, table_lines
@@ -53,15 +57,17 @@ def main(
     names = [name.strip() for name in networks.split(",") if name.strip()]
     unknown = next((name for name in names if name not in BACKBONES), None)
     if unknown is not None or not names:
-        raise UsageError(f"--networks: {unknown!r} is unknown; choose of {', '.join(BACKBONES)}")
+        raise UsageError(f"--networks: {unknown or networks!r} is unknown; choose of {', '.join(BACKBONES)}")
     sets = tuple(_named(text) for text in synthetic)
+    named_preset(preset)
+    folder_name = out or Path("runs") / f"schemes-{real.resolve().name}"
+    check_apart(folder_name, {"REAL": real} | {f"--synthetic {name}": folder for name, folder in sets})
     settings = Settings(mode="schemes", size=size, window=window, channels=0, preset=preset, batch=batch)
     bench = open_bench(Request(real, sets, None, (0.0, 1.0), (None,), seeds, settings))
     schemes = load_schemes()
     given = _weights(weights or [])
     steps = max(8, epochs * len(bench.division.train) // batch)
     cells, missing, hashes = _cells(schemes, names, seeds, given)
-    folder_name = out or Path("runs") / f"schemes-{real.resolve().name}"
     rates = (1e-3, 5e-4)
     with RunFolder.create(folder_name, resume) as folder:
         folder.write_environment()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from classify.bundle import neurons
-from classify.config import ClassifierConfig
+from classify.config import MOST_IMAGES, ClassifierConfig
 from classify.data import Prepared
 from classify.fit import TrainingError, fit
 from classify.rollout import TRANSFORMERS
@@ -47,8 +47,8 @@ class Space:
     def __post_init__(self) -> None:
         if not 0 < self.lowest < self.highest <= 1:
             raise UsageError(f"--rates: expected two rates from above 0 to 1, got {self.lowest:g} and {self.highest:g}")
-        if not self.batches or min(self.batches) < 2:
-            raise UsageError("--batches: expected sizes of at least 2, such as 32,64")
+        if not self.batches or min(self.batches) < 2 or max(self.batches) > MOST_IMAGES:
+            raise UsageError(f"--batches: expected sizes from 2 to {MOST_IMAGES}, such as 32,64")
 
 
 def space_of(network: str) -> Space:

@@ -19,7 +19,7 @@ from classify.fit import Fitting
 from classify.schedule import best_epoch
 from engine.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
 from engine.config import load_config
-from engine.errors import DataError, UsageError
+from engine.errors import CheckpointError, DataError, UsageError
 from engine.progress import Progress
 from engine.ranks import by_the_first
 from engine.run import RunFolder
@@ -123,20 +123,24 @@ def _resume(fitting: Fitting, run: RunFolder, identity: Mapping[str, Any]) -> No
 
     Raises:
         UsageError: the run was begun with other images, weights, precision or number of processes.
+        CheckpointError: the state is damaged, or another network's.
     """
     folder = run.path / "state"
     if not any(folder.glob("epoch-*.json")):
         run.metrics.truncate(0)
         return
     tensors, said = load_checkpoint(folder)
-    before = said.get("identity") or {}
+    before, history = said.get("identity") or {}, said.get("history")
+    rows = history if isinstance(history, list) and all(isinstance(row, dict) for row in history) else []
+    if not isinstance(before, dict) or not rows or any(row.get("epoch") != n for n, row in enumerate(rows, start=1)):
+        raise CheckpointError(f"{folder}: its newest state is damaged; train anew into another --out")
     other = [name for name, value in identity.items() if before.get(name, value) != value]
     if other:
         raise UsageError(
             f"{run.path}: was begun with another {' and '.join(other)}; use the same to resume, or another --out"
         )
     fitting.learner.load(tensors)
-    fitting.history = list(said["history"])
+    fitting.history = list(rows)
     _prune(run)
     run.metrics.truncate(len(fitting.history))
 

@@ -25,7 +25,7 @@ def main(
     ] = "alpha",
     ratios: Annotated[str, typer.Option(help="Made images per real defective image.")] = "0,0.5,1,2,5,10",
     shots: Annotated[str, typer.Option(help="Real defective images trained with; all for all.")] = "5,10,25,all",
-    seeds: Annotated[int, typer.Option(min=2, help="Seeds; the same ones in every arm.")] = 5,
+    seeds: Annotated[int, typer.Option(min=2, max=1000, help="Seeds; the same ones in every arm.")] = 5,
     mode: Annotated[
         str, typer.Option(help="frozen: a linear head on cached features; finetune: the whole network is trained.")
     ] = "frozen",
@@ -37,22 +37,24 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Folder to write.  [default: runs/utility-<folder>]")] = None,
     size: Annotated[int, typer.Option(min=32, max=1024, help="Side of the squares the network sees, px.")] = 128,
     window: Annotated[
-        int | None, typer.Option(min=16, help="Side of the squares in a photograph, px; else the generator's.")
+        int | None,
+        typer.Option(min=16, max=65_536, help="Side of the squares in a photograph, px; else the generator's."),
     ] = None,
     channels: Annotated[int, typer.Option(help="1 or 3; 0 for what the images have.")] = 0,
     good: Annotated[int | None, typer.Option(min=1, help="Good images trained with; all without it.")] = None,
     preset: Annotated[str, typer.Option(help="Classical augmentation: a preset or a YAML file.")] = "flips",
     versions: Annotated[int, typer.Option(min=1, max=64, help="Variations of each real image, frozen mode.")] = 8,
     steps: Annotated[
-        int | None, typer.Option(min=8, help="Optimiser steps of every arm.  [default: 400 frozen, 300 finetune]")
+        int | None,
+        typer.Option(min=8, max=1_000_000, help="Optimiser steps of every arm.  [default: 400 frozen, 300 finetune]"),
     ] = None,
-    segment_steps: Annotated[int, typer.Option(min=8, help="Optimiser steps of every segmenter.")] = 400,
+    segment_steps: Annotated[int, typer.Option(min=8, max=1_000_000, help="Optimiser steps of every segmenter.")] = 400,
     val: Annotated[float, typer.Option(help="Share of what is not tested on, for hyper-parameters and ratios.")] = 0.25,
     test: Annotated[float, typer.Option(help="Share tested on, where no generator.json names the test images.")] = 0.2,
     split_seed: Annotated[int, typer.Option(min=0, help="Of the split into training, validation and test.")] = 0,
     cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Where features are kept; else the user's.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features.")] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; torch's own without it.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's own without it.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on with a folder; cells of the same settings are kept.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be computed.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Progress and result as JSON.")] = False,
@@ -64,6 +66,7 @@ def main(
     import json as json_text
     import logging
 
+    from augment.mixer.folder import check_apart
     from augment.presets import preset as named_preset
     from classify.utility.bench import Request, open_bench
     from classify.utility.settings import Settings, parse_ratios, parse_shots
@@ -101,8 +104,9 @@ def main(
         raise UsageError("nothing to compare: give --synthetic NAME=DIR, or --pasted alpha")
     request = Request(real, sets, method, parse_ratios(ratios), parse_shots(shots), seeds, settings)
     named_preset(preset)
-    bench = open_bench(request)
     folder = out or Path("runs") / f"utility-{real.resolve().name}"
+    check_apart(folder, {"REAL": real} | {f"--synthetic {name}": made for name, made in sets})
+    bench = open_bench(request)
 
     from classify.utility.launch import How, compare, plan_of
 

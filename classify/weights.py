@@ -83,6 +83,8 @@ def pretrained(
     else:
         path = Path(source)
         tensors, digest = read_safetensors(path, what="weights", remedy=f"give a safetensors file by {_FLAG} FILE")
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise WeightsError(f"{path}: holds weights that are no numbers; give another file by {_FLAG} FILE")
         name = f"{path.name} sha256:{digest}"
     if any(key.startswith(("features.", "network.")) for key in tensors) and not _of_timm(tensors):
         _load(network, _without_other_head(tensors, network), name)

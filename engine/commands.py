@@ -64,13 +64,15 @@ def main(app: typer.Typer, arguments: Sequence[str] | None = None, *, name: str 
         what = " ".join(str(error).split())
         return _fail(f"unexpected {type(error).__name__}: {what}; set {_TRACEBACK}=1 to see the traceback", 1)
     if result == INTERRUPTED:
-        _say(_interrupted_line(command))
+        _say(_interrupted_line(command, sys.argv[1:] if arguments is None else arguments))
         return INTERRUPTED
     return result if isinstance(result, int) else 0
 
 
-def _interrupted_line(command: TyperCommand | TyperGroup | Any) -> str:
-    if any(parameter.name == "resume" for parameter in command.params):
+def _interrupted_line(command: TyperCommand | TyperGroup | Any, arguments: Sequence[str]) -> str:
+    verbs: dict[str, Any] = getattr(command, "commands", {})
+    said = [verb for name, verb in verbs.items() if name in arguments] or list(verbs.values())
+    if any(parameter.name == "resume" for one in [command, *said] for parameter in one.params):
         return "interrupted; run the same command with --resume to go on"
     return "interrupted; run the same command again"
 

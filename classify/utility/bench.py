@@ -12,9 +12,9 @@ from augment.paste.made import METHODS
 from classify.utility.arms import PASTED, Arm, arms_of
 from classify.utility.cells import Cell, cells_of, identity
 from classify.utility.division import Division, divide
-from classify.utility.few_shot import shot_order
+from classify.utility.reach import levels, reachable, reachable_pasted
 from classify.utility.settings import Settings
-from classify.utility.sources import MadeSet, fingerprint, open_made, pasted_of
+from classify.utility.sources import MadeSet, fingerprint, open_made
 from defects.images import image_info
 from defects.layouts.dataset import open_dataset
 from defects.sample import GOOD, Sample
@@ -128,13 +128,15 @@ def open_bench(request: Request) -> Bench:
         _refuse_pasted(pasted, division, hashes)
     arms = arms_of([each.name for each in made], pasted=request.pasted is not None)
     defective = sum(sample.label != GOOD for sample in division.train)
-    shots = _levels(request.shots, defective)
+    shots = levels(request.shots, defective)
     cells = cells_of(arms, request.ratios, shots, range(request.seeds))
     sizes = {each.name: len(each.samples) for each in made}
-    cells, skipped = _reachable(cells, sizes, defective)
+    cells, skipped = reachable(cells, sizes, defective)
     if pasted is not None:
-        cells, more = _reachable_pasted(cells, pasted, division, hashes)
+        cells, more = reachable_pasted(cells, pasted, division, hashes)
         skipped += more
+    if not any(cell.arm.made for cell in cells):
+        raise UsageError(f"nothing to compare is left: {skipped[0]}; give other --ratios, --shots or more images")
     return Bench(request, settings, real, hashes, division, made, pasted, arms, cells, skipped, list(division.notes))
 
 
@@ -154,54 +156,6 @@ def _framed(settings: Settings, made: Sequence[MadeSet], real: Sequence[Sample])
         of_real = 1 if all(image_info(sample.image).channels < 3 for sample in real[:20]) else 3
         channels = min([of_real, *(origin.channels for origin in origins.values())])
     return replace(settings, window=window, channels=channels)
-
-
-def _levels(shots: Sequence[int | None], defective: int) -> list[int | None]:
-    for count in shots:
-        if count is not None and count > defective:
-            raise UsageError(f"--shots: {count} defective images, but {defective} are left for training; lower it")
-    return [count for count in shots if count != defective or None not in shots]
-
-
-def _reachable(cells: Sequence[Cell], sizes: dict[str, int], defective: int) -> tuple[list[Cell], list[str]]:
-    """Cells whose sources have enough images, and a sentence for the others."""
-    kept: list[Cell] = []
-    missing: dict[tuple[str, str, float], tuple[int, int]] = {}
-    for cell in cells:
-        each = cell.ratio * (cell.shots or defective) / max(1, len(cell.arm.made))
-        short = [name for name in cell.arm.made if sizes.get(name, each) < round(each)]
-        if not short:
-            kept.append(cell)
-        else:
-            key = (short[0], cell.level, cell.ratio)
-            missing.setdefault(key, (round(each), sizes[short[0]]))
-    return kept, [
-        f"ratio {ratio:g} at {level} defective images needs {need} images of {name}, which has {have}: left out"
-        for (name, level, ratio), (need, have) in missing.items()
-    ]
-
-
-def _reachable_pasted(
-    cells: Sequence[Cell], pasted: MadeSet, division: Division, hashes: dict[str, str]
-) -> tuple[list[Cell], list[str]]:
-    """Cells for which the folder holds enough images made of their own training images, whatever the seed."""
-    good = [sample for sample in division.train if sample.label == GOOD]
-    defective = [sample for sample in division.train if sample.label != GOOD]
-    own: dict[tuple[int | None, int], int] = {}
-    lacking: dict[tuple[str, float, Arm], int] = {}
-    for cell in cells:
-        at = cell.shots, cell.seed
-        chosen = shot_order(defective, cell.seed)[: cell.shots]
-        if at not in own:
-            own[at] = len(pasted_of(pasted, chosen, good, hashes))
-        if PASTED in cell.arm.made and own[at] < round(cell.ratio * len(chosen) / len(cell.arm.made)):
-            lacking[cell.level, cell.ratio, cell.arm] = own[at]
-    kept = [cell for cell in cells if (cell.level, cell.ratio, cell.arm) not in lacking]
-    return kept, [
-        f"{arm.name}, ratio {ratio:g} at {level} defective images: {pasted.root} holds {have} images made of a level's "
-        "own images only: left out; a method such as --pasted alpha makes as many as are needed"
-        for (level, ratio, arm), have in lacking.items()
-    ]
 
 
 def _refuse_pasted(pasted: MadeSet, division: Division, hashes: dict[str, str]) -> None:

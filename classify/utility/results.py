@@ -53,7 +53,7 @@ def compute(
     with ExitStack() as stack:
         log = stack.enter_context(LineLog(folder.path / RESULTS))
         wanted = set(names.values())
-        rows = {row["id"]: row for row in log.stream() if row.get("id") in wanted}
+        rows = {row["id"]: row for row in log.stream() if row.get("id") in wanted and "test" in row}
         if on_cells is not None:
             on_cells(len(rows))
         missing = [cell for cell, name in names.items() if name not in rows]

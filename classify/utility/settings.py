@@ -74,7 +74,7 @@ def parse_ratios(text: str) -> tuple[float, ...]:
         ratios = sorted({float(part) for part in text.split(",")})
     except ValueError:
         raise UsageError(f"--ratios: expected numbers such as 0,0.5,1,2, got {text!r}") from None
-    if not ratios[0] >= 0 or ratios[-1] > 1000 or ratios[-1] == 0:
+    if not all(0 <= ratio <= 1000 for ratio in ratios) or not any(ratios):  # NaN has no order
         raise UsageError(f"--ratios: expected numbers from 0 to 1000, one at least above 0, got {text!r}")
     return tuple(ratios)
 

@@ -90,7 +90,9 @@ def test_export_explain_and_table(tmp_path: Path, data: Path, run: Path, capsys:
         (("evaluate", "--data", "{data}", "--model", "{run}", "--part", "train"), 2, "--part: unknown 'train'"),
         (("evaluate", "--data", "{data}", "--model", "{run}", "--part", "all"), 1, "was trained on 1 of 5 images"),
         (("export", "--model", "{run}", "--out", "model.pt"), 2, "expected a file ending in .onnx"),
+        (("evaluate", "--data", "{data}", "--model", "{run}", "--out", "{data}/e.json"), 2, "lie inside one another"),
         (("explain", "{data}/images/part_0.png", "--model", "{run}", "--out", "e.jpg"), 2, "ending in .png"),
+        (("explain", "{data}/images/part_0.png", "--model", "{run}", "--out", "{data}/images/part_0.png"), 2, "itself"),
         (("predict", "{data}", "--model", "{run}", "--device", "tpu"), 2, "--device: 'tpu' is unknown"),
     ],
 )

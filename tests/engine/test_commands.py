@@ -113,6 +113,26 @@ def test_a_command_that_cannot_resume_does_not_promise_it(capsys: pytest.Capture
     assert capsys.readouterr().err == "interrupted; run the same command again\n"
 
 
+def test_of_several_verbs_the_one_that_was_said_decides_what_an_interrupt_promises(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def train(resume: bool = False) -> None:
+        raise KeyboardInterrupt
+
+    @app.command()
+    def table() -> None:
+        raise KeyboardInterrupt
+
+    assert [main(app, [verb]) for verb in ("train", "table")] == [130, 130]
+    assert capsys.readouterr().err.splitlines() == [
+        "interrupted; run the same command with --resume to go on",
+        "interrupted; run the same command again",
+    ]
+
+
 PROGRAM = """
 import sys, time, typer
 from engine.commands import run
