@@ -13,15 +13,19 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+import classify.export
 from classify import utility_cli
 from classify.bundle import load_classifier
+from classify.data import held_out, open_data
 from classify.schemes_cli import app as schemes_app
+from classify.utility.results import compute
 from classify.utility.settings import parse_ratios
 from engine.commands import main
-from engine.errors import CheckpointError, UsageError
+from engine.errors import CheckpointError, DataError, OutputError, UsageError
 from engine.files import sha256_file
+from engine.run import RunFolder
 from tests.classify.checkpoints import checkpoint
-from tests.classify.training import error_line, parts, small_network, train_classifier
+from tests.classify.training import error_line, parts, small_network, tiny, train_classifier
 
 __all__ = ["small_network"]
 
@@ -179,3 +183,30 @@ def test_a_slip_in_an_option_of_schemes_is_refused(
     assert main(schemes_app, [*given, *(word.format(data=data) for word in words)], name="bench-utility schemes") == 2
     assert said in error_line(capsys)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_line_of_results_without_a_result_is_computed_again(tmp_path: Path) -> None:
+    class Once:
+        def run(self, cell: int) -> dict[str, Any]:
+            return {"test": cell}
+
+    (tmp_path / "results.jsonl").write_text('{"id": "a"}\n{"id": "b", "test": 5}\n')
+    with RunFolder.create(tmp_path, resume=True) as folder:
+        rows = compute(folder, {1: "a", 2: "b"}, Once)
+    assert rows == [{"id": "a", "test": 1}, {"id": "b", "test": 5}]
+
+
+def test_an_export_that_is_no_number_is_not_written(
+    tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classify.export, "_traced", lambda *_: b"")
+    monkeypatch.setattr(classify.export, "_described", lambda *_: b"")
+    monkeypatch.setattr(classify.export, "_compare", lambda *_: {"logits": 0.0, "map": float("nan"), "features": 0.0})
+    with pytest.raises(OutputError, match="its map is off PyTorch's by nan"):
+        classify.export.export_classifier(load_classifier(saved), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_that_held_nothing_out_is_measured_on_other_images_only(data: Path) -> None:
+    with pytest.raises(DataError, match="no images were held out as test in training; use another --part"):
+        held_out(open_data(data), tiny(), ("good", "defect"), {"data": {"test": []}})
