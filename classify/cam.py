@@ -64,7 +64,7 @@ class CamClassifier(nn.Module):
             weights = weights * self.norm.weight.detach()
             weights = weights - weights.mean(dim=1, keepdim=True)
         found: Tensor = weights.to(latent.dtype) @ latent.detach().flatten(2)
-        return found.unflatten(2, latent.shape[2:])
+        return found.reshape(found.shape[:2] + latent.shape[2:])
 
 
 def build_classifier(name: str, *, classes: int = 1, short: bool = False, dropout: float = 0.0) -> CamClassifier:
