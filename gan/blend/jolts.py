@@ -7,6 +7,7 @@ are drawn beforehand as uniform numbers, so that a step is a function of its arg
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 NUMBERS = 7
@@ -43,10 +44,14 @@ def _moved(shares: Tensor, side: int) -> Tensor:
 
 
 def _taken(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    n, c = values.shape[:2]
-    picture = torch.arange(n, device=values.device)[:, None, None, None]
-    channel = torch.arange(c, device=values.device)[None, :, None, None]
-    return values[picture, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    """Values (N, C, H, W) at rows (N, H) and columns (N, W), by matrices with one 1 a row.
+
+    The gradient of indexing adds up in the order in which threads arrive; that of a matrix product does not.
+    """
+    height, breadth = values.shape[2:]
+    down = F.one_hot(rows, height).to(values.dtype)[:, None]
+    across = F.one_hot(columns, breadth).to(values.dtype)[:, None]
+    return down @ values @ across.transpose(2, 3)
 
 
 def _hole(draws: Tensor, height: int, breadth: int) -> Tensor:

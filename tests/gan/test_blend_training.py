@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import gan.train
 from defects.images import read_image
@@ -27,6 +28,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)  # as the tests do: rounding depends on it
     out = tmp_path_factory.mktemp("blend_run") / "run"
     assert train_gan(parts, out, **BLEND) == 0
     return out

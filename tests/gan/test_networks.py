@@ -13,7 +13,7 @@ from gan.generator import MagnaGenerator
 from gan.posterior import Posterior, draw, kl_to_normal
 
 GUIDES = 5
-SHIPPED = config_names("gan")
+SHIPPED = [n for n in config_names("gan") if load_config(n, GanConfig, []).network.architecture == "magna"]
 TINY = NetworkConfig(size=32, width=8, max_width=16, critic_width=8)
 
 
