@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from classify.backbones import build_features
@@ -49,7 +50,11 @@ class CamClassifier(nn.Module):
     def forward(self, images: Tensor) -> Seen:
         """Classifies `images` (N, 3, H, W), normalised as the weights ask for, and says where."""
         latent = self.features(images)
-        return Seen(self.classify(latent), self.map_of(latent))
+        maps = self.map_of(latent)
+        if self.training or torch.is_grad_enabled() or self.norm is not None:
+            return Seen(self.classify(latent), maps)
+        # The logit is the map's mean plus the bias: pooling and last neuron are spared, and the map costs nothing.
+        return Seen(maps.mean(dim=(2, 3)) + self.head.bias, maps)
 
     def classify(self, latent: Tensor) -> Tensor:
         """Logits (N, K) of features (N, C, h, w)."""

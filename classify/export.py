@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from classify.bundle import LoadedClassifier
-from classify.cam import CamClassifier
+from classify.cam import CamClassifier, Seen
 from engine.errors import OutputError
 from engine.files import sha256_bytes, write_bytes
 from engine.seeding import torch_generator
@@ -75,7 +75,12 @@ class _Graph(nn.Module):
         features: list[Tensor] = []
         handle = last.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
         try:
-            seen = network((images - self.mean) / self.std)
+            pixels = (images - self.mean) / self.std
+            if isinstance(network, CamClassifier):  # by way of the pooled features, which are an output here
+                latent = network.features(pixels)
+                seen = Seen(network.classify(latent), network.map_of(latent))
+            else:
+                seen = network(pixels)
         finally:
             handle.remove()
         return seen.logits, seen.maps, features[0]

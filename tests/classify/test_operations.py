@@ -45,10 +45,15 @@ def test_those_of_convnext_come_within_a_fifty_thousandth_and_the_map_to_the_dig
 def test_multiply_accumulates_are_those_pytorch_counts(name: str) -> None:
     network = build_classifier(name).eval()
     images = torch.zeros(1, 3, SIZE, SIZE)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(images)
+    with FlopCounterMode(display=False) as counter:
+        learning = network(images)
     found = measured((name, False))
     assert found.macs + found.map_macs == counter.get_total_flops() / 2
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        asked = network(images)  # the logit is the map's mean: the last neuron is spared
+    assert found.macs + found.map_macs - network.head.in_features == counter.get_total_flops() / 2
+    torch.testing.assert_close(asked.logits, learning.logits.detach(), rtol=1e-4, atol=1e-4)
+    assert torch.equal(asked.maps, learning.maps)
 
 
 @pytest.mark.parametrize("key", PUBLISHED)
