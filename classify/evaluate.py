@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
-from classify.bundle import LoadedClassifier, Predicted
+from classify.bundle import LoadedClassifier
 from classify.examples import Example, Examples, resized
-from classify.findings import defect_probabilities, enlarged, whole
+from classify.findings import defect_probabilities, enlarged, predicted, whole
 from defects.images import read_sample
 from defects.masks import Mask
 from defects.sample import GOOD
@@ -25,8 +25,6 @@ from defects.windows import as_channels
 from metrics.localisation import CERTAIN, Localisation, LocalisationCounter, PixelScores
 
 __all__ = ["Classification", "Evaluation", "Level", "classification", "evaluate"]
-
-_SQUARES_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,9 @@ def evaluate(
         members = list(group)
         sample = members[0][1].sample
         cut, shape, truth = _cut(examples, members)
-        seen = _seen(classifier, (image for image, _ in cut()))
+        seen = predicted(classifier, (image for image, _ in cut()))
+        if seen is None:
+            continue
         chances = defect_probabilities(seen.probabilities, classifier.classes)
         masks = (mask for _, mask in cut())
         for row, ((_, example), mask) in enumerate(zip(members, masks, strict=True)):
@@ -197,16 +197,3 @@ def _cut(examples: Examples, members: Sequence[tuple[int, Example]]) -> tuple[_C
             yield resized(image[part], mask[part], examples.size)
 
     return cut, mask.shape, mask
-
-
-def _seen(classifier: LoadedClassifier, images: Iterator[NDArray[np.uint8]]) -> Predicted:
-    parts: list[Predicted] = []
-    waiting: list[NDArray[np.uint8]] = []
-    for image in images:
-        waiting.append(image)
-        if len(waiting) == _SQUARES_AT_ONCE:
-            parts.append(classifier.predict(np.stack(waiting)))
-            waiting = []
-    if waiting:
-        parts.append(classifier.predict(np.stack(waiting)))
-    return Predicted(np.concatenate([p for p, _ in parts]), np.concatenate([m for _, m in parts]))

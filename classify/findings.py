@@ -7,8 +7,9 @@ are put back to where the squares came from, overlaps averaged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from defects.tiles import Box, boxes, stitch
 from defects.windows import Framing, as_channels, central, scaled
 from metrics.localisation import CERTAIN, THRESHOLD
 
-__all__ = ["Finding", "Found", "defect_probabilities", "enlarged", "find", "squares", "whole"]
+__all__ = ["Finding", "Found", "defect_probabilities", "enlarged", "find", "predicted", "squares", "whole"]
 
 Image = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -95,27 +96,31 @@ def squares(image: Image, data: DataConfig) -> tuple[list[Box], Iterator[Image]]
     return [place], iter([cut])
 
 
+def predicted(classifier: LoadedClassifier, images: Iterable[Image]) -> Predicted | None:
+    """What a classifier says of squares uint8 (S, S, C), a batch of which is held at a time; None of none."""
+    waiting = iter(images)
+    seen = [classifier.predict(np.stack(some)) for some in iter(lambda: list(islice(waiting, _SQUARES_AT_ONCE)), [])]
+    if not seen:
+        return None
+    return Predicted(np.concatenate([p for p, _ in seen]), np.concatenate([m for _, m in seen]))
+
+
 def find(classifier: LoadedClassifier, images: Sequence[Image]) -> list[Finding]:
     """What is in photographs uint8 (H, W, 1 or 3), each of its own size.
 
     The squares of all of them share batches; the maps of one photograph at a time are held at its own resolution.
     """
     places: list[list[Box]] = []
-    seen: list[Predicted] = []
-    waiting: list[Image] = []
-    for image in images:
-        there, cut = squares(image, classifier.config.data)
-        places.append(there)
-        for square in cut:
-            waiting.append(square)
-            if len(waiting) == _SQUARES_AT_ONCE:
-                seen.append(classifier.predict(np.stack(waiting)))
-                waiting = []
-    if waiting:
-        seen.append(classifier.predict(np.stack(waiting)))
-    if not seen:
+
+    def cut() -> Iterator[Image]:
+        for image in images:
+            there, parts = squares(image, classifier.config.data)
+            places.append(there)
+            yield from parts
+
+    every = predicted(classifier, cut())
+    if every is None:
         return []
-    every = Predicted(np.concatenate([p for p, _ in seen]), np.concatenate([m for _, m in seen]))
     findings, first = [], 0
     for image, there in zip(images, places, strict=True):
         part = slice(first, first + len(there))

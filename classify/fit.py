@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +22,7 @@ from classify.step import Learner, autocast, losses
 from classify.weights import Classifier
 from engine.errors import MagnaError
 from engine.seeding import numpy_generator
+from engine.threads import threads_set
 
 __all__ = ["Fitted", "Fitting", "TrainingError", "fit"]
 
@@ -257,17 +257,6 @@ def fit(
     number = best_epoch(fitting.history)
     score = fitting.history[number - 1].get("val_accuracy")
     return Fitted(best, fitting.history, number, score)
-
-
-@contextmanager
-def threads_set(threads: int | None) -> Iterator[None]:
-    """PyTorch on so many threads, and as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _not_a_number(where: str, what: str) -> TrainingError:

@@ -17,7 +17,7 @@ from classify.data import Mixture, prepare
 from classify.fit import Fitting
 from classify.schedule import best_epoch
 from classify.step import training_dtype
-from classify.train import same_config, train
+from classify.train import train
 from classify.weights import build_network, normalisation, pretrained
 from defects.layouts.dataset import Dataset
 from engine.allocator import keep_memory
@@ -25,6 +25,7 @@ from engine.errors import UsageError
 from engine.files import sha256_bytes
 from engine.progress import Progress
 from engine.ranks import by_the_first
+from engine.resume import same_config
 from engine.run import RunFolder
 
 __all__ = ["launched", "start", "weights_source"]

@@ -8,7 +8,7 @@ on the test; here validation does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from classify.config import NetworkConfig, TrainConfig
 from classify.fit import fit
 from classify.utility.bench import Bench
-from classify.utility.scores import best_threshold, score_dict
+from classify.utility.scores import outcome
 from classify.utility.squares import made_examples, photograph_scores, photographs_of, together
 from classify.weights import build_network, normalisation, pretrained
 from defects.sample import GOOD
@@ -155,18 +155,11 @@ class SchemeRunner:
             )
         val = photograph_scores(network, self._val, mean, std)
         test = photograph_scores(network, self._test, mean, std)
-        truth = np.asarray([sample.label != GOOD for sample in division.val])
-        threshold = best_threshold(val, truth)
+        told, threshold = outcome(val=val, test=test, division=division)
         return {
             **cell.to_dict(),
             "weights": name,
-            "val": score_dict(val, _kinds(division.val), threshold),
-            "test": score_dict(test, _kinds(division.test), threshold),
+            **told,
             "threshold": round(threshold, 6),
-            "scores": [round(float(score), 6) for score in test],
             "seconds": round(time.monotonic() - began, 3),
         }
-
-
-def _kinds(samples: Sequence[Any]) -> list[str | None]:
-    return [None if sample.label == GOOD else sample.label for sample in samples]

@@ -17,11 +17,11 @@ from classify.config import MOST_IMAGES, ClassifierConfig
 from classify.data import Prepared
 from classify.fit import TrainingError, fit
 from classify.rollout import TRANSFORMERS
-from classify.train import same_config
 from classify.weights import build_network, normalisation, pretrained
 from engine.config import dump_config
 from engine.errors import DataError, UsageError
 from engine.files import LineLog, sha256_bytes, write_text
+from engine.resume import same_config
 from engine.run import RunFolder
 from engine.seeding import seed_for
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from classify.bundle import save_classifier
@@ -18,13 +17,12 @@ from classify.config import ClassifierConfig
 from classify.fit import Fitting
 from classify.schedule import best_epoch
 from engine.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
-from engine.config import load_config
-from engine.errors import CheckpointError, DataError, UsageError
+from engine.errors import CheckpointError, UsageError
 from engine.progress import Progress
 from engine.ranks import by_the_first
 from engine.run import RunFolder
 
-__all__ = ["own_config", "same_config", "train"]
+__all__ = ["train"]
 
 _KEPT = 2
 
@@ -143,40 +141,3 @@ def _resume(fitting: Fitting, run: RunFolder, identity: Mapping[str, Any]) -> No
     fitting.history = list(rows)
     _prune(run)
     run.metrics.truncate(len(fitting.history))
-
-
-def own_config(folder: Path) -> ClassifierConfig | None:
-    """The configuration in a run folder; None where it holds none.
-
-    Raises:
-        UsageError: it cannot be read, or holds what this version does not know.
-    """
-    path = folder / "config.yaml"
-    return load_config(str(path), ClassifierConfig, folder="classify") if path.is_file() else None
-
-
-def same_config(run: RunFolder, config: ClassifierConfig) -> None:
-    """Compares what is asked for with what a run was begun with.
-
-    Raises:
-        UsageError: they differ; the first key that does is named.
-        DataError: the folder holds something else than a run.
-    """
-    before = own_config(run.path)
-    if before is None and run.resumed:
-        raise DataError(f"{run.path}: holds no config.yaml, so this is no run to resume; choose another --out")
-    if before is None or before == config:
-        return
-    old, new = (_flat(model.model_dump(mode="json")) for model in (before, config))
-    key = next(key for key in {**new, **old} if old.get(key) != new.get(key))
-    raise UsageError(
-        f"{run.config}: was made with another configuration ({key} {old.get(key)}, now {new.get(key)}); "
-        "leave --config and --set out to resume, or give another --out"
-    )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

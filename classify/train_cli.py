@@ -58,15 +58,15 @@ def train(
     from classify.config import ClassifierConfig
     from classify.data import open_data, prepare
     from classify.launch import start
-    from classify.train import own_config
     from engine.config import dump_config, load_config
+    from engine.resume import own_config
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     resolved = load_config(config or "quick", ClassifierConfig, set_ or [], folder="classify")
     folder = out or Path("runs") / f"{resolved.name}-{data.resolve().name}"
     check_apart(folder, {"the folder of photographs": data})
     if resume and config is None and not set_:
-        resolved = own_config(folder) or resolved
+        resolved = own_config(folder, ClassifierConfig) or resolved
     dataset = open_data(data, layout, depth16)
     if dry_run:
         typer.echo(dump_config(resolved).rstrip())

@@ -20,6 +20,7 @@ from engine.errors import UsageError
 from engine.files import sha256_bytes
 from engine.progress import Progress
 from engine.ranks import by_the_first
+from engine.resume import same_config
 from engine.run import RunFolder
 from engine.weights import style_vgg_weights
 from gan.batches import to_batch
@@ -28,7 +29,6 @@ from gan.bundle import describe
 from gan.config import GanConfig
 from gan.determinism import repeatable
 from gan.prepare import Prepared, prepare
-from gan.resume import same_config
 from gan.style import StyleLoss
 from gan.train import train
 from gan.trainer import Trainer, training_dtype

@@ -54,16 +54,16 @@ def train_gan_command(
     from defects.layouts.dataset import open_dataset
     from defects.sample import GOOD
     from engine.config import dump_config, load_config
+    from engine.resume import own_config
     from gan.config import GanConfig
     from gan.launch import start
-    from gan.resume import own_config
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     given = config is not None or bool(set_)
     resolved = load_config("magna" if config is None else config, GanConfig, set_ or [], folder="gan")
     folder = out or Path("runs") / f"{resolved.name}-{data.resolve().name}"
     if resume and not given:
-        resolved = own_config(folder) or resolved
+        resolved = own_config(folder, GanConfig) or resolved
     dataset = open_dataset(data, layout)
     dataset = replace(dataset, samples=at_depth(dataset.samples, depth16))
     if dry_run:

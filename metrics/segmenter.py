@@ -17,10 +17,11 @@ from torch import nn
 
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from engine.errors import CheckpointError, OutputError
+from engine.threads import threads_set
 from metrics.image_set import ImageSet
 from metrics.segmentation.network import build_network
 from metrics.segmentation.settings import SegmenterSettings
-from metrics.segmentation.training import half_precision, threads_set, to_images, train_network
+from metrics.segmentation.training import half_precision, to_images, train_network
 
 __all__ = ["Predictor", "Segmenter", "SegmenterSettings", "load_or_train", "train_segmenter"]
 

@@ -16,7 +16,7 @@ from classify.utility.bench import Bench
 from classify.utility.cells import Cell
 from classify.utility.few_shot import drawn, shot_order
 from classify.utility.pasting import pasted_folder
-from classify.utility.scores import best_threshold, score_dict
+from classify.utility.scores import outcome
 from classify.utility.sources import pasted_of
 from classify.utility.squares import made_examples, photograph_scores, photographs_of, together
 from classify.weights import build_network, normalisation, pretrained
@@ -91,16 +91,13 @@ class FinetuneRunner:
         )
         val = photograph_scores(network, self._val, mean, std)
         test = photograph_scores(network, self._test, mean, std)
-        truth = np.asarray([sample.label != GOOD for sample in division.val])
-        threshold = best_threshold(val, truth)
+        told, threshold = outcome(val=val, test=test, division=division)
         return {
             **cell.to_dict(),
-            "val": score_dict(val, _kinds(division.val), threshold),
-            "test": score_dict(test, _kinds(division.test), threshold),
+            **told,
             "chosen": {"epoch": fitted.best_epoch, "threshold": round(threshold, 6)},
             "images": counts,
             "shots_sha256": [self.bench.hashes[sample.name][:12] for sample in chosen],
-            "scores": [round(float(score), 6) for score in test],
             "seconds": round(time.monotonic() - began, 3),
         }
 
@@ -113,7 +110,3 @@ class FinetuneRunner:
         at = pasted_of(made, chosen, self._good, self.bench.hashes) if name == PASTED else np.arange(len(made.samples))
         samples = [made.samples[index] for index in at]
         return made_examples([samples[index] for index in drawn(samples, count, cell.seed)], self._train)
-
-
-def _kinds(samples: list[Sample]) -> list[str | None]:
-    return [None if sample.label == GOOD else sample.label for sample in samples]

@@ -17,7 +17,7 @@ from classify.utility.features import FrozenFeatures
 from classify.utility.few_shot import drawn, shot_order
 from classify.utility.pasting import pasted_images
 from classify.utility.probe import Floats, Scale, fit_probe
-from classify.utility.scores import average_precision, best_threshold, score_dict
+from classify.utility.scores import average_precision, outcome
 from classify.utility.sources import pasted_of
 from defects.sample import GOOD, Sample
 
@@ -68,16 +68,13 @@ class FrozenRunner:
         probe = fit_probe(self._bank, positives, negatives, scale, judge, self.bench.settings, cell.seed)
         head = np.append(probe.weights, np.float32(probe.bias))[:, None]
         val, test = judged(head)[:, 0], self._judged("test", scale)(head)[:, 0]
-        threshold = best_threshold(val, truth)
-        division = self.bench.division
+        told, threshold = outcome(val=val, test=test, division=self.bench.division)
         return {
             **cell.to_dict(),
-            "val": score_dict(val, _kinds(division.val), threshold),
-            "test": score_dict(test, _kinds(division.test), threshold),
+            **told,
             "chosen": {"weight_decay": round(probe.decay, 9), "step": probe.step, "threshold": round(threshold, 6)},
             "images": counts,
             "shots_sha256": [self.bench.hashes[sample.name][:12] for sample in chosen],
-            "scores": [round(float(score), 6) for score in test],
             "seconds": round(time.monotonic() - began, 3),
         }
 
@@ -147,7 +144,3 @@ class FrozenRunner:
             return np.asarray(np.maximum.reduceat(logits, starts, axis=0))
 
         return scores
-
-
-def _kinds(samples: list[Sample]) -> list[str | None]:
-    return [None if sample.label == GOOD else sample.label for sample in samples]

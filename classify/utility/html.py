@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from metrics.report.html import page_environment
 
 __all__ = ["Card", "LevelRow", "Page", "Task", "render"]
 
@@ -76,12 +76,10 @@ class Page:
 
 def render(page: Page) -> bytes:
     """The file's content, UTF-8."""
-    environment = Environment(
-        loader=PackageLoader("classify.utility", "templates"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style = files("metrics.report").joinpath("templates/report.css").read_text(encoding="utf-8")
-    return environment.get_template("utility.html.j2").render(page=page, style=style).encode("utf-8")
+    return (
+        page_environment("classify.utility")
+        .get_template("utility.html.j2")
+        .render(page=page, style=style)
+        .encode("utf-8")
+    )

@@ -8,12 +8,26 @@ others are told beside it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PRIMARY", "at_threshold", "auroc", "average_precision", "best_threshold", "recall_at", "score_dict"]
+from defects.sample import GOOD
+
+if TYPE_CHECKING:
+    from classify.utility.division import Division
+
+__all__ = [
+    "PRIMARY",
+    "at_threshold",
+    "auroc",
+    "average_precision",
+    "best_threshold",
+    "outcome",
+    "recall_at",
+    "score_dict",
+]
 
 PRIMARY = "average_precision"
 PRECISION = 0.95
@@ -107,3 +121,20 @@ def score_dict(scores: Floats, kinds: Sequence[str | None], threshold: float) ->
         "recall_at_precision_95": recall_at(scores, labels),
     }
     return {**{name: round(value, 6) for name, value in values.items()}, "recall_of": recalls}
+
+
+def outcome(*, val: Floats, test: Floats, division: Division) -> tuple[dict[str, Any], float]:
+    """What a cell's results line says of its photographs, and the threshold, which validation chooses.
+
+    Args:
+        val: Scores (V,) of the validation photographs.
+        test: Scores (T,) of the tested ones.
+        division: Whose photographs they are.
+    """
+    kinds = {name: [None if s.label == GOOD else s.label for s in getattr(division, name)] for name in ("val", "test")}
+    threshold = best_threshold(val, np.asarray([kind is not None for kind in kinds["val"]]))
+    return {
+        "val": score_dict(val, kinds["val"], threshold),
+        "test": score_dict(test, kinds["test"], threshold),
+        "scores": [round(float(score), 6) for score in test],
+    }, threshold

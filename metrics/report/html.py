@@ -9,18 +9,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from metrics.report.page import Page
 
-__all__ = ["render", "shown"]
+__all__ = ["page_environment", "render", "shown"]
 
 
-def render(page: Page) -> bytes:
-    """The file's content, UTF-8."""
-    environment = Environment(
-        loader=PackageLoader("metrics.report", "templates"),
+def page_environment(package: str) -> Environment:
+    """What fills the templates of `package`: everything is escaped, and a name that is not given is an error."""
+    return Environment(
+        loader=PackageLoader(package, "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render(page: Page) -> bytes:
+    """The file's content, UTF-8."""
+    environment = page_environment("metrics.report")
     environment.filters["shown"] = shown
     folder = files("metrics.report").joinpath("templates")
     style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.seeding import numpy_generator
+from engine.threads import threads_set
 from metrics.image_set import ImageSet
 from metrics.segmentation.settings import SegmenterSettings
 from metrics.segmentation.variation import draw, vary
 
-__all__ = ["half_precision", "overlap_loss", "threads_set", "to_images", "train_network"]
+__all__ = ["half_precision", "overlap_loss", "to_images", "train_network"]
 
 _SPILT = 0.002  # share of the image at which what is found where nothing is costs half of all
 
@@ -99,17 +100,6 @@ def half_precision() -> Iterator[None]:
     can = torch.cpu.get_capabilities()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(can.get("amx_bf16") or can.get("avx512_bf16"))):
         yield
-
-
-@contextmanager
-def threads_set(threads: int | None) -> Iterator[None]:
-    """PyTorch on so many threads, and as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _batches(images: ImageSet, settings: SegmenterSettings) -> Iterator[tuple[Tensor, Tensor]]:

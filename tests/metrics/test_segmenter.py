@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from engine.threads import threads_set
 from engine.weights import lite0_weights
 from metrics.image_set import ImageSet
 from metrics.segmentation.network import build_network
-from metrics.segmentation.training import overlap_loss, threads_set
+from metrics.segmentation.training import overlap_loss
 from metrics.segmentation.variation import Variation, draw, vary
 from metrics.segmenter import Segmenter, SegmenterSettings, fingerprint, load_or_train, train_segmenter
 from tests.metrics.surfaces import SIDE, surfaces

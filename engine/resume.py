@@ -4,43 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.config import load_config
 from engine.errors import DataError, UsageError
 from engine.run import RunFolder
-from gan.config import GanConfig
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["own_config", "same_config"]
+
+Config = TypeVar("Config", bound="BaseModel")
 
 
-def own_config(folder: Path) -> GanConfig | None:
+def own_config(folder: Path, model: type[Config]) -> Config | None:
     """The configuration in a run folder; keys that did not exist when the run began have their defaults.
 
     Returns:
         None where the folder holds none.
 
     Raises:
-        UsageError: it cannot be read, or holds what this version does not know.
+        UsageError: It cannot be read, or holds what this version does not know.
     """
     path = folder / "config.yaml"
-    return load_config(str(path), GanConfig) if path.is_file() else None
+    return load_config(str(path), model) if path.is_file() else None
 
 
-def same_config(run: RunFolder, config: GanConfig) -> None:
+def same_config(run: RunFolder, config: BaseModel) -> None:
     """Compares what is asked for with what a run was begun with.
 
     Raises:
-        UsageError: they differ; the first key that does is named.
-        DataError: the folder holds something else than a run.
+        UsageError: They differ; the first key that does is named.
+        DataError: The folder holds something else than a run.
     """
-    before = own_config(run.path)
+    before = own_config(run.path, type(config))
     if before is None and run.resumed:
         raise DataError(f"{run.path}: holds no config.yaml, so this is no run to resume; choose another --out")
     if before is None or before == config:
         return
     old, new = (_flat(model.model_dump(mode="json")) for model in (before, config))
-    key = next(key for key in new if old.get(key) != new[key])
+    key = next(key for key in {**new, **old} if old.get(key) != new.get(key))
     raise UsageError(
-        f"{run.config}: was made with another configuration ({key} {old.get(key)}, now {new[key]}); "
+        f"{run.config}: was made with another configuration ({key} {old.get(key)}, now {new.get(key)}); "
         "leave --config and --set out to resume, or give another --out"
     )
 
