@@ -80,6 +80,11 @@ class RunFolder:
         """One JSON line a tick, `metrics.jsonl`."""
         return self._resources.enter_context(LineLog(self.path / "metrics.jsonl"))
 
+    @cached_property
+    def timing(self) -> LineLog:
+        """How long each tick took, `timing.jsonl`: the one file that two runs of one seed do not share."""
+        return self._resources.enter_context(LineLog(self.path / "timing.jsonl"))
+
     def write_config(self, config: BaseModel) -> None:
         """Writes the resolved configuration."""
         from engine.config import dump_config

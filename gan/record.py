@@ -36,8 +36,8 @@ class Recorder:
         self.trainer, self.run, self.meta, self.progress, self.board = trainer, run, meta, progress, board
         self.watch = CollapseWatch()
 
-    def __call__(self, done: int, means: dict[str, float], speed: float) -> None:
-        """Records epoch number `done`, counted from 1, of `speed` images a second.
+    def __call__(self, done: int, means: dict[str, float], images: int, seconds: float) -> None:
+        """Records epoch number `done`, counted from 1, of so many images in so many seconds.
 
         Raises:
             OutputError: a file cannot be written.
@@ -45,6 +45,7 @@ class Recorder:
         config, schedule = self.trainer.config, self.trainer.config.train
         rate = learning_rate(config, done - 1)
         self.run.metrics.append([{"epoch": done, "rate": rate, **{k: round(v, 6) for k, v in means.items()}}])
+        self.run.timing.append([{"epoch": done, "images": images, "seconds": round(seconds, 3)}])
         self.watch.discriminator(means, done)
         if self.board is not None:
             for name, value in means.items():
@@ -65,7 +66,7 @@ class Recorder:
             self._save(done, weights)
             self.progress.write(
                 f"epoch {done}/{schedule.epochs}: reconstruction {means['reconstruction']:.4f}, "
-                f"d_real {means['d_real']:.2f}, d_fake {means['d_fake']:.2f}, {speed:.1f} img/s"
+                f"d_real {means['d_real']:.2f}, d_fake {means['d_fake']:.2f}, {images / seconds:.1f} img/s"
             )
 
     def _save(self, epoch: int, weights: dict[str, torch.Tensor]) -> None:

@@ -55,8 +55,8 @@ def train(
         for done in range(start + 1, config.train.epochs + 1):
             began = time.monotonic()
             means = trainer.epoch(done - 1, progress)
-            speed = per_epoch / (time.monotonic() - began)
-            by_the_first(fabric, partial(record, done, means, speed) if record is not None else _nothing)
+            seconds = time.monotonic() - began
+            by_the_first(fabric, partial(record, done, means, per_epoch, seconds) if record is not None else _nothing)
     return find_checkpoint(run.checkpoints) if run is not None else None
 
 
