@@ -12,7 +12,7 @@ from torch import Tensor
 
 from metrics.scores.features import Array, checked, checked_pair
 
-__all__ = ["Manifold", "manifold_scores", "radii", "realism", "squared_distances"]
+__all__ = ["Manifold", "RealManifold", "manifold_scores", "radii", "realism", "squared_distances"]
 
 _BLOCK = 1024
 _TIE = 1e-12
@@ -73,6 +73,47 @@ def manifold_scores(*, real: Array, fake: Array, k: int = 5) -> Manifold:
     )
 
 
+class RealManifold:
+    """The balls of the real rows that realism is measured by, computed once for any number of synthetic rows.
+
+    Kynkaanniemi et al., 2019, eq. 3: the half of the balls with the smaller radii.
+
+    Args:
+        real: Features (N, D) of real images.
+        k: Which neighbour sets the radius.
+
+    Raises:
+        ValueError: k real rows or fewer, numbers that are not finite, or real rows all equal.
+    """
+
+    def __init__(self, real: Array, *, k: int = 3) -> None:
+        rows = checked(real, "real", least=k + 1)
+        self._centre = rows.mean(0)
+        rows = rows - self._centre
+        reach = radii(rows, k)
+        small = reach <= reach.median()
+        self._rows, self._reach = rows[small], reach[small].sqrt()
+
+    def realism(self, fake: Array) -> NDArray[np.float64]:
+        """See the function of that name.
+
+        Raises:
+            ValueError: No synthetic row, different dimensions, or numbers that are not finite.
+        """
+        rows = checked(fake, "fake", least=1, varied=False)
+        if rows.shape[1] != self._rows.shape[1]:
+            raise ValueError(
+                f"expected features of one dimension, got {self._rows.shape[1]} real and {rows.shape[1]} fake"
+            )
+        rows = rows - self._centre
+        best = torch.zeros(len(rows), dtype=torch.float64)
+        for part, squared in _blocks(self._rows, rows):
+            reach = self._reach[part, None]
+            near = torch.maximum(squared.sqrt(), 1e-6 * reach).clamp_min(torch.finfo(torch.float64).tiny)
+            best = torch.maximum(best, (reach / near).amax(0))
+        return best.numpy()
+
+
 def realism(*, real: Array, fake: Array, k: int = 3) -> NDArray[np.float64]:
     """Realism of each synthetic row: at least 1 inside the real manifold, the larger the nearer to a real row.
 
@@ -89,22 +130,10 @@ def realism(*, real: Array, fake: Array, k: int = 3) -> NDArray[np.float64]:
         Realism (M,).
 
     Raises:
-        ValueError: k real rows or fewer, no synthetic row, different dimensions, numbers that are not finite, or real
+        ValueError: k real rows or fewer, no synthetic row, different dimensions, numbers that are not finite, or
             real rows all equal.
     """
-    first, second = checked(real, "real", least=k + 1), checked(fake, "fake", least=1, varied=False)
-    if first.shape[1] != second.shape[1]:
-        raise ValueError(f"expected features of one dimension, got {first.shape[1]} real and {second.shape[1]} fake")
-    centre = first.mean(0)
-    first, second = first - centre, second - centre
-    reach = radii(first, k)
-    small = reach <= reach.median()
-    first, reach = first[small], reach[small].sqrt()
-    best = torch.zeros(len(second), dtype=torch.float64)
-    for part, squared in _blocks(first, second):
-        near = torch.maximum(squared.sqrt(), 1e-6 * reach[part, None]).clamp_min(torch.finfo(torch.float64).tiny)
-        best = torch.maximum(best, (reach[part, None] / near).amax(0))
-    return best.numpy()
+    return RealManifold(real, k=k).realism(fake)
 
 
 def radii(rows: Tensor, k: int) -> Tensor:
