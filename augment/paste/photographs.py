@@ -66,16 +66,21 @@ class Photographs:
         self._bytes = 0
 
     def read(self, sample: Sample) -> Photograph:
-        """The photograph of a sample.
+        """The photograph of a sample, or the part of it that `metadata["square"]` (x, y, width, height in px) names.
 
         Raises:
             DataError: the image or its mask does not open.
         """
-        key = str(sample.image)
+        square = sample.metadata.get("square")
+        key = str(sample.image) if square is None else f"{sample.image}@{square}"
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
         image, mask = read_sample(sample)
+        if square is not None:
+            x, y, width, height = square
+            cut = slice(y, y + height), slice(x, x + width)
+            image, mask = np.ascontiguousarray(image[cut]), np.ascontiguousarray(mask[cut])
         if self.framing is not None:
             image, mask = scaled(image, mask, self.framing)
         light = as_channels(image, 1)[..., 0]
