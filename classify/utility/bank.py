@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from classify.utility.features import FrozenFeatures
 from classify.utility.settings import Settings
+from classify.utility.units import Square
 from classify.utility.views import Image, views_of
 from defects.masks import Mask
 from defects.sample import GOOD, Sample
@@ -52,12 +54,9 @@ class Block:
     labels: Ints
     owners: Ints
 
-    def items(self, label: int, owners: NDArray[np.bool_] | None, *, varied: bool) -> Items:
-        """The views of a label, of the images marked in `owners` (all without it)."""
-        chosen = self.labels == label
-        if owners is not None:
-            chosen &= owners[self.owners]
-        first = self.first[chosen]
+    def items(self, label: int, views: NDArray[np.bool_], *, varied: bool) -> Items:
+        """The views (N,) of a label that are marked."""
+        first = self.first[(self.labels == label) & views]
         return Items(first, np.full(len(first), self.versions if varied else 1, np.int64))
 
 
@@ -81,16 +80,26 @@ class Bank:
         self._starts: list[int] = [0]
 
     def photographs(
-        self, samples: Sequence[Sample], versions: int, on_progress: Callable[[int], object] | None = None
+        self,
+        samples: Sequence[Sample],
+        versions: int,
+        on_progress: Callable[[int], object] | None = None,
+        only: Sequence[Square] | None = None,
     ) -> Block:
-        """The squares of photographs."""
+        """The squares of photographs: all, or those of `only`, in that order."""
         labels: list[int] = []
         owners: list[int] = []
+        wanted: dict[int, set[int]] = defaultdict(set)
+        for square in only or ():
+            wanted[square.owner].add(square.place)
 
         def views() -> Iterator[tuple[Image, Mask]]:
             s = self._settings
             for index, sample in enumerate(samples):
-                for view in views_of(sample, size=s.size, channels=s.channels, window=s.window, least=s.least):
+                views = views_of(sample, size=s.size, channels=s.channels, window=s.window, least=s.least)
+                for place, view in enumerate(views):
+                    if only is not None and place not in wanted[index]:
+                        continue
                     labels.append(view.label)
                     owners.append(index)
                     yield view.image, view.mask

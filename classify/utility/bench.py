@@ -11,10 +11,11 @@ from augment.mixer.seen import image_hashes
 from augment.paste.made import METHODS
 from classify.utility.arms import PASTED, Arm, arms_of
 from classify.utility.cells import Cell, cells_of, identity
-from classify.utility.division import Division, divide
+from classify.utility.division import Division, divide, refuse_too_few, with_good
 from classify.utility.reach import levels, reachable, reachable_pasted
-from classify.utility.settings import Settings
+from classify.utility.settings import PHOTOGRAPHS, SQUARES, Settings
 from classify.utility.sources import MadeSet, fingerprint, open_made
+from classify.utility.units import Square, Squares, cover, squares_notes, unit_of
 from defects.images import image_info
 from defects.layouts.dataset import open_dataset
 from defects.sample import GOOD, Sample
@@ -55,16 +56,18 @@ class Bench:
 
     Attributes:
         request: As told.
-        settings: With channels and window as the images have them.
+        settings: With channels, window and unit as the images have them.
         real: All real images.
         hashes: SHA-256 of each image file by name.
-        division: Test, validation and training images.
+        division: Test, validation and training photographs.
         made: The synthetic sets.
         pasted: The folder of pasted images, if one was given.
         arms: All arms.
         cells: All cells that can be computed, in order.
         skipped: Why others cannot, a sentence each.
         notes: What the reader has to know, a sentence each.
+        squares: Their squares, where these are what is scored.
+        why: Why the unit is what it is.
     """
 
     request: Request
@@ -78,11 +81,38 @@ class Bench:
     cells: list[Cell]
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    squares: Squares | None = None
+    why: str = ""
+
+    @property
+    def scored(self) -> Division:
+        """The photographs or squares that are scored."""
+        return self.division if self.squares is None else self.squares.items
+
+    @property
+    def good(self) -> list[Sample]:
+        """Good photographs for training."""
+        return [sample for sample in self.division.train if sample.label == GOOD]
+
+    @property
+    def grounds(self) -> list[Sample]:
+        """What defects are pasted into: good photographs, or good squares."""
+        return self.good if self.squares is None else self.squares.grounds
 
     @property
     def defective(self) -> list[Sample]:
         """Training images with a defect."""
         return [sample for sample in self.division.train if sample.label != GOOD]
+
+    def only(self, name: str) -> list[Square] | None:
+        """The squares of `train`, `val` or `test` that count; None where all of a photograph's do."""
+        return None if self.squares is None else list(vars(self.squares)[name])
+
+    def counts(self, chosen: Sequence[Sample]) -> dict[str, int]:
+        """How many real images a level learns from, for its results lines."""
+        if self.squares is None:
+            return {"real_defective": len(chosen), "real_good": len(self.good)}
+        return {"real_defective": len(chosen), "real_good_squares": len(self.squares.grounds)}
 
     def common(self, **more: Any) -> dict[str, Any]:
         """What all cells share, for their identity."""
@@ -111,9 +141,7 @@ def open_bench(request: Request) -> Bench:
         UsageError: The sets do not fit one another, or more is asked for than there is.
     """
     real = open_dataset(request.real).samples
-    if not any(sample.label != GOOD for sample in real) or all(sample.label != GOOD for sample in real):
-        only = "good" if all(sample.label == GOOD for sample in real) else "defective"
-        raise DataError(f"{request.real}: all {len(real)} images are {only}; give both good and defective ones")
+    _refuse_one_class(real, request)
     made = [open_made(name, folder) for name, folder in request.synthetic]
     pasted = None
     if request.pasted is not None and request.pasted not in METHODS:
@@ -124,6 +152,14 @@ def open_bench(request: Request) -> Bench:
     hashes = image_hashes(real)
     settings = _framed(request.settings, made, real)
     division = divide(real, hashes, made, settings)
+    unit, why = unit_of(settings.unit, division)
+    settings = replace(settings, unit=unit)
+    squares = None
+    if unit == SQUARES:
+        squares, settings = cover(division, hashes, settings)
+    else:
+        division = with_good(division, settings)
+    refuse_too_few(division if squares is None else squares.items, unit)
     if pasted is not None:
         _refuse_pasted(pasted, division, hashes)
     arms = arms_of([each.name for each in made], pasted=request.pasted is not None)
@@ -137,7 +173,27 @@ def open_bench(request: Request) -> Bench:
         skipped += more
     if not any(cell.arm.made for cell in cells):
         raise UsageError(f"nothing to compare is left: {skipped[0]}; give other --ratios, --shots or more images")
-    return Bench(request, settings, real, hashes, division, made, pasted, arms, cells, skipped, list(division.notes))
+    notes = [*division.notes, *squares_notes(squares, why)]
+    return Bench(request, settings, real, hashes, division, made, pasted, arms, cells, skipped, notes, squares, why)
+
+
+def _refuse_one_class(real: Sequence[Sample], request: Request) -> None:
+    """Refuses photographs that are all alike; squares of defective ones are not."""
+    defective = [sample for sample in real if sample.label != GOOD]
+    blind = sum(not sample.has_pixels for sample in defective)
+    unit = request.settings.unit
+    if not defective:
+        raise DataError(f"{request.real}: all {len(real)} images are good; give both good and defective ones")
+    if blind and unit == SQUARES:
+        raise DataError(
+            f"{request.real}: {blind} defective images have no mask, so that it is not known which of their squares "
+            f"are defective; give masks, or --unit {PHOTOGRAPHS}"
+        )
+    if len(defective) == len(real) and (unit == PHOTOGRAPHS or blind):
+        more = f"; give masks with them (--unit {SQUARES})" if blind else f", or --unit {SQUARES}"
+        raise DataError(
+            f"{request.real}: all {len(real)} images are defective; give both good and defective ones{more}"
+        )
 
 
 def _framed(settings: Settings, made: Sequence[MadeSet], real: Sequence[Sample]) -> Settings:

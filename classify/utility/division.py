@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from classify.utility.settings import Settings
+from classify.utility.settings import PHOTOGRAPHS, SQUARES, Settings
 from classify.utility.sources import MadeSet, refuse_test_images
 from defects.sample import GOOD, Sample
 from defects.splits import split
 from engine.errors import DataError
 from engine.seeding import numpy_generator
 
-__all__ = ["Division", "divide"]
+__all__ = ["Division", "divide", "good_limit", "refuse_too_few", "with_good"]
 
 _LEAST_PARTS = 2
 
@@ -36,7 +36,7 @@ class Division:
 
 
 def divide(real: Sequence[Sample], hashes: Mapping[str, str], made: Sequence[MadeSet], settings: Settings) -> Division:
-    """Divides the real images by parts; the generators' own held-out images are tested on where they are known.
+    """Divides the photographs by parts; the generators' own held-out ones are tested on where they are known.
 
     Args:
         real: All of them.
@@ -45,7 +45,7 @@ def divide(real: Sequence[Sample], hashes: Mapping[str, str], made: Sequence[Mad
         settings: Fractions and seed.
 
     Raises:
-        DataError: Too few images are left for one of the three, or a set knows of a test image.
+        DataError: A set knows of a test image.
     """
     notes: list[str] = []
     allowed = _testable(real, hashes, made)
@@ -65,28 +65,72 @@ def divide(real: Sequence[Sample], hashes: Mapping[str, str], made: Sequence[Mad
         left = len(real) - len(test) - len(rest)
         if left:
             notes.append(f"{left} real images show the same part as a test image and are left out")
-    _enough(test, "test")
     for each in made:
         refuse_test_images(each, test, hashes)
     fractions = {"train": 1 - settings.val_fraction, "val": settings.val_fraction}
     divided = split(rest, fractions, settings.split_seed)
     train, val = divided["train"], divided["val"]
-    _enough(val, "validation")
-    _enough(train, "training")
     seen = [each.name for each in made if each.provenance and _any_of(val, hashes, each.provenance.train_sha256)]
     if seen:
         notes.append(
             f"validation images are training images of the generator of {', '.join(seen)}: what validation chooses "
             "may lean towards it; the test images are new to it"
         )
-    if settings.good is not None:
-        good = [sample for sample in train if sample.label == GOOD]
-        if settings.good > len(good):
-            raise DataError(f"--good {settings.good}: there are {len(good)} good training images; lower it")
-        kept = set(numpy_generator(settings.split_seed, "utility", "good").permutation(len(good))[: settings.good])
-        chosen = {sample.name for index, sample in enumerate(good) if index in kept}
-        train = [sample for sample in train if sample.label != GOOD or sample.name in chosen]
     return Division(train, val, test, notes)
+
+
+def with_good(division: Division, settings: Settings) -> Division:
+    """The same with as many good training photographs as are asked for.
+
+    Raises:
+        DataError: There are fewer.
+    """
+    if settings.good is None:
+        return division
+    good = [sample for sample in division.train if sample.label == GOOD]
+    count = good_limit(settings.good, len(good), "images")
+    kept = set(numpy_generator(settings.split_seed, "utility", "good").permutation(len(good))[:count])
+    chosen = {sample.name for index, sample in enumerate(good) if index in kept}
+    train = [sample for sample in division.train if sample.label != GOOD or sample.name in chosen]
+    return replace(division, train=train)
+
+
+def good_limit(asked: int, there: int, what: str) -> int:
+    """The number asked for.
+
+    Raises:
+        DataError: There are fewer.
+    """
+    if asked > there:
+        raise DataError(f"--good {asked}: there are {there} good training {what}; lower it")
+    return asked
+
+
+def refuse_too_few(division: Division, unit: str) -> None:
+    """Refuses a part that cannot be scored or learnt from.
+
+    Args:
+        division: Of what is scored.
+        unit: What that is.
+
+    Raises:
+        DataError: One has fewer than two parts with a defect, or without.
+    """
+    for name, samples in (("test", division.test), ("validation", division.val), ("training", division.train)):
+        parts = Counter(defective for _, defective in {(sample.part, sample.label != GOOD) for sample in samples})
+        if parts[True] >= _LEAST_PARTS and parts[False] >= _LEAST_PARTS:
+            continue
+        if unit == PHOTOGRAPHS:
+            raise DataError(
+                f"{name} images: {parts[True]} parts with a defect and {parts[False]} without are left, fewer than "
+                f"{_LEAST_PARTS} of each; give more real images, --unit {SQUARES}, or synthetic sets whose generators "
+                "held out more"
+            )
+        raise DataError(
+            f"{name} squares: {parts[True]} parts show a defective one and {parts[False]} a good one, fewer than "
+            f"{_LEAST_PARTS} of each; give more real images, another --window, or synthetic sets whose generators held "
+            "out more"
+        )
 
 
 def _testable(real: Sequence[Sample], hashes: Mapping[str, str], made: Sequence[MadeSet]) -> set[str] | None:
@@ -115,16 +159,6 @@ def _testable(real: Sequence[Sample], hashes: Mapping[str, str], made: Sequence[
             )
         allowed &= {sample.name for sample in real if sample.name in named and sample.part not in parts}
     return allowed
-
-
-def _enough(samples: Sequence[Sample], what: str) -> None:
-    """Refuses a part that cannot be scored or learnt from."""
-    parts = Counter(defective for _, defective in {(sample.part, sample.label != GOOD) for sample in samples})
-    if parts[True] < _LEAST_PARTS or parts[False] < _LEAST_PARTS:
-        raise DataError(
-            f"{what} images: {parts[True]} parts with a defect and {parts[False]} without are left, fewer than "
-            f"{_LEAST_PARTS} of each; give more real images, or synthetic sets whose generators held out more"
-        )
 
 
 def _any_of(samples: Sequence[Sample], hashes: Mapping[str, str], seen: frozenset[str]) -> bool:

@@ -19,8 +19,9 @@ from classify.utility.pasting import pasted_folder
 from classify.utility.scores import outcome
 from classify.utility.sources import pasted_of
 from classify.utility.squares import made_examples, photograph_scores, photographs_of, together
+from classify.utility.units import views_learnt
 from classify.weights import build_network, normalisation, pretrained
-from defects.sample import GOOD, Sample
+from defects.sample import Sample
 
 __all__ = ["FinetuneRunner"]
 
@@ -50,7 +51,10 @@ class FinetuneRunner:
             photographs_of(samples, window=settings.window, **cut)
             for samples in (division.train, division.val, division.test)
         )
-        self._good = [sample for sample in division.train if sample.label == GOOD]
+        if (squares := bench.squares) is not None:
+            self._train = self._train.only(squares.train, each=False)
+            self._val = self._val.only(squares.val, each=True)
+            self._test = self._test.only(squares.test, each=True)
 
     def run(self, cell: Cell) -> dict[str, Any]:
         """Trains, chooses by validation and tests; returns the cell's results line without its name.
@@ -61,9 +65,9 @@ class FinetuneRunner:
         began = time.monotonic()
         settings, division = self.bench.settings, self.bench.division
         chosen = shot_order(self.bench.defective, cell.seed)[: cell.shots]
-        names = {sample.name for sample in [*chosen, *self._good]}
-        parts = [self._train.of(np.asarray([sample.name in names for sample in division.train]))]
-        counts = {"real_defective": len(chosen), "real_good": len(self._good)}
+        train = self._train
+        parts = [train.of_views(views_learnt(division.train, chosen, train.labels, train.owners, settings.unit))]
+        counts = self.bench.counts(chosen)
         for name in cell.arm.made:
             own = self._source_of(name, cell, chosen, round(cell.ratio * len(chosen) / len(cell.arm.made)))
             parts.append(own)
@@ -75,7 +79,7 @@ class FinetuneRunner:
         fitted = fit(
             network,
             together(parts),
-            self._val.of(np.ones(len(division.val), np.bool_)),
+            self._val.of(np.ones(self._val.count, np.bool_)),
             TrainConfig(
                 learning_rate=settings.learning_rate,
                 batch_size=settings.batch,
@@ -91,7 +95,7 @@ class FinetuneRunner:
         )
         val = photograph_scores(network, self._val, mean, std)
         test = photograph_scores(network, self._test, mean, std)
-        told, threshold = outcome(val=val, test=test, division=division)
+        told, threshold = outcome(val=val, test=test, division=self.bench.scored)
         return {
             **cell.to_dict(),
             **told,
@@ -104,9 +108,13 @@ class FinetuneRunner:
     def _source_of(self, name: str, cell: Cell, chosen: list[Sample], count: int) -> Examples:
         """The images of a source that the cell takes."""
         if name == PASTED and self.bench.pasted is None:
-            samples = pasted_folder(self._folder / "pasted", self.bench, chosen, self._good, cell.seed, count)
+            samples = pasted_folder(self._folder / "pasted", self.bench, chosen, self.bench.grounds, cell.seed, count)
             return made_examples(samples, self._train)
         made = next(each for each in [*self.bench.made, self.bench.pasted] if each is not None and each.name == name)
-        at = pasted_of(made, chosen, self._good, self.bench.hashes) if name == PASTED else np.arange(len(made.samples))
+        at = (
+            pasted_of(made, chosen, self.bench.good, self.bench.hashes)
+            if name == PASTED
+            else np.arange(len(made.samples))
+        )
         samples = [made.samples[index] for index in at]
         return made_examples([samples[index] for index in drawn(samples, count, cell.seed)], self._train)

@@ -46,10 +46,11 @@ class Found:
 
     def __init__(self, bench: Bench, rows: Sequence[Mapping[str, Any]], kind: TaskKind = CLASSIFY) -> None:
         self.bench = bench
-        self.kind = kind
-        self.arms = bench.arms if kind is CLASSIFY else segment_arms(bench)
-        resamples = Resamples(bench.division.test)
-        measure = resamples.precision_of if kind is CLASSIFY else resamples.mean_of
+        classify = kind.name == CLASSIFY.name
+        self.kind = kind.of(bench.settings.unit)
+        self.arms = bench.arms if classify else segment_arms(bench)
+        resamples = Resamples(bench.scored.test)
+        measure = resamples.precision_of if classify else resamples.mean_of
         self.table = Table(rows, resamples, measure, kind.primary)
         self.comparisons = compare_all(self.table, self.arms, resamples)
         self.counts = {level: len(bench.defective) if level == ALL else int(level) for level in self.table.levels}
@@ -74,7 +75,7 @@ class Found:
         """File name and PNG of every plot."""
         arms = [arm.name for arm in self.arms if not arm.made or arm.name in {one.arm for one in self.main}]
         pairs = [(one.arm, one.other) for one in self.main]
-        ending = "" if self.kind is CLASSIFY else f"-{self.kind.name}"
+        ending = "" if self.kind.name == CLASSIFY.name else f"-{self.kind.name}"
         return {
             f"gains{ending}.png": plots.gains(self.main, self.kind),
             f"learning{ending}.png": plots.learning_curves(self.table, arms, self.counts, self.kind),
@@ -87,6 +88,7 @@ class Found:
         return {
             "first_line": self.first_line,
             "primary": self.kind.primary,
+            "unit": self.kind.unit,
             "notes": self.notes,
             "comparisons": [{**one.to_dict(), "caveats": caveats(one, self.bench)} for one in self.comparisons],
             "scores": [
@@ -109,7 +111,14 @@ class Found:
     def columns(self) -> list[str]:
         """Of `rows`."""
         short = [title for _, title in self.kind.scores]
-        return ["Arm", "Defective", "Best ratio", *short, f"{short[0]}, validation"]
+        return [
+            "Arm",
+            "Defective",
+            "Best ratio",
+            f"{short[0]} of {self.kind.unit}",
+            *short[1:],
+            f"{short[0]}, validation",
+        ]
 
     def rows(self) -> list[list[str]]:
         """Every arm at its best ratio and every level, as words."""

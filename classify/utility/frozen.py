@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from classify.utility.pasting import pasted_images
 from classify.utility.probe import Floats, Scale, fit_probe
 from classify.utility.scores import average_precision, outcome
 from classify.utility.sources import pasted_of
+from classify.utility.units import Square, views_learnt
 from defects.sample import GOOD, Sample
 
 __all__ = ["FrozenRunner"]
@@ -40,10 +42,10 @@ class FrozenRunner:
         settings = bench.settings
         self._bank = Bank(features, settings)
         division = bench.division
-        self._train = self._bank.photographs(division.train, settings.versions, on_images)
+        self._train = self._bank.photographs(division.train, settings.versions, on_images, bench.only("train"))
         self._held = {
-            name: self._bank.photographs(samples, 0, on_images)
-            for name, samples in (("val", division.val), ("test", division.test))
+            "val": self._scored(division.val, bench.only("val"), on_images),
+            "test": self._scored(division.test, bench.only("test"), on_images),
         }
         folders = [*bench.made, *([bench.pasted] if bench.pasted is not None else [])]
         self._made = {
@@ -60,7 +62,7 @@ class FrozenRunner:
         chosen, scale = self._at(cell)
         positives, negatives, counts = self._items(cell, chosen)
         judged = self._judged("val", scale)
-        truth = np.asarray([sample.label != GOOD for sample in self.bench.division.val])
+        truth = np.asarray([sample.label != GOOD for sample in self.bench.scored.val])
 
         def judge(weights: Floats) -> NDArray[np.float64]:
             return np.asarray([average_precision(scores, truth)[0] for scores in judged(weights).T])
@@ -68,7 +70,7 @@ class FrozenRunner:
         probe = fit_probe(self._bank, positives, negatives, scale, judge, self.bench.settings, cell.seed)
         head = np.append(probe.weights, np.float32(probe.bias))[:, None]
         val, test = judged(head)[:, 0], self._judged("test", scale)(head)[:, 0]
-        told, threshold = outcome(val=val, test=test, division=self.bench.division)
+        told, threshold = outcome(val=val, test=test, division=self.bench.scored)
         return {
             **cell.to_dict(),
             **told,
@@ -87,32 +89,35 @@ class FrozenRunner:
             self._level = cell.shots, cell.seed
             self._bank.forget(len(self._bank) - self._lasting)
             self._pasted = None
-            keep = self._marked([*chosen, *self._good])
-            first = self._train.first[keep[self._train.owners]]
-            self._scale = Scale.of(self._bank.take(first))
+            self._scale = Scale.of(self._bank.take(self._train.first[self._learnt(chosen)]))
             self._seen: dict[str, Floats] = {}
         return chosen, self._scale
 
-    @property
-    def _good(self) -> list[Sample]:
-        return [sample for sample in self.bench.division.train if sample.label == GOOD]
+    def _learnt(self, chosen: list[Sample]) -> NDArray[np.bool_]:
+        """The views of the training photographs that a level learns from."""
+        train, bench = self._train, self.bench
+        return views_learnt(bench.division.train, chosen, train.labels, train.owners, bench.settings.unit)
 
-    def _marked(self, samples: list[Sample]) -> NDArray[np.bool_]:
-        names = {sample.name for sample in samples}
-        return np.asarray([sample.name in names for sample in self.bench.division.train])
+    def _scored(
+        self, samples: list[Sample], only: list[Square] | None, on_images: Callable[[int], object] | None
+    ) -> Block:
+        """The views of photographs that are scored; squares own themselves."""
+        block = self._bank.photographs(samples, 0, on_images, only)
+        return block if only is None else replace(block, owners=np.arange(len(block.owners)))
 
     def _items(self, cell: Cell, chosen: list[Sample]) -> tuple[Items, Items, dict[str, int]]:
         """What is drawn from, and how many images of each source that is."""
         varied = cell.arm.classical
-        real = self._marked([*chosen, *self._good])
+        real = self._learnt(chosen)
         positives = [self._train.items(1, real, varied=varied)]
         negatives = [self._train.items(0, real, varied=varied)]
-        counts = {"real_defective": len(chosen), "real_good": len(self._good)}
+        counts = self.bench.counts(chosen)
         for name in cell.arm.made:
             each = round(cell.ratio * len(chosen) / len(cell.arm.made))
             block, own = self._source(name, cell, chosen, each)
-            positives.append(block.items(1, own, varied=varied))
-            negatives.append(block.items(0, own, varied=varied))
+            views = own[block.owners]
+            positives.append(block.items(1, views, varied=varied))
+            negatives.append(block.items(0, views, varied=varied))
             counts[name] = int(own.sum())
         counts["defective_squares"], counts["good_squares"] = sum(map(len, positives)), sum(map(len, negatives))
         return joined(positives), joined(negatives), counts
@@ -122,18 +127,22 @@ class FrozenRunner:
         if name == PASTED and self.bench.pasted is None:
             if self._pasted is None:
                 most = max(self.bench.request.ratios) * len(chosen)
-                images = pasted_images(self.bench, chosen, self._good, cell.seed, round(most))
+                images = pasted_images(self.bench, chosen, self.bench.grounds, cell.seed, round(most))
                 pairs = ((made.image, made.mask) for made in images)
                 self._pasted = self._bank.arrays(pairs, round(most), self.bench.settings.made_versions)
             return self._pasted, np.arange(self._pasted.owners[-1] + 1) < count
         made = next(each for each in [*self.bench.made, self.bench.pasted] if each is not None and each.name == name)
-        at = pasted_of(made, chosen, self._good, self.bench.hashes) if name == PASTED else np.arange(len(made.samples))
+        at = (
+            pasted_of(made, chosen, self.bench.good, self.bench.hashes)
+            if name == PASTED
+            else np.arange(len(made.samples))
+        )
         own = np.zeros(len(made.samples), np.bool_)
         own[at[drawn([made.samples[index] for index in at], count, cell.seed)]] = True
         return self._made[name], own
 
     def _judged(self, name: str, scale: Scale) -> Callable[[Floats], NDArray[np.float64]]:
-        """Scores (N, W) of the photographs of a part by heads (D + 1, W): the highest of their squares."""
+        """Scores (N, W) of the photographs or squares of a part by heads (D + 1, W): the highest of their squares."""
         block = self._held[name]
         if name not in self._seen:
             self._seen[name] = scale(self._bank.take(block.first))

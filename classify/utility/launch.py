@@ -11,12 +11,14 @@ from typing import Any, Protocol
 
 from classify.utility.bench import Bench
 from classify.utility.cells import Cell
+from classify.utility.division import Division
 from classify.utility.found import Found
 from classify.utility.html import render
 from classify.utility.report import first_lines, page_of, parts_note
 from classify.utility.results import Runner, compute
 from classify.utility.segmentation import SegmentRunner, segment_cells
 from classify.utility.task import CLASSIFY, SEGMENT
+from defects.sample import GOOD
 from engine.files import sha256_file, to_json, write_bytes, write_many
 from engine.run import RunFolder, describe_environment
 from engine.weights.lite0 import LITE0_SHA256
@@ -97,13 +99,23 @@ def plan_of(bench: Bench) -> dict[str, Any]:
     division = bench.division
     return {
         "dry_run": True,
+        "unit": bench.settings.unit,
+        "unit_because": bench.why,
         "cells": len(bench.cells),
         "arms": [arm.name for arm in bench.arms],
         "images": {name: len(getattr(division, name)) for name in ("train", "val", "test")},
+        **({} if bench.squares is None else {"squares": _counts(bench.squares.items)}),
         "defective_for_training": len(bench.defective),
         "notes": bench.notes,
         "left_out": bench.skipped,
     }
+
+
+def _counts(squares: Division) -> dict[str, dict[str, int]]:
+    """Defective and good squares of each part."""
+    parts = {"train": squares.train, "val": squares.val, "test": squares.test}
+    good = {name: sum(sample.label == GOOD for sample in samples) for name, samples in parts.items()}
+    return {name: {"defective": len(parts[name]) - count, "good": count} for name, count in good.items()}
 
 
 def _runner(bench: Bench, task: str, folder: RunFolder, how: How, progress: Progress) -> Callable[[], Runner[Cell]]:
@@ -139,6 +151,8 @@ def _write(bench: Bench, tasks: Sequence[Found], folder: RunFolder) -> dict[str,
     settings = bench.settings.to_dict()
     summary = {
         "first_line": first_lines(tasks),
+        "unit": bench.settings.unit,
+        "unit_because": bench.why,
         "tasks": {found.kind.name: found.to_dict() for found in tasks},
         "notes": [*bench.notes, parts_note(bench)],
         "left_out": bench.skipped,
@@ -161,6 +175,8 @@ def _shown(bench: Bench, settings: dict[str, Any]) -> list[tuple[str, str]]:
             (key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
             for key, value in settings.items()
         ),
+        *([("unit", bench.settings.unit)] if "unit" not in settings else []),
+        ("unit because", bench.why),
         ("seeds", str(bench.request.seeds)),
         ("ratios", ", ".join(f"{ratio:g}" for ratio in bench.request.ratios)),
         ("platform", environment["platform"]),

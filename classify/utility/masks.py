@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classify.utility.settings import Settings
+from classify.utility.units import Square
 from classify.utility.views import Image, views_of
 from defects.masks import Mask
 from defects.sample import GOOD, Sample
@@ -22,40 +23,61 @@ class SquareSet(ImageSet):
 
     Args:
         name: Of the set.
-        samples: The photograph of each square (N).
+        samples: What each square (N) is scored as: its photograph, or itself.
         squares: Image (S, S, C) and mask (S, S) of each.
         framing: Side and channels.
+        view_labels: (N,) 1, 0 or `UNCLEAR`, where they are known.
+        owners: (N,) index of the photograph of each.
     """
 
     def __init__(
-        self, name: str, samples: Sequence[Sample], squares: Sequence[tuple[Image, Mask]], framing: Framing
+        self,
+        name: str,
+        samples: Sequence[Sample],
+        squares: Sequence[tuple[Image, Mask]],
+        framing: Framing,
+        *,
+        view_labels: Sequence[int] = (),
+        owners: Sequence[int] = (),
     ) -> None:
         super().__init__(name, samples, framing)
         self.squares = list(squares)
+        self.view_labels: NDArray[np.int64] = np.asarray(view_labels, np.int64)
+        self.owners: NDArray[np.int64] = np.asarray(owners, np.int64)
 
     def read(self, index: int) -> tuple[Image, Mask]:
         """The image and the mask of one square; not to be written to."""
         return self.squares[index]
 
 
-def squares_of(name: str, samples: Sequence[Sample], settings: Settings) -> SquareSet:
-    """The squares that cover photographs.
+def squares_of(
+    name: str, samples: Sequence[Sample], settings: Settings, only: Sequence[Square] | None = None
+) -> SquareSet:
+    """The squares that cover photographs: all, or those of `only`, each for itself.
 
     Raises:
         DataError: An image or a mask does not open.
     """
-    owners: list[Sample] = []
+    shown: list[Sample] = []
     squares: list[tuple[Image, Mask]] = []
+    labels: list[int] = []
+    owners: list[int] = []
+    items = {(square.owner, square.place): square.item for square in only or ()}
     cut = {"size": settings.size, "channels": settings.channels, "least": settings.least}
-    for sample in samples:
-        for view in views_of(sample, window=settings.window, **cut):
-            owners.append(sample)
-            squares.append((view.image, view.mask))
-    return SquareSet(name, owners, squares, Framing(settings.size, None, settings.channels))
+    for index, sample in enumerate(samples):
+        for place, view in enumerate(views_of(sample, window=settings.window, **cut)):
+            item = sample if only is None else items.get((index, place))
+            if item is not None:
+                shown.append(item)
+                squares.append((view.image, view.mask))
+                labels.append(view.label)
+                owners.append(index)
+    framing = Framing(settings.size, None, settings.channels)
+    return SquareSet(name, shown, squares, framing, view_labels=labels, owners=owners)
 
 
 def overlaps(found: NDArray[np.bool_], images: SquareSet) -> dict[str, list[float]]:
-    """IoU and Dice of each photograph, over the pixels of its squares; for a good one, the share found in it.
+    """IoU and Dice of what is scored, over the pixels of its squares; for what is good, the share found in it.
 
     Args:
         found: (N, S, S) of the squares.

@@ -56,7 +56,7 @@ def pasted_folder(
         OutputError: The folder cannot be written.
     """
     paster = _paster(bench, defective, good, seed)
-    names = [bench.hashes[sample.name] for sample in [*defective, *good]]
+    names = [_content(sample, bench) for sample in [*defective, *good]]
     content = [paster.method, paster.seed, vars(paster.framing), names, count]
     folder = root / sha256_bytes(to_json(content))[:16]
     if not (folder / NAME).is_file():
@@ -71,6 +71,12 @@ def pasted_folder(
         write_many(files)
         write_manifest(folder, [row_of(sample, folder, sha256=digest) for sample, digest in rows])
     return open_dataset(folder).samples
+
+
+def _content(sample: Sample, bench: Bench) -> str:
+    """What a photograph or a square of one is known by."""
+    square = sample.metadata.get("square")
+    return bench.hashes[sample.name] if square is None else f"{sample.metadata['sha256']}@{square}"
 
 
 def _paster(bench: Bench, defective: Sequence[Sample], good: Sequence[Sample], seed: int) -> Paster:

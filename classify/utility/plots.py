@@ -66,7 +66,7 @@ def learning_curves(table: Table, arms: Sequence[str], counts: dict[str, int], k
         shift = (place - (len(arms) - 1) / 2) * 0.06
         _line(axes, entries, [levels.index(entry.level) + shift for entry in entries], number, arm)
     axes.set_xticks(range(len(levels)), [str(counts[level]) for level in levels])
-    axes.set_xlabel("real defective images trained with")
+    axes.set_xlabel(f"real {kind.shots} trained with")
     axes.set_ylabel(f"{kind.words}, test")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return _png(figure)
@@ -94,11 +94,11 @@ def ratio_curves(table: Table, pairs: Sequence[tuple[str, str]], counts: dict[st
             best = max(entries, key=lambda entry: entry.val)
             at = places[entries.index(best)]
             axes.plot(at, best.mean, "o", markersize=11, fillstyle="none", color=_COLOURS[number % len(_COLOURS)])
-        axes.set_title(f"{counts[level]} real defective images", fontsize=9, loc="left")
+        axes.set_title(f"{counts[level]} real {kind.shots}", fontsize=9, loc="left")
         axes.set_xticks(range(len(ratios)), [f"{ratio:g}" for ratio in ratios])
     for axes in panels[len(levels) :]:
         axes.set_visible(False)
-    figure.supxlabel("made images per real defective image", fontsize=9)
+    figure.supxlabel(f"made images per real {kind.shots.removesuffix('s')}", fontsize=9)
     figure.supylabel(f"{kind.words}, test", fontsize=9)
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=2)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from classify.utility.bench import Bench
 from classify.utility.found import Found
 from classify.utility.html import Page
+from classify.utility.units import Squares
 from defects.sample import GOOD, Sample
 
 __all__ = ["first_lines", "page_of", "parts_note"]
@@ -27,6 +28,7 @@ def page_of(bench: Bench, tasks: Sequence[Found], settings: Sequence[tuple[str, 
         _set("real, training", division.train),
         _set("real, validation", division.val),
         _set("real, test", division.test),
+        *([] if bench.squares is None else _squares(bench.squares)),
         *(_set(made.name, made.samples) for made in bench.made),
         *([_set("pasted, given", bench.pasted.samples)] if bench.pasted is not None else []),
     ]
@@ -38,12 +40,19 @@ def page_of(bench: Bench, tasks: Sequence[Found], settings: Sequence[tuple[str, 
 
 def parts_note(bench: Bench) -> str:
     """How much the test can tell."""
-    defective = [sample for sample in bench.division.test if sample.label != GOOD]
+    defective = [sample for sample in bench.scored.test if sample.label != GOOD]
     parts = len({sample.part for sample in defective})
+    what = "images" if bench.squares is None else "squares"
     return (
-        f"the test has {len(defective)} defective images of {parts} parts: what is said holds for parts like these, "
+        f"the test has {len(defective)} defective {what} of {parts} parts: what is said holds for parts like these, "
         "and with few parts the intervals are somewhat too narrow"
     )
+
+
+def _squares(squares: Squares) -> list[list[str]]:
+    names = ("squares, training", "squares, validation", "squares, test")
+    items = squares.items
+    return [_set(name, part) for name, part in zip(names, (items.train, items.val, items.test), strict=True)]
 
 
 def _set(name: str, samples: Sequence[Sample]) -> list[str]:

@@ -1,7 +1,7 @@
 """The second task: does training on synthetic labels give better masks of real defects?
 
 The segmenter varies every image it is trained on (flips, shifts, light), so that all arms have classical augmentation;
-they differ in the images only. The primary score is the mean IoU over the defective photographs of the test.
+they differ in the images only. The primary score is the mean IoU over the defective photographs or squares of the test.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from classify.utility.few_shot import drawn, shot_order
 from classify.utility.masks import SquareSet, overlaps, squares_of
 from classify.utility.pasting import pasted_images
 from classify.utility.sources import pasted_of
+from classify.utility.units import views_learnt
 from classify.utility.views import Image
 from defects.masks import Mask
 from defects.sample import GOOD, Sample
@@ -64,9 +65,9 @@ class SegmentRunner:
     def __init__(self, bench: Bench, *, steps: int, threads: int | None = None) -> None:
         self.bench, self._steps, self._threads = bench, steps, threads
         division, settings = bench.division, bench.settings
-        self._train = squares_of("train", division.train, settings)
-        self._val = squares_of("val", division.val, settings)
-        self._test = squares_of("test", division.test, settings)
+        self._train = squares_of("train", division.train, settings, bench.only("train"))
+        self._val = squares_of("val", division.val, settings, bench.only("val"))
+        self._test = squares_of("test", division.test, settings, bench.only("test"))
         self._framing = Framing(settings.size, None, settings.channels)
 
     def run(self, cell: Cell) -> dict[str, Any]:
@@ -76,16 +77,16 @@ class SegmentRunner:
             WeightsError: The encoder's weights cannot be had.
         """
         began = time.monotonic()
-        good = [sample for sample in self.bench.division.train if sample.label == GOOD]
-        chosen = shot_order(self.bench.defective, cell.seed)[: cell.shots]
-        names = {sample.name for sample in [*chosen, *good]}
-        at = [index for index, sample in enumerate(self._train.samples) if sample.name in names]
+        bench, train = self.bench, self._train
+        chosen = shot_order(bench.defective, cell.seed)[: cell.shots]
+        learnt = views_learnt(bench.division.train, chosen, train.view_labels, train.owners, bench.settings.unit)
+        at = np.flatnonzero(learnt)
         samples = [self._train.samples[index] for index in at]
         squares = [self._train.squares[index] for index in at]
-        counts = {"real_defective": len(chosen), "real_good": len(good)}
+        counts = bench.counts(chosen)
         for name in cell.arm.made:
             count = round(cell.ratio * len(chosen) / len(cell.arm.made))
-            made = list(self._made(name, cell, chosen, good, count))
+            made = list(self._made(name, cell, chosen, count))
             squares += made
             samples += [chosen[0]] * len(made)
             counts[name] = len(made)
@@ -95,30 +96,32 @@ class SegmentRunner:
         test = overlaps(segmenter.predict(self._test), self._test)
         return {
             **cell.to_dict(),
-            "val": _means(overlaps(segmenter.predict(self._val), self._val), self.bench.division.val),
-            "test": _means(test, self.bench.division.test),
+            "val": _means(overlaps(segmenter.predict(self._val), self._val), self.bench.scored.val),
+            "test": _means(test, self.bench.scored.test),
             "images": counts,
             "scores": [round(value, 6) for value in test[IOU]],
             "seconds": round(time.monotonic() - began, 3),
         }
 
-    def _made(
-        self, name: str, cell: Cell, chosen: list[Sample], good: list[Sample], count: int
-    ) -> Iterator[tuple[Image, Mask]]:
+    def _made(self, name: str, cell: Cell, chosen: list[Sample], count: int) -> Iterator[tuple[Image, Mask]]:
         """Image and mask of the images of a source that the cell takes."""
         if name == PASTED and self.bench.pasted is None:
-            for image in pasted_images(self.bench, chosen, good, cell.seed, count):
+            for image in pasted_images(self.bench, chosen, self.bench.grounds, cell.seed, count):
                 yield image.image, image.mask
             return
         made = next(each for each in [*self.bench.made, self.bench.pasted] if each is not None and each.name == name)
-        at = pasted_of(made, chosen, good, self.bench.hashes) if name == PASTED else np.arange(len(made.samples))
+        at = (
+            pasted_of(made, chosen, self.bench.good, self.bench.hashes)
+            if name == PASTED
+            else np.arange(len(made.samples))
+        )
         samples = [made.samples[index] for index in at]
         for index in drawn(samples, count, cell.seed):
             yield read_window(samples[index], self._framing)
 
 
 def _means(values: dict[str, list[float]], samples: list[Sample]) -> dict[str, float]:
-    """Means over the defective photographs; what is found in good ones, and the share of those with anything found."""
+    """Means over what is defective; what is found in what is good, and the share of those with anything found."""
     defective = np.asarray([sample.label != GOOD for sample in samples])
     spilt = np.asarray(values["spilt"])[~defective]
     return {

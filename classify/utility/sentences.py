@@ -42,7 +42,7 @@ def base_note(comparisons: Sequence[Comparison], kind: TaskKind) -> str:
         return ""
     worse = [level.level for level in base.levels if level.use_none]
     return (
-        f"{kind.base} is no better than real alone on validation at {', '.join(worse)} defective images: there it is "
+        f"{kind.base} is no better than real alone on validation at {', '.join(worse)} {kind.shots}: there it is "
         "easier to beat than it should be; look at the gains against real too, or choose another --preset"
     )
 
@@ -101,12 +101,12 @@ def _short(one: Comparison, kind: TaskKind) -> str:
     interval = f"{signed(one.gain.value)} {kind.words}, 95 % {signed(one.gain.low)} to {signed(one.gain.high)}"
     if one.verdict == HELPS:
         where = [f"{each.arm.ratio:g} at {each.level}" for each in one.levels if each.verdict == HELPS]
-        best = f"; best ratio {', '.join(where)} defective images" if where else ""
+        best = f"; best ratio {', '.join(where)} {kind.shots}" if where else ""
         return f"{name}: helps {kind.beside} ({interval}{best})."
     if one.verdict == HURTS:
         return f"{name}: hurts {kind.beside} ({interval}); use none."
     helped = [each.level for each in one.levels if each.verdict == HELPS]
-    some = f"; only at {', '.join(helped)} defective images it helps" if helped else "; use none"
+    some = f"; only at {', '.join(helped)} {kind.shots} it helps" if helped else "; use none"
     return f"{name}: no evidence that it helps {kind.beside} ({interval}{some})."
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from engine.errors import UsageError
 
-__all__ = ["ALL", "Settings", "parse_ratios", "parse_shots"]
+__all__ = ["ALL", "AUTO", "PHOTOGRAPHS", "SQUARES", "UNITS", "Settings", "parse_ratios", "parse_shots"]
 
 ALL = "all"
+AUTO, PHOTOGRAPHS, SQUARES = "auto", "photographs", "squares"
+UNITS = (PHOTOGRAPHS, SQUARES, AUTO)
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,12 @@ class Settings:
         preset: Of classical augmentation.
         versions: Variations of each real training image in a classical arm (frozen mode).
         made_versions: The same of each pasted or synthetic image.
-        good: How many good photographs are trained with; None for all.
+        good: How many good photographs, or good squares, are trained with; None for all, or for a number that suffices.
         least: A square with so many defective px of the photograph is defective.
         val_fraction: Share of what is not tested on that hyper-parameters are chosen by.
         test_fraction: Share that is tested on, where no generator says which images it has not seen.
         split_seed: Of that split.
+        unit: What is scored: `photographs`, `squares`, or `auto` until the images are known.
     """
 
     mode: str = "frozen"
@@ -55,10 +58,14 @@ class Settings:
     val_fraction: float = 0.25
     test_fraction: float = 0.2
     split_seed: int = 0
+    unit: str = PHOTOGRAPHS
 
     def to_dict(self) -> dict[str, Any]:
-        """For the identity of a cell and for the report."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        """For the identity of a cell and for the report; photographs as the unit, as ever, go without saying."""
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(self).items()}
+        if self.unit == PHOTOGRAPHS:
+            del values["unit"]
+        return values
 
 
 def parse_ratios(text: str) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from classify.bundle import to_pixels
 from classify.config import DataConfig
 from classify.examples import DEFECT, Example, Examples
-from classify.utility.views import UNCLEAR, covering, label_of
+from classify.utility.units import Square
+from classify.utility.views import UNCLEAR, labelled_boxes
 from classify.weights import Classifier
-from defects.images import image_info, read_mask
 from defects.sample import GOOD, Sample
 
 __all__ = ["Photographs", "made_examples", "photograph_scores", "photographs_of", "together"]
@@ -28,31 +29,42 @@ class Photographs:
     Attributes:
         examples: All squares, unclear ones as good.
         owners: (N,) index of the photograph of each square.
+        labels: (N,) 1, 0 or `UNCLEAR`.
         clear: (N,) whether something can be learnt from it.
     """
 
     def __init__(self, samples: Sequence[Sample], data: DataConfig, *, window: int | None, least: int) -> None:
-        examples: list[Example] = []
-        owners: list[int] = []
-        clear: list[bool] = []
-        for index, sample in enumerate(samples):
-            info = image_info(sample.image)
-            boxes = covering(info.upright[0], info.upright[1], window)
-            mask = read_mask(sample, info) if sample.label != GOOD and sample.has_pixels else None
-            counts = [0 if mask is None else int(mask[y : y + h, x : x + w].sum()) for x, y, w, h in boxes]
-            for box, count in zip(boxes, counts, strict=True):
-                label = label_of(sample, count, max(counts), least)
-                examples.append(Example(sample, box, max(label, 0)))
-                owners.append(index)
-                clear.append(label != UNCLEAR)
+        found = [
+            (index, box, label)
+            for index, sample in enumerate(samples)
+            for box, label in labelled_boxes(sample, window=window, least=least)
+        ]
+        examples = [Example(samples[index], box, max(label, 0)) for index, box, label in found]
         self.examples = Examples("photographs", examples, _CLASSES, data)
-        self.owners: NDArray[np.int64] = np.asarray(owners, np.int64)
-        self.clear: NDArray[np.bool_] = np.asarray(clear, np.bool_)
+        self.owners: NDArray[np.int64] = np.asarray([index for index, _, _ in found], np.int64)
+        self.labels: NDArray[np.int64] = np.asarray([label for _, _, label in found], np.int64)
+        self.clear: NDArray[np.bool_] = self.labels != UNCLEAR
         self.count = len(samples)
 
     def of(self, chosen: NDArray[np.bool_]) -> Examples:
         """Clear squares of the photographs that are marked (P,)."""
-        return self.examples.part(np.flatnonzero(chosen[self.owners] & self.clear))
+        return self.of_views(chosen[self.owners])
+
+    def of_views(self, chosen: NDArray[np.bool_]) -> Examples:
+        """Clear ones of the squares that are marked (N,)."""
+        return self.examples.part(np.flatnonzero(chosen & self.clear))
+
+    def only(self, squares: Sequence[Square], *, each: bool) -> Photographs:
+        """These squares alone; `each` for itself, or as of their photographs."""
+        keys = {(square.owner, square.place) for square in squares}
+        firsts = np.searchsorted(self.owners, self.owners)
+        at = [n for n, owner in enumerate(self.owners) if (int(owner), n - int(firsts[n])) in keys]
+        less = copy(self)
+        less.examples = self.examples.part(at)
+        less.owners = np.arange(len(at)) if each else self.owners[at]
+        less.labels, less.clear = self.labels[at], self.clear[at]
+        less.count = len(at) if each else self.count
+        return less
 
 
 def photographs_of(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from classify.utility.scores import PRIMARY
+from classify.utility.settings import PHOTOGRAPHS, SQUARES
 
 __all__ = ["CLASSIFY", "SEGMENT", "TaskKind"]
 
@@ -22,6 +23,8 @@ class TaskKind:
         base: The arm that every source must beat.
         beside: How the first line names that.
         why: Why this score decides.
+        unit: What is scored.
+        shots: What a few-shot level counts.
     """
 
     name: str
@@ -32,6 +35,15 @@ class TaskKind:
     base: str
     beside: str
     why: str
+    unit: str = PHOTOGRAPHS
+    shots: str = "defective images"
+
+    def of(self, unit: str) -> TaskKind:
+        """The same task with photographs or squares scored, and its words saying so."""
+        shots = "defective photographs" if unit == SQUARES else self.shots
+        why = self.why.replace(PHOTOGRAPHS, unit)
+        title = f"{self.title}, by {unit.removesuffix('s')}"
+        return replace(self, unit=unit, shots=shots, why=why, words=f"{self.words} of {unit}", title=title)
 
 
 CLASSIFY = TaskKind(
@@ -49,8 +61,8 @@ CLASSIFY = TaskKind(
     ),
     "real+classical",
     "beside classical augmentation",
-    "Average precision decides: it ranks defective above good images without a threshold, and many easy good images do "
-    "not flatter it.",
+    "Average precision decides: it ranks defective above good photographs without a threshold, and many easy good ones "
+    "do not flatter it.",
 )
 SEGMENT = TaskKind(
     "segment",

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.images import read_image, read_sample
+from defects.images import image_info, read_image, read_mask, read_sample
 from defects.masks import Mask, resize_mask
 from defects.sample import GOOD, Sample
 from defects.tiles import Box
 from defects.windows import as_channels
 
-__all__ = ["UNCLEAR", "View", "covering", "label_of", "views_of"]
+__all__ = ["UNCLEAR", "View", "covering", "label_of", "labelled_boxes", "views_of"]
 
 UNCLEAR = -1
 
@@ -97,6 +97,20 @@ def label_of(sample: Sample, count: int, most: int, least: int) -> int:
     if not sample.has_pixels or count >= min(least, most):
         return 1
     return UNCLEAR
+
+
+def labelled_boxes(sample: Sample, *, window: int | None, least: int) -> list[tuple[Box, int]]:
+    """The same squares and labels as of `views_of`; of the image its header alone is read.
+
+    Raises:
+        DataError: The image or its mask does not open.
+    """
+    info = image_info(sample.image)
+    boxes = covering(info.upright[0], info.upright[1], window)
+    mask = read_mask(sample, info) if sample.label != GOOD and sample.has_pixels else None
+    counts = [0 if mask is None else int(mask[y : y + h, x : x + w].sum()) for x, y, w, h in boxes]
+    most = max(counts)
+    return [(box, label_of(sample, count, most, least)) for box, count in zip(boxes, counts, strict=True)]
 
 
 def _resized(image: Image, mask: Mask, size: int) -> tuple[Image, Mask]:
