@@ -33,6 +33,7 @@ def paste(
 ) -> None:
     """Paste real defects into good training photographs, with true labels; held-out photographs are not touched."""
     import json as json_text
+    import time
 
     from augment.mixer.folder import check_apart
     from augment.mixer.training_part import training_part
@@ -66,8 +67,10 @@ def paste(
         "from": len(part.samples), "held_out": part.held, "split_by": part.how, "dry_run": dry_run,
     }  # fmt: skip
     if not dry_run:
+        began = time.perf_counter()
         with Progress(num, "paste", json=json, unit="image") as progress:
             result["written"] = write_pasted(out, paster, num, resume=resume, on_progress=progress.update)
+        result["seconds"] = round(time.perf_counter() - began, 3)
         same = "" if split_from in ("none", "auto") else f" --split-from {split_from}"
         result["next"] = f"mix-defects --real {real} --pasted {out}{same} --seed {seed}"
     if json:

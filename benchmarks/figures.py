@@ -3,6 +3,7 @@
 python benchmarks/figures.py real DATA RUN PNG       held-out real images, and images drawn from their masks
 python benchmarks/figures.py guide MASK PNG [RUN]    one mask, noise fixed, many guide settings
 python benchmarks/figures.py epochs RUN PNG          the same masks and noise over the epochs of a run
+python benchmarks/figures.py compare DATA SETS PNG   held-out masks: the real image, and what every generator draws
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from defects.guides import CategoricalEntry, NumericEntry
 from defects.images import encode_image, read_image, read_mask_image
 from defects.layouts.dataset import open_dataset
 from defects.masks import fit_square, set_width
-from defects.windows import as_channels
+from defects.provenance import read_provenance
+from defects.windows import as_channels, read_window
 from engine.files import write_bytes
 from gan.bundle import load_generator
 from gan.columns import guide_columns
@@ -29,6 +31,7 @@ from gan.windows import WindowSource
 
 SEED = 5
 PER_KIND = 6
+COMPARED = ("cyclegan", "pix2pix", "magna", "blend")
 
 
 def labelled(strip: NDArray[np.uint8], text: str, size: int) -> NDArray[np.uint8]:
@@ -112,10 +115,36 @@ def epochs(run: Path, most: int = 8) -> NDArray[np.uint8]:
     return np.concatenate(strips)
 
 
+def compare(data: Path, sets: Path, columns: int = 8) -> NDArray[np.uint8]:
+    """Columns: held-out masks, spread over the kinds; rows: mask, real image, the sets of `bench-fid --table paper`."""
+    names = [name for name in COMPARED if (sets / name).is_dir()]
+    provenance = read_provenance(sets / names[0])
+    if provenance is None:
+        raise SystemExit(f"{sets / names[0]}: says nothing of its generator")
+    samples = {s.name.replace("/", "_"): s for s in open_dataset(data).samples}
+    kinds = [sorted(folder.glob("*.png")) for folder in sorted((sets / "masks").iterdir())]
+    masks = [files[len(files) * turn // columns] for turn in range(columns) for files in kinds if len(files) > turn]
+    chosen = sorted(masks[:columns])
+    framing = provenance.framing
+    size = framing.size
+    strips = [
+        labelled(row([fit_square(read_mask_image(m)[0], size).astype(np.uint8) * 255 for m in chosen]), "mask", size)
+    ]
+    strips.append(labelled(row([read_window(samples[m.stem], framing)[0] for m in chosen]), "real", size))
+    for name in names:
+        drawn = [read_image(sets / name / "images" / m.parent.name / f"{m.stem}-000.png") for m in chosen]
+        strips.append(labelled(row(drawn), name, size))
+    return np.concatenate(strips)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = parser.add_subparsers(dest="what", required=True)
-    for name, arguments in {"real": ("data", "run", "png"), "epochs": ("run", "png")}.items():
+    for name, arguments in {
+        "real": ("data", "run", "png"),
+        "epochs": ("run", "png"),
+        "compare": ("data", "sets", "png"),
+    }.items():
         part = parts.add_parser(name)
         for argument in arguments:
             part.add_argument(argument, type=Path)
@@ -128,6 +157,8 @@ def main() -> None:
         picture = real(options.data, options.run)
     elif options.what == "guide":
         picture = guide(options.mask, options.run)
+    elif options.what == "compare":
+        picture = compare(options.data, options.sets)
     else:
         picture = epochs(options.run)
     form = "jpg" if options.png.suffix in (".jpg", ".jpeg") else "png"

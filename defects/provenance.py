@@ -114,6 +114,27 @@ class Provenance:
             frozenset(_words(data, "train_sha256")),
         )
 
+    @classmethod
+    def from_checkpoint(cls, meta: Mapping[str, Any], sha256: str) -> Provenance:
+        """From a generator's description; the licence stated at a release stands before that of the training.
+
+        Raises:
+            ValueError: A value is of another kind, or is missing.
+        """
+        data, network = _typed(meta, "data", dict) or {}, _typed(meta, "network", dict) or {}
+        training = _typed(_typed(meta, "config", dict) or {}, "data", dict) or {}
+        return cls.from_dict(
+            {
+                "checkpoint": sha256,
+                "architecture": meta.get("architecture"),
+                "size": network.get("size"),
+                "channels": network.get("channels"),
+                "window": training.get("window"),
+                "guides": meta.get("guides"),
+                "data": data | {"licence": meta.get("licence") or data.get("licence")},
+            }
+        )
+
 
 def read_provenance(folder: Path) -> Provenance | None:
     """What a sample folder says of its generator; None where it says nothing.

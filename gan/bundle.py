@@ -15,6 +15,9 @@ from gan.blend.generator import BlendGenerator
 from gan.config import NetworkConfig
 
 BUNDLED = Path(__file__).parent / "bundled"
+"""Draws whole images."""
+BUNDLED_BLEND = BUNDLED / "blend"
+"""Draws pitting into photographs of steel; trained on BSData, CC BY-SA 4.0."""
 ARCHITECTURES = ("magna", "blend", "pix2pix", "cyclegan")
 
 
@@ -49,13 +52,13 @@ def describe(network: NetworkConfig, schema: GuideSchema, table: list[dict[str, 
     }
 
 
-def load_generator(path: Path | None = None) -> LoadedGenerator:
-    """Reads a checkpoint (file, stem or run folder); None for the bundled generator.
+def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGenerator:
+    """Reads a checkpoint (file, stem or run folder); None for a bundled one, with `blend` that of Magna-Blend.
 
     Raises:
         CheckpointError: when it is missing, damaged, pickled, or of another architecture.
     """
-    file = find_checkpoint(path if path is not None else BUNDLED)
+    file = find_checkpoint(path or (BUNDLED_BLEND if blend else BUNDLED))
     tensors, meta = load_checkpoint(file)
     if meta.get("architecture") not in ARCHITECTURES:
         raise CheckpointError(
@@ -69,7 +72,7 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
         table = [dict(row) for row in meta["table"]]
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
         sha256 = stated_sha256(file)
-        provenance = _provenance(meta, sha256, config)
+        provenance = Provenance.from_checkpoint(meta, sha256)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
@@ -84,25 +87,4 @@ def load_generator(path: Path | None = None) -> LoadedGenerator:
         meta,
         sha256,
         provenance,
-    )
-
-
-def _provenance(meta: dict[str, Any], sha256: str, config: NetworkConfig) -> Provenance:
-    """From a checkpoint's description; the licence stated at a release stands before that of the training.
-
-    Raises:
-        AttributeError, ValueError: a value is of another kind.
-    """
-    data = meta.get("data") or {}
-    window = ((meta.get("config") or {}).get("data") or {}).get("window")
-    return Provenance.from_dict(
-        {
-            "checkpoint": sha256,
-            "architecture": meta["architecture"],
-            "size": config.size,
-            "channels": config.channels,
-            "window": window,
-            "guides": meta["guides"],
-            "data": data | {"licence": meta.get("licence") or data.get("licence")},
-        }
     )

@@ -102,6 +102,7 @@ def start(
             "checkpoint": str(last),
             "samples": str(run.samples),
             "run": str(folder),
+            "architecture": trainer.config.network.architecture,
             "test": prepared.meta["data"]["test"],
         }
 

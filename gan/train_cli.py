@@ -93,7 +93,8 @@ def train_gan_command(
         return
     typer.echo(f"checkpoint  {result['checkpoint']}")
     typer.echo(f"samples     {result['samples']}")
-    typer.echo(f"next        gen-defects --checkpoint {folder} --masks DIR --guide thickness=0.7")
+    ask = "--backgrounds DIR" if result["architecture"] == "blend" else "--guide thickness=0.7"
+    typer.echo(f"next        gen-defects --checkpoint {folder} --masks DIR {ask}")
 
 
 def train_gan() -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from metrics.comparison import Request
     from metrics.features.extractor import Extractor
+    from metrics.paper.protocol import Paper
 
 app = typer.Typer(add_completion=False)
 
@@ -17,8 +19,16 @@ app = typer.Typer(add_completion=False)
 def main(
     real: Annotated[Path, typer.Option(metavar="DIR", help="Real images, in any layout that check-data reads.")],
     fake: Annotated[
-        list[str], typer.Option(metavar="NAME=DIR", help="Synthetic images under a name; may be repeated.")
-    ],
+        list[str] | None, typer.Option(metavar="NAME=DIR", help="Synthetic images under a name; may be repeated.")
+    ] = None,
+    table: Annotated[
+        str, typer.Option(help="paper: have every --run draw the held-out masks, and compare as the source does.")
+    ] = "",
+    run: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=RUN", help="A run of train-gan, for --table; may be repeated."),
+    ] = None,
+    num: Annotated[int, typer.Option(min=1, help="Images of every held-out mask, for --table.")] = 4,
     extractor: Annotated[
         list[str] | None,
         typer.Option(help="efficientnet_lite0 (the default), inception or an .onnx file; may be repeated."),
@@ -65,16 +75,26 @@ def main(
     """Measure synthetic images against real ones: look, labels, control, copies; a table and a report in one file."""
     import json as json_text
 
-    from engine.errors import GateError
+    from engine.errors import GateError, UsageError
     from metrics.comparison import Request, open_comparison
-    from metrics.named_folders import parse_fakes
+    from metrics.named_folders import parse_named
     from metrics.written import check_out
 
     _check(channels, cache, no_cache)
-    fakes = parse_fakes(fake)
-    request = Request(real, fakes, train, held_out, allow_trained, good, window, size, channels, seed)
+    fakes = parse_named(fake or [])
+    if not (fakes or table or run):
+        raise UsageError(
+            "--fake: no synthetic images to compare; give --fake NAME=DIR, or --table paper --run NAME=RUN"
+        )
     left_out = _parts(skip)
     check_out(out, force=force)
+    request = Request(real, fakes, train, held_out, allow_trained, good, window, size, channels, seed)
+    paper = _paper(table, run or [], request, out, num)
+    if paper is not None:
+        if dry_run:
+            typer.echo(json_text.dumps(paper.to_dict(), ensure_ascii=False) if json else "\n".join(paper.lines()))
+            return
+        request = paper.make(request)
     comparison = open_comparison(request)
     extractors = _extractors(extractor, inception_weights, device, workers)
 
@@ -89,9 +109,11 @@ def main(
         typer.echo(json_text.dumps(plan, ensure_ascii=False) if json else "\n".join(plan_lines(plan)))
         return
 
+    from engine.files import to_json
     from engine.progress import Progress
     from metrics.bench import Options, measure
     from metrics.features.user_cache import user_cache
+    from metrics.paper.protocol import PAPER_JSON, PAPER_TABLE
     from metrics.report.build import build_page
     from metrics.report.html import render
     from metrics.summing_up import results_of, sample_rows
@@ -108,14 +130,22 @@ def main(
     )
     results = results_of(comparison, evidence, settings_of(comparison, extractors, resamples))
     page = render(build_page(comparison, evidence, results))
-    write_out(out, results, sample_rows(comparison, evidence), page, force=force)
+    more = {}
+    if paper is not None:
+        found = paper.table(results, extractors[0].name)
+        more = {PAPER_TABLE: found.markdown().encode(), PAPER_JSON: to_json(found.to_dict(), indent=2)}
+    write_out(out, results, sample_rows(comparison, evidence), page, force=force, more=more)
     failed = failures(conditions, results.values(), results.reasons())
     after = next_command(comparison, results, out)
     if json:
         files = {"report": str(out / REPORT), "results": str(out / RESULTS), "scores": str(out / SCORES)}
+        if more:
+            files["table"] = str(out / PAPER_TABLE)
         content = {**results.to_dict(), "files": files, "gate": {"asked": gate, "failed": failed}, "next": after}
         typer.echo(json_text.dumps(content, ensure_ascii=False))
     else:
+        if more:
+            typer.echo(more[PAPER_TABLE].decode())
         for line in [*lines(results), "", f"report: {out / REPORT}", f"scores of single images: {out / SCORES}"]:
             typer.echo(line)
         typer.echo(f"next: {after}")
@@ -132,6 +162,22 @@ def _check(channels: int | None, cache: Path | None, no_cache: bool) -> None:
         raise UsageError("--cache and --no-cache: exclude one another; give one of them")
     if cache is not None and cache.exists() and not cache.is_dir():
         raise UsageError(f"--cache: {cache} is a file; give a folder")
+
+
+def _paper(table: str, runs: list[str], request: Request, out: Path, num: int) -> Paper | None:
+    """What `--table` asks for; None without it."""
+    from engine.errors import UsageError
+
+    if table not in ("", "paper"):
+        raise UsageError(f"--table: {table!r} is unknown; the only one is paper")
+    if not table:
+        if runs:
+            raise UsageError("--run: is for the source's table; add --table paper, or give images by --fake NAME=DIR")
+        return None
+    from metrics.named_folders import parse_named
+    from metrics.paper.protocol import open_paper
+
+    return open_paper(parse_named(runs, "--run"), request, out, num)
 
 
 def _parts(skip: str) -> frozenset[str]:

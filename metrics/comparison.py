@@ -37,6 +37,7 @@ class Request:
         size: Side of the square, px; None for the fakes' own.
         channels: 1 or 3; None for the fakes' own.
         seed: Of everything that is drawn.
+        derived: Names of the fakes that were made of the training images of the others, as pasted ones are.
     """
 
     real: Path
@@ -49,6 +50,7 @@ class Request:
     size: int | None = None
     channels: int | None = None
     seed: int = 0
+    derived: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,12 @@ def open_comparison(request: Request) -> Comparison:
         _enough(fakes[name], f"--fake {name}", good=request.good)
     _enough(_shown(real, good=request.good), "--real", good=request.good)
     framing = choose_framing(fakes, origins, real, size=request.size, window=request.window, channels=request.channels)
+    trained = {name: origin.train_sha256 if origin is not None else None for name, origin in origins.items()}
+    together = frozenset[str]().union(*(own for own in trained.values() if own))
+    trained |= {name: together for name in request.derived if not trained[name]}
     division = divide(
         real,
-        {name: origin.train_sha256 if origin is not None else None for name, origin in origins.items()},
+        trained,
         train=train,
         held_out=request.held_out,
         allow_trained=request.allow_trained,

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from engine.errors import UsageError
 
-__all__ = ["parse_fakes"]
+__all__ = ["parse_named"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
-def parse_fakes(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
-    """Read `NAME=DIR` of every `--fake`.
+def parse_named(texts: Sequence[str], flag: str = "--fake") -> tuple[tuple[str, Path], ...]:
+    """Read `NAME=DIR` of every `flag`.
 
     Raises:
         UsageError: One cannot be read, or two have the same name.
@@ -24,15 +24,13 @@ def parse_fakes(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
         name, sign, folder = text.partition("=")
         if not sign or not folder:
             example = Path(text.rstrip("=")).name or "fakes"
-            raise UsageError(f"--fake: expected NAME=DIR, got {text!r}; write such as --fake {example}=DIR")
+            raise UsageError(f"{flag}: expected NAME=DIR, got {text!r}; write such as {flag} {example}=DIR")
         if not _NAME.fullmatch(name):
             raise UsageError(
-                f"--fake: {name!r} is no name; use up to 40 of the letters a-z, digits, - and _, "
-                f"such as --fake magna={folder}"
+                f"{flag}: {name!r} is no name; use up to 40 of the letters a-z, digits, - and _, "
+                f"such as {flag} magna={folder}"
             )
         if name in fakes:
-            raise UsageError(f"--fake: two sets are called {name!r}; give each a name of its own")
+            raise UsageError(f"{flag}: two sets are called {name!r}; give each a name of its own")
         fakes[name] = Path(folder)
-    if not fakes:
-        raise UsageError("--fake: no synthetic images to compare; give --fake NAME=DIR")
     return tuple(fakes.items())

@@ -83,8 +83,13 @@ def sample_rows(comparison: Comparison, evidence: Evidence) -> list[SampleScores
 
 def _checked(comparison: Comparison) -> bool:
     """Whether the training images of every source are known, so that they could be left out."""
-    given = comparison.request.train is not None
-    return all(given or (source.provenance and source.provenance.train_sha256) for source in comparison.sources)
+    request = comparison.request
+    return all(
+        request.train is not None
+        or source.name in request.derived
+        or (source.provenance and source.provenance.train_sha256)
+        for source in comparison.sources
+    )
 
 
 def sets_of(comparison: Comparison) -> list[SetInfo]:

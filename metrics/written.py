@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from engine.errors import OutputError
@@ -32,8 +33,10 @@ def check_out(out: Path, *, force: bool) -> None:
         raise OutputError(f"{out}: is not empty; add --force to replace the report in it, or choose another --out")
 
 
-def write_out(out: Path, results: Results, rows: list[SampleScores], page: bytes, *, force: bool) -> None:
-    """Writes the three files, each whole or not at all, the report last.
+def write_out(
+    out: Path, results: Results, rows: list[SampleScores], page: bytes, *, force: bool, more: Mapping[str, bytes]
+) -> None:
+    """Writes the three files and `more` by name, each whole or not at all, the report last.
 
     Raises:
         OutputError: The folder cannot be written, or something has appeared in it since it was looked at.
@@ -42,7 +45,8 @@ def write_out(out: Path, results: Results, rows: list[SampleScores], page: bytes
         remove_temporaries(out)
         check_out(out, force=force)
         content = to_json(results.to_dict(), indent=2) + b"\n"
-        write_many([(out / SCORES, rows_to_bytes(rows)), (out / RESULTS, content), (out / REPORT, page)])
+        further = [(out / name, data) for name, data in more.items()]
+        write_many([(out / SCORES, rows_to_bytes(rows)), (out / RESULTS, content), *further, (out / REPORT, page)])
 
 
 def _leftover(name: str) -> bool:

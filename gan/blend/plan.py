@@ -154,11 +154,11 @@ def make_blend_plan(
     """
     where, dtype = choose_device(device), choose_precision(precision)
     found = list_masks(masks, longest_suffix=LONGEST_SUFFIX)
-    generator = load_generator(checkpoint)
+    generator = load_generator(checkpoint, blend=True)
     if not isinstance(generator.network, BlendGenerator):
         raise UsageError(
             "--backgrounds: this generator draws whole images; give --checkpoint a run of a blend_... configuration, "
-            "or leave --backgrounds out"
+            "or leave one of the two out"
         )
     if roi is not None and not roi.exists():
         raise DataError(f"{roi}: no such file or folder; give --roi a mask or a folder of them")

@@ -1,0 +1,88 @@
+"""`bench-fid --table paper`: from training runs to sets that are compared, and from the results to the table."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UsageError
+from metrics.comparison import Request
+from metrics.paper.columns import PaperTable, paper_table
+from metrics.paper.making import BASELINES, Call, Made, make_sets, set_commands
+from metrics.paper.runs import Run, open_runs
+from metrics.report.results import Results
+
+__all__ = ["PAPER_JSON", "PAPER_TABLE", "Paper", "open_paper"]
+
+PAPER_TABLE = "table.md"
+PAPER_JSON = "table.json"
+
+
+@dataclass
+class Paper:
+    """The table while it is made.
+
+    Attributes:
+        runs: What was trained.
+        real: The photographs.
+        sets: Where masks and images lie: beside the report, so that this can be written anew.
+        commands: That make the images.
+        made: What they made.
+    """
+
+    runs: list[Run]
+    real: Path
+    sets: Path
+    commands: dict[str, list[str]]
+    made: list[Made] = field(default_factory=list)
+
+    def make(self, request: Request, call: Call | None = None) -> Request:
+        """Makes the sets; what is to be compared then."""
+        self.made = make_sets(self.commands, self.runs, self.real, self.sets, call=call)
+        fakes = (*((one.name, one.folder) for one in self.made), *request.fakes)
+        return replace(request, fakes=fakes, held_out=True, derived=frozenset(BASELINES) & set(self.commands))
+
+    def table(self, results: Results, extractor: str) -> PaperTable:
+        """What was measured, as the source has it."""
+        return paper_table(results, self.runs, self.made, extractor)
+
+    def lines(self) -> list[str]:
+        """What would be made."""
+        return [
+            f"would make {name}: {shlex.join(words)} --out {self.sets / name}" for name, words in self.commands.items()
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON takes it."""
+        return {"dry_run": True, "sets": {name: shlex.join(words) for name, words in self.commands.items()}}
+
+
+def open_paper(named: Sequence[tuple[str, Path]], request: Request, out: Path, num: int) -> Paper:
+    """Checks everything that can be checked before images are made.
+
+    Args:
+        named: Runs under their names.
+        request: What else is compared.
+        out: Of the report.
+        num: Images of every held-out mask.
+
+    Raises:
+        MagnaError: There is no run, runs do not belong together, or a set has the name of a run.
+    """
+    if not named:
+        raise UsageError("--table paper: compares training runs; give --run NAME=RUN")
+    if request.train is not None or request.allow_trained or request.size or request.window:
+        raise UsageError(
+            "--table paper: takes held-out photographs, size and window from the runs; "
+            "leave --train, --allow-trained, --size and --window out"
+        )
+    runs = open_runs(named)
+    sets = out.with_name(f"{out.name}-sets")
+    commands = set_commands(runs, request.real, sets, num=num, seed=request.seed)
+    twice = next((name for name, _ in request.fakes if name in commands), None)
+    if twice is not None:
+        raise UsageError(f"--fake {twice}: a set of the table has that name; choose another")
+    return Paper(runs, request.real, sets, commands)
