@@ -64,7 +64,7 @@ def set_commands(runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: 
     Args:
         runs: Trained on the same photographs.
         real: The photographs, held-out ones among them.
-        out: Where the masks and the first run's images will lie.
+        out: Where the masks, the split and the sets will lie.
         num: Images of every mask.
         seed: Of all of them.
 
@@ -91,7 +91,7 @@ def set_commands(runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: 
     for name, method in BASELINES.items():
         words = ["mix-defects", "paste", "--real", str(real), "--num", str(num * count), "--method", method]
         words += ["--size", str(side), *(["--window", str(first.window)] if first.window else [])]
-        found.setdefault(name, [*words, "--split-from", str(out / runs[0].name / GENERATOR), "--seed", str(seed)])
+        found.setdefault(name, [*words, "--split-from", str(out / GENERATOR), "--seed", str(seed)])
     return found
 
 
@@ -104,7 +104,7 @@ def make_sets(
         commands: As `set_commands` gives them.
         runs: Whose held-out masks are written.
         real: The photographs.
-        out: A folder for masks and sets; complete sets are not made again.
+        out: A folder for masks, split and sets; complete sets are not made again.
         call: Runs a command and gives what it printed.
 
     Raises:
@@ -112,6 +112,7 @@ def make_sets(
         CommandError: A command failed.
     """
     held, first = set(runs[0].provenance.test), runs[0].provenance
+    write_json(out / GENERATOR, first.to_dict())
     finest = Framing(max(run.provenance.size for run in runs), first.window, first.channels)
     write_masks([sample for sample in read_dataset(real).samples if sample.name in held], finest, out / MASKS)
     checkpoints = {run.name: run.provenance.checkpoint for run in runs}
