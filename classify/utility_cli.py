@@ -41,7 +41,14 @@ def main(
         typer.Option(min=16, max=65_536, help="Side of the squares in a photograph, px; else the generator's."),
     ] = None,
     channels: Annotated[int, typer.Option(help="1 or 3; 0 for what the images have.")] = 0,
-    good: Annotated[int | None, typer.Option(min=1, help="Good images trained with; all without it.")] = None,
+    good: Annotated[
+        int | None,
+        typer.Option(min=1, help="Good images trained with, or good squares; all without it, or 1,000 squares."),
+    ] = None,
+    unit: Annotated[
+        str,
+        typer.Option(help="What is scored: photographs, squares, or auto: squares where too few photographs are good."),
+    ] = "auto",
     preset: Annotated[str, typer.Option(help="Classical augmentation: a preset or a YAML file.")] = "flips",
     versions: Annotated[int, typer.Option(min=1, max=64, help="Variations of each real image, frozen mode.")] = 8,
     steps: Annotated[
@@ -69,7 +76,7 @@ def main(
     from augment.mixer.folder import check_apart
     from augment.presets import preset as named_preset
     from classify.utility.bench import Request, open_bench
-    from classify.utility.settings import Settings, parse_ratios, parse_shots
+    from classify.utility.settings import UNITS, Settings, parse_ratios, parse_shots
     from engine.errors import UsageError
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
@@ -81,6 +88,8 @@ def main(
         raise UsageError(f"--mode: {mode!r} is unknown; choose frozen or finetune")
     if task not in ("classify", "segment", "both"):
         raise UsageError(f"--task: {task!r} is unknown; choose classify, segment or both")
+    if unit not in UNITS:
+        raise UsageError(f"--unit: {unit!r} is unknown; choose {', '.join(UNITS[:-1])} or {UNITS[-1]}")
     _check_network(mode, network, weights)
     settings = Settings(
         mode=mode,
@@ -97,6 +106,7 @@ def main(
         val_fraction=val,
         test_fraction=test,
         split_seed=split_seed,
+        unit=unit,
     )
     method = None if pasted == "none" else pasted
     sets = _named(synthetic or [])
@@ -107,6 +117,8 @@ def main(
     folder = out or Path("runs") / f"utility-{real.resolve().name}"
     check_apart(folder, {"REAL": real} | {f"--synthetic {name}": made for name, made in sets})
     bench = open_bench(request)
+    if not json:
+        typer.echo(f"unit: {bench.settings.unit} ({bench.why})", err=True)
 
     from classify.utility.launch import How, compare, plan_of
 
@@ -162,14 +174,9 @@ def _named(texts: list[str]) -> tuple[tuple[str, Path], ...]:
     """NAME=DIR of every synthetic set."""
     from classify.utility.arms import CLASSICAL, PASTED, REAL
     from engine.errors import UsageError
-    from metrics.named_folders import parse_fakes
+    from metrics.named_folders import parse_named
 
-    if not texts:
-        return ()
-    try:
-        sets = parse_fakes(texts)
-    except UsageError as error:
-        raise UsageError(str(error).replace("--fake", "--synthetic")) from None
+    sets = parse_named(texts, "--synthetic")
     taken = next((name for name, _ in sets if name in (REAL, CLASSICAL, PASTED)), None)
     if taken is not None:
         raise UsageError(f"--synthetic: {taken!r} is the name of an arm; choose another name")
