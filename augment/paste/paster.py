@@ -41,6 +41,7 @@ class Paster:
         framing: how the photographs become squares; None keeps them whole and at their own resolution.
         limits: how far a defect may be turned, scaled and stretched.
         texture_label: kind of the defects that `perlin` makes.
+        photographs: what reads them, with the same framing; several may share it. Its own without it.
 
     Raises:
         ValueError: the method is unknown.
@@ -57,6 +58,7 @@ class Paster:
         framing: Framing | None = None,
         limits: Limits | None = None,
         texture_label: str = "texture",
+        photographs: Photographs | None = None,
     ) -> None:
         if method not in METHODS:
             raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}; choose one of them")
@@ -72,7 +74,7 @@ class Paster:
         self._of_kind: dict[str, list[Sample]] = defaultdict(list)
         for sample in marked:
             self._of_kind[sample.label].append(sample)
-        self._photographs = Photographs(framing)
+        self._photographs = photographs or Photographs(framing)
 
     @property
     def kinds(self) -> tuple[str, ...]:

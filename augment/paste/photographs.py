@@ -53,14 +53,16 @@ def part_of(photograph: Photograph, cut: tuple[slice, slice]) -> Photograph:
 
 
 class Photographs:
-    """Reads photographs and keeps the latest of them, up to 192 MiB.
+    """Reads photographs and keeps the latest of them.
 
     Args:
         framing: Scale and channels to bring them to; None leaves them as they are.
+        most: Bytes that are kept.
     """
 
-    def __init__(self, framing: Framing | None) -> None:
+    def __init__(self, framing: Framing | None, *, most: int = _KEPT_BYTES) -> None:
         self.framing = framing
+        self._most = most
         self._kept: OrderedDict[str, Photograph] = OrderedDict()
         self._hashes: dict[str, str] = {}
         self._bytes = 0
@@ -87,7 +89,7 @@ class Photographs:
         found = Photograph(image, mask, part_region(light), light, sample)
         self._kept[key] = found
         self._bytes += found.size
-        while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
+        while self._bytes > self._most and len(self._kept) > 1:
             self._bytes -= self._kept.popitem(last=False)[1].size
         return found
 
