@@ -13,13 +13,14 @@ from classify.utility.arms import PASTED, Arm, arms_of
 from classify.utility.cells import Cell, cells_of, identity
 from classify.utility.division import Division, divide, refuse_too_few, with_good
 from classify.utility.reach import levels, reachable, reachable_pasted
-from classify.utility.settings import PHOTOGRAPHS, SQUARES, Settings
+from classify.utility.refusals import refuse_one_class, refuse_pasted
+from classify.utility.settings import SQUARES, Settings
 from classify.utility.sources import MadeSet, fingerprint, open_made
 from classify.utility.units import Square, Squares, cover, squares_notes, unit_of
 from defects.images import image_info
 from defects.layouts.dataset import open_dataset
 from defects.sample import GOOD, Sample
-from engine.errors import DataError, UsageError
+from engine.errors import UsageError
 
 __all__ = ["Bench", "Request", "open_bench"]
 
@@ -141,7 +142,7 @@ def open_bench(request: Request) -> Bench:
         UsageError: The sets do not fit one another, or more is asked for than there is.
     """
     real = open_dataset(request.real).samples
-    _refuse_one_class(real, request)
+    refuse_one_class(request.real, real, request.settings.unit)
     made = [open_made(name, folder) for name, folder in request.synthetic]
     pasted = None
     if request.pasted is not None and request.pasted not in METHODS:
@@ -161,7 +162,7 @@ def open_bench(request: Request) -> Bench:
         division = with_good(division, settings)
     refuse_too_few(division if squares is None else squares.items, unit)
     if pasted is not None:
-        _refuse_pasted(pasted, division, hashes)
+        refuse_pasted(pasted, division, hashes)
     arms = arms_of([each.name for each in made], pasted=request.pasted is not None)
     defective = sum(sample.label != GOOD for sample in division.train)
     shots = levels(request.shots, defective)
@@ -173,27 +174,9 @@ def open_bench(request: Request) -> Bench:
         skipped += more
     if not any(cell.arm.made for cell in cells):
         raise UsageError(f"nothing to compare is left: {skipped[0]}; give other --ratios, --shots or more images")
-    notes = [*division.notes, *squares_notes(squares, why)]
+    shared = request.pasted in METHODS and None in shots and settings.mode == "frozen"
+    notes = [*division.notes, *squares_notes(squares, why, shared=shared)]
     return Bench(request, settings, real, hashes, division, made, pasted, arms, cells, skipped, notes, squares, why)
-
-
-def _refuse_one_class(real: Sequence[Sample], request: Request) -> None:
-    """Refuses photographs that are all alike; squares of defective ones are not."""
-    defective = [sample for sample in real if sample.label != GOOD]
-    blind = sum(not sample.has_pixels for sample in defective)
-    unit = request.settings.unit
-    if not defective:
-        raise DataError(f"{request.real}: all {len(real)} images are good; give both good and defective ones")
-    if blind and unit == SQUARES:
-        raise DataError(
-            f"{request.real}: {blind} defective images have no mask, so that it is not known which of their squares "
-            f"are defective; give masks, or --unit {PHOTOGRAPHS}"
-        )
-    if len(defective) == len(real) and (unit == PHOTOGRAPHS or blind):
-        more = f"; give masks with them (--unit {SQUARES})" if blind else f", or --unit {SQUARES}"
-        raise DataError(
-            f"{request.real}: all {len(real)} images are defective; give both good and defective ones{more}"
-        )
 
 
 def _framed(settings: Settings, made: Sequence[MadeSet], real: Sequence[Sample]) -> Settings:
@@ -212,21 +195,3 @@ def _framed(settings: Settings, made: Sequence[MadeSet], real: Sequence[Sample])
         of_real = 1 if all(image_info(sample.image).channels < 3 for sample in real[:20]) else 3
         channels = min([of_real, *(origin.channels for origin in origins.values())])
     return replace(settings, window=window, channels=channels)
-
-
-def _refuse_pasted(pasted: MadeSet, division: Division, hashes: dict[str, str]) -> None:
-    held = {hashes[sample.name]: sample.name for sample in [*division.val, *division.test]}
-    for sample in pasted.samples:
-        for part in ("ground", "defect"):
-            origin = sample.metadata.get(part)
-            digest = origin.get("sha256") if isinstance(origin, dict) else None
-            if digest in held:
-                raise DataError(
-                    f"{pasted.root}: {sample.name} is pasted from the held-out {held[digest]}; "
-                    "give a method such as --pasted alpha, which takes training images only"
-                )
-        if not isinstance(sample.metadata.get("ground"), dict):
-            raise DataError(
-                f"{pasted.root}: {sample.name} does not say what it is pasted from (columns ground and defect); "
-                "give a folder of mix-defects paste, or a method such as --pasted alpha"
-            )

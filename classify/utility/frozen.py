@@ -16,12 +16,13 @@ from classify.utility.bench import Bench
 from classify.utility.cells import Cell
 from classify.utility.features import FrozenFeatures
 from classify.utility.few_shot import drawn, shot_order
-from classify.utility.pasting import pasted_images
+from classify.utility.pasting import pasted_images, photographs_read
 from classify.utility.probe import Floats, Scale, fit_probe
 from classify.utility.scores import average_precision, outcome
 from classify.utility.sources import pasted_of
 from classify.utility.units import Square, views_learnt
 from defects.sample import GOOD, Sample
+from engine.seeding import numpy_generator
 
 __all__ = ["FrozenRunner"]
 
@@ -51,9 +52,11 @@ class FrozenRunner:
         self._made = {
             each.name: self._bank.squares(each.samples, settings.made_versions, on_images) for each in folders
         }
+        self._reader = photographs_read(bench)
         self._lasting = len(self._bank)
         self._level: tuple[int | None, int] | None = None
         self._pasted: Block | None = None
+        self._shared: Block | None = None
         self._order: dict[int, list[Sample]] = {}
 
     def run(self, cell: Cell) -> dict[str, Any]:
@@ -125,12 +128,7 @@ class FrozenRunner:
     def _source(self, name: str, cell: Cell, chosen: list[Sample], count: int) -> tuple[Block, NDArray[np.bool_]]:
         """The rows of a source, and which of its images the cell takes."""
         if name == PASTED and self.bench.pasted is None:
-            if self._pasted is None:
-                most = max(self.bench.request.ratios) * len(chosen)
-                images = pasted_images(self.bench, chosen, self.bench.grounds, cell.seed, round(most))
-                pairs = ((made.image, made.mask) for made in images)
-                self._pasted = self._bank.arrays(pairs, round(most), self.bench.settings.made_versions)
-            return self._pasted, np.arange(self._pasted.owners[-1] + 1) < count
+            return self._own_pasted(cell, chosen, count)
         made = next(each for each in [*self.bench.made, self.bench.pasted] if each is not None and each.name == name)
         at = (
             pasted_of(made, chosen, self.bench.good, self.bench.hashes)
@@ -140,6 +138,30 @@ class FrozenRunner:
         own = np.zeros(len(made.samples), np.bool_)
         own[at[drawn([made.samples[index] for index in at], count, cell.seed)]] = True
         return self._made[name], own
+
+    def _own_pasted(self, cell: Cell, chosen: list[Sample], count: int) -> tuple[Block, NDArray[np.bool_]]:
+        """Images pasted from a level's photographs, and which of them the cell takes.
+
+        Of squares, all seeds of the level with all photographs share theirs and draw from them, as from a folder.
+        """
+        shared = self.bench.squares is not None and cell.shots is None
+        if shared and self._shared is None:
+            self._shared = self._paste(chosen, 0)
+            self._lasting = len(self._bank)
+        elif not shared and self._pasted is None:
+            self._pasted = self._paste(chosen, cell.seed)
+        block = self._shared if shared else self._pasted
+        assert block is not None
+        most = len(block.first)
+        order = numpy_generator(cell.seed, "utility", "pasted").permutation(most) if shared else np.arange(most)
+        return block, np.asarray(np.argsort(order) < count)
+
+    def _paste(self, chosen: list[Sample], seed: int) -> Block:
+        """As many as the highest ratio asks for."""
+        most = round(max(self.bench.request.ratios) * len(chosen))
+        images = pasted_images(self.bench, chosen, self.bench.grounds, seed, most, self._reader)
+        pairs = ((made.image, made.mask) for made in images)
+        return self._bank.arrays(pairs, most, self.bench.settings.made_versions)
 
     def _judged(self, name: str, scale: Scale) -> Callable[[Floats], NDArray[np.float64]]:
         """Scores (N, W) of the photographs or squares of a part by heads (D + 1, W): the highest of their squares."""

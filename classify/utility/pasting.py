@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from augment.paste import Made, Paster
+from augment.paste.photographs import Photographs
 from classify.utility.bench import Bench
 from defects.images import encode_image
 from defects.layouts.dataset import open_dataset
@@ -16,22 +17,36 @@ from engine.errors import DataError
 from engine.files import sha256_bytes, to_json, write_many
 from engine.seeding import seed_for
 
-__all__ = ["pasted_folder", "pasted_images"]
+__all__ = ["pasted_folder", "pasted_images", "photographs_read"]
 
 _MISSES = 60
+_KEPT_BYTES = 512 * 1024 * 1024
 
 
 def pasted_images(
-    bench: Bench, defective: Sequence[Sample], good: Sequence[Sample], seed: int, count: int
+    bench: Bench,
+    defective: Sequence[Sample],
+    good: Sequence[Sample],
+    seed: int,
+    count: int,
+    photographs: Photographs | None = None,
 ) -> Iterator[Made]:
     """`count` pasted images; the first ones are the same for every count.
 
     A defect that fits into none of the good images that are tried, such as one as large as the image, is passed over.
 
+    Args:
+        bench: What is compared.
+        defective: Photographs to cut defects out of.
+        good: Photographs or squares to paste into.
+        seed: Another seed, other images.
+        count: How many.
+        photographs: What reads them (`photographs_read`), to share what is decoded.
+
     Raises:
         DataError: Hardly any defect fits into the good images.
     """
-    paster = _paster(bench, defective, good, seed)
+    paster = _paster(bench, defective, good, seed, photographs)
     index, misses = 0, 0
     while count:
         try:
@@ -79,8 +94,22 @@ def _content(sample: Sample, bench: Bench) -> str:
     return bench.hashes[sample.name] if square is None else f"{sample.metadata['sha256']}@{square}"
 
 
-def _paster(bench: Bench, defective: Sequence[Sample], good: Sequence[Sample], seed: int) -> Paster:
+def photographs_read(bench: Bench) -> Photographs:
+    """What reads the photographs of all levels and seeds, so that none is decoded for each again."""
+    return Photographs(_framing(bench), most=_KEPT_BYTES)
+
+
+def _framing(bench: Bench) -> Framing:
     settings = bench.settings
-    framing = Framing(settings.size, settings.window, settings.channels)
+    return Framing(settings.size, settings.window, settings.channels)
+
+
+def _paster(
+    bench: Bench,
+    defective: Sequence[Sample],
+    good: Sequence[Sample],
+    seed: int,
+    photographs: Photographs | None = None,
+) -> Paster:
     method, own = bench.request.pasted or "alpha", seed_for(seed, "utility", "paste") % 2**31
-    return Paster(defective, good, method=method, seed=own, framing=framing)
+    return Paster(defective, good, method=method, seed=own, framing=_framing(bench), photographs=photographs)

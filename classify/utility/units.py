@@ -127,8 +127,14 @@ def cover(division: Division, hashes: Mapping[str, str], settings: Settings) -> 
     return Squares(train, val, test, len(good)), replace(settings, good=count)
 
 
-def squares_notes(squares: Squares | None, why: str) -> list[str]:
-    """What the reader has to know of squares as the unit, a sentence each."""
+def squares_notes(squares: Squares | None, why: str, *, shared: bool) -> list[str]:
+    """What the reader has to know of squares as the unit, a sentence each.
+
+    Args:
+        squares: None where photographs are the unit.
+        why: Why squares are.
+        shared: Whether the seeds of the level with all photographs share their pasted images.
+    """
     if squares is None:
         return []
     kept = len(squares.grounds)
@@ -137,6 +143,8 @@ def squares_notes(squares: Squares | None, why: str) -> list[str]:
         note.append(
             f"{kept:,} of the {squares.good:,} good training squares are trained with, drawn at random (--good)"
         )
+    if shared:
+        note.append("at all defective photographs every seed draws from the same pasted images, as from a folder")
     return note
 
 
