@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,20 @@ def files_of(plan: Plan, name: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What became of a job: its manifest row, None where it is left out, and the candidates that were rejected."""
+
+    number: int
+    row: Row | None
+    rejected: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
 class Made:
-    """The wanted jobs of a micro-batch: their files, to be written first, and their manifest rows, in order."""
+    """The wanted jobs of a micro-batch: their files, to be written first, and their outcomes, in order."""
 
     files: list[tuple[Path, bytes]]
-    rows: list[Row]
+    outcomes: list[Outcome]
 
 
 def make_batch(plan: Plan, out: Path, numbers: range, wanted: Sequence[int]) -> Made:
@@ -52,9 +61,11 @@ def make_batch(plan: Plan, out: Path, numbers: range, wanted: Sequence[int]) -> 
     made = Made([], [])
     for number, job, picture in zip(numbers, jobs, plan.draw(jobs), strict=True):
         if number in wanted:
-            files, row = _finish(plan, out, job, picture)
-            made.files.extend(files)
-            made.rows.append(row)
+            row = None
+            if picture.kept:
+                files, row = _finish(plan, out, job, picture)
+                made.files.extend(files)
+            made.outcomes.append(Outcome(number, row, picture.rejected))
     return made
 
 

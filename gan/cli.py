@@ -42,7 +42,7 @@ def main(
     ] = False,
     backgrounds: Annotated[
         Path | None,
-        typer.Option(help="Good images, any layout, to draw the defects into; needs a checkpoint of a blend_... run."),
+        typer.Option(help="Good images, any layout, to draw the defects into: by a blend_... run, or the bundled one for pitted steel."),
     ] = None,
     roi: Annotated[
         Path | None,
@@ -56,6 +56,24 @@ def main(
     ] = False,
     rotate: Annotated[str, typer.Option(help="Turn masks in backgrounds by LOW,HIGH degrees.")] = "0,0",
     scale: Annotated[str, typer.Option(help="Scale masks in backgrounds by LOW,HIGH.")] = "1,1",
+    keep_like: Annotated[
+        Path | None,
+        typer.Option(help="Real images, any layout: keep only what is like those of them the generator learnt from."),
+    ] = None,
+    min_label_iou: Annotated[
+        float | None,
+        typer.Option(
+            help="Least overlap of a label with what a segmenter of real defects finds; 0: off.  [default: 0.3]"
+        ),
+    ] = None,
+    min_realism: Annotated[
+        float | None, typer.Option(help="Least realism, 1 being inside the real manifold; 0: off.  [default: 0.9]")
+    ] = None,
+    tries: Annotated[int | None, typer.Option(help="Candidates for each image at most.  [default: 4]")] = None,
+    keep_best: Annotated[
+        bool,
+        typer.Option("--keep-best", help="Where none passes, keep the best and mark it, instead of leaving it out."),
+    ] = False,
     label: Annotated[str, typer.Option(help="Name of the defect; else the kind guide or the mask's folder.")] = "",
     batch_size: Annotated[int, typer.Option(min=1, help="Images recorded at once; changes no byte.")] = 32,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one for each core without it.")] = None,
@@ -76,8 +94,10 @@ def main(
     request = Request(guide, num, size, seed, cast(Any, format), names, guide_mode, same_noise, label)
 
     from engine.progress import Progress
+    from gan.filter.opening import ask, open_filter
+    from gan.filter.report import filter_lines, filter_result
     from gan.generate import generate
-    from gan.output import check_apart
+    from gan.output import check_apart, check_free
     from gan.plan import make_plan
 
     check_apart("--masks", masks, out)
@@ -118,17 +138,35 @@ def main(
 
     for line in _warnings(plan):
         warn(line)
+    wanted = {
+        "--min-label-iou": min_label_iou,
+        "--min-realism": min_realism,
+        "--tries": tries,
+        "--keep-best": keep_best,
+    }
+    asked = ask(plan, keep_like, wanted, out, workers=count)
+    if asked is not None and not dry_run:
+        check_free(out, resume=resume)
+        plan = open_filter(plan, asked, lambda total, name, unit: Progress(total, name, json=json, unit=unit))
     result: dict[str, Any] = {"out": str(out), "images": len(plan.jobs), "dry_run": dry_run, **plan.description}
+    if asked is not None:
+        result["filter"] = asked.describe()
     if not dry_run:
         with Progress(len(plan.jobs), "gen-defects", json=json, unit="image") as progress:
             done = generate(plan, out, resume=resume, batch_size=batch_size, workers=count, on_progress=progress.update)
         if done.outside:
             warn(_outside(plan, done.outside))
-        result |= {"written": done.written, "seconds": round(done.seconds, 3), "next": f"check-data {out}"}
+        result |= {"images": done.images, "written": done.written, "seconds": round(done.seconds, 3)}
+        result["next"] = f"check-data {out}"
+        if asked is not None:
+            result["filter"] |= filter_result(out, asked.rule)
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))
         return
-    for line in _report(result):
+    lines = _report(result)
+    if asked is not None:
+        lines[1:1] = filter_lines(result["filter"], asked.rule)
+    for line in lines:
         typer.echo(line)
 
 

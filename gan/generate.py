@@ -14,20 +14,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import torch
 
 from defects.manifest import NAME
+from engine.errors import DataError
 from engine.files import write_many, write_text
 from engine.linelog import LineLog
 from engine.locks import lock_folder
 from gan.annotate import dataset_card, yolo_yaml
-from gan.batch import Made, make_batch
+from gan.batch import Made, Outcome, make_batch
 from gan.coco import write_coco
 from gan.determinism import repeatable
-from gan.output import begin, recorded
+from gan.filter.rejections import cut_back, open_rejections
+from gan.output import abandon, begin, recorded
 from gan.plan import Plan
 from gan.preview import write_preview
 
@@ -40,7 +41,7 @@ class Done:
     """What a run did.
 
     Attributes:
-        images: in the folder.
+        images: in the folder; fewer than asked for where a filter leaves some out.
         written: now.
         seconds: that took.
         outside: masks whose measured width is none that the generator was trained on.
@@ -74,26 +75,34 @@ def generate(
     Raises:
         OutputError: the folder is in use, not empty, or cannot be written; what was recorded stays valid.
         UsageError: resumed with other settings.
+        DataError: a filter let nothing pass; the folder is empty again.
     """
     start = time.perf_counter()
     with lock_folder(out):
         begin(out, plan.description, plan.provenance, resume=resume)
-        with LineLog(out / NAME) as log:
+        with LineLog(out / NAME) as log, open_rejections(out, wanted=plan.leaves_out) as rejections:
             done, lost = recorded(log, plan, out)
+            if rejections is not None:
+                cut_back(rejections, plan.jobs, done)
             tell = on_progress or (lambda _: None)
             tell(done - len(lost))
             with _single_threaded(), repeatable(plan.painter.device):
-                _run(plan, out, log, done, lost, batch_size, workers, tell)
-            _finish(plan, out, log)
+                written = _run(plan, out, log, rejections, done, lost, batch_size, workers, tell)
+            images = sum(1 for _ in log.stream()) if rejections is not None else len(plan.jobs)
+            if rejections is not None and not images:
+                reason = plan.refusal(rejections.stream())
+                abandon(out)
+                raise DataError(f"{out}: {reason}")
+            _finish(plan, out, log, images)
             outside = _outside(plan, log)
-    return Done(len(plan.jobs), len(plan.jobs) - done + len(lost), time.perf_counter() - start, outside)
+    return Done(images, written, time.perf_counter() - start, outside)
 
 
 def _batches(plan: Plan, done: int, lost: set[int]) -> Iterator[tuple[range, list[int]]]:
     """The micro-batches with something to do; their bounds depend on the plan only."""
     total = len(plan.jobs)
-    for first in range(0, total, plan.painter.count):
-        numbers = range(first, min(first + plan.painter.count, total))
+    for first in range(0, total, plan.count):
+        numbers = range(first, min(first + plan.count, total))
         wanted = [i for i in numbers if i >= done or i in lost]
         if wanted:
             yield numbers, wanted
@@ -103,32 +112,38 @@ def _run(
     plan: Plan,
     out: Path,
     log: LineLog,
+    rejections: LineLog | None,
     done: int,
     lost: set[int],
     batch_size: int,
     workers: int,
     tell: Callable[[int], object],
-) -> None:
-    waiting: list[dict[str, Any]] = []
-    pending: deque[tuple[list[int], Future[tuple[Made, Future[None]]]]] = deque()
+) -> int:
+    """Makes and records what is missing; how many images that were."""
+    waiting: list[Outcome] = []
+    pending: deque[Future[tuple[Made, Future[None]]]] = deque()
 
     appending = False
+    images = 0
 
     def record(least: int) -> None:
         nonlocal appending
         while len(waiting) >= max(1, least):
             appending = True
-            log.append(waiting[:batch_size])
+            if rejections is not None:
+                rejections.append([row for outcome in waiting[:batch_size] for row in outcome.rejected])
+            log.append([outcome.row for outcome in waiting[:batch_size] if outcome.row is not None])
             del waiting[:batch_size]
             appending = False
 
     def collect() -> None:
-        wanted, future = pending.popleft()
-        made, written = future.result()
+        nonlocal images
+        made, written = pending.popleft().result()
         written.result()
-        waiting.extend(row for i, row in zip(wanted, made.rows, strict=True) if i >= done)
+        waiting.extend(outcome for outcome in made.outcomes if outcome.number >= done)
         record(batch_size)
-        tell(len(made.rows))
+        images += sum(outcome.row is not None for outcome in made.outcomes)
+        tell(len(made.outcomes))
 
     def work(numbers: range, wanted: list[int]) -> tuple[Made, Future[None]]:
         made = make_batch(plan, out, numbers, wanted)
@@ -138,7 +153,7 @@ def _run(
     painters = ThreadPoolExecutor(workers, "paint", initializer=torch.set_num_threads, initargs=(1,))
     try:
         for numbers, wanted in _batches(plan, done, lost):
-            pending.append((wanted, painters.submit(work, numbers, wanted)))
+            pending.append(painters.submit(work, numbers, wanted))
             if len(pending) >= 2 * workers + WRITERS:
                 collect()
         while pending:
@@ -148,6 +163,7 @@ def _run(
         writers.shutdown(wait=True, cancel_futures=True)
         if not appending:  # an append that failed leaves a gap: what comes after it must not be recorded
             record(1)
+    return images
 
 
 @contextmanager
@@ -162,14 +178,15 @@ def _single_threaded() -> Iterator[None]:
         cv2.setNumThreads(threads[1])
 
 
-def _finish(plan: Plan, out: Path, log: LineLog) -> None:
+def _finish(plan: Plan, out: Path, log: LineLog, images: int) -> None:
     labels = plan.jobs.request.labels
     if "yolo" in labels:
         write_text(out / "data.yaml", yolo_yaml(plan.jobs.classes))
     if "coco" in labels:
         write_coco(out, log.stream(), log.stream(), plan.side, plan.jobs.classes)
-    write_text(out / "README.md", dataset_card(len(plan.jobs), plan.jobs.classes))
-    write_preview(out, log.stream(), len(plan.jobs.masks.entries))
+    write_text(out / "README.md", dataset_card(images, plan.jobs.classes))
+    masks = len({row["group"] for row in log.stream()}) if plan.leaves_out else len(plan.jobs.masks.entries)
+    write_preview(out, log.stream(), masks)
 
 
 def _outside(plan: Plan, log: LineLog) -> int:

@@ -29,12 +29,16 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Job:
-    """One image to make: of mask number `mask`, in cell number `cell` of the grid, the `index`-th of those."""
+    """One image to make: of mask number `mask`, in cell number `cell` of the grid, the `index`-th of those.
+
+    A filter may ask for several candidates of it: from 1 on, they differ in noise and drawn guide values.
+    """
 
     mask: int
     cell: int
     index: int
     name: str
+    candidate: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,10 @@ class JobList(Sequence[Job]):
 
     def noise_key(self, job: Job) -> tuple[str | int, ...]:
         """What the noise of a job depends on, besides the seed."""
+        again = (job.candidate,) if job.candidate else ()
         if self.request.same_noise:
-            return "noise", job.index
-        return "noise", self.masks.entries[job.mask].name, job.cell, job.index
+            return "noise", job.index, *again
+        return "noise", self.masks.entries[job.mask].name, job.cell, job.index, *again
 
     def resolve(self, job: Job) -> Resolved:
         """Draws a job's guide and brings its mask to the thickness that the guide says.
@@ -141,7 +146,7 @@ class JobList(Sequence[Job]):
         return Resolved(condition, label, self.schema.encode(drawn.scaled), raw, drawn.scaled, drawn.kind)
 
     def draw_guide(self, job: Job, width_of: Callable[[], float]) -> DrawnGuide:
-        """Draws what a job's guide leaves open.
+        """Draws what a job's guide leaves open; all candidates have the kind and the cell of the first.
 
         Args:
             job: one of these.
@@ -152,6 +157,10 @@ class JobList(Sequence[Job]):
         cell = self._cells[job.cell if self._grid == len(self._cells) else int(rng.integers(len(self._cells)))]
         kind = self._kind_of_folder(entry.kind)
         cell = {**cell, "kind": kind} if kind else cell
+        if job.candidate:  # of another kind it would not be what was asked for: easy kinds would oust the others
+            if self._kinds:
+                cell = {**cell, "kind": str(self.guide.resolve(cell, rng, {}, self.table)["kind"])}
+            rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index, job.candidate)
         as_it_is = cell.get("thickness") == Keyword("measured")
         measured: dict[str, GuideValue] = {"thickness": width_of()} if as_it_is else {}
         scaled = self.guide.resolve(cell, rng, measured, self.table)

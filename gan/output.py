@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from defects.manifest import NAME
 from defects.provenance import Provenance, read_provenance
 from defects.provenance import file_name as GENERATOR
 from engine.errors import DataError, OutputError, UsageError
-from engine.files import from_json, remove_temporaries, write_json
+from engine.files import from_json, output_errors, remove_temporaries, write_json
 from engine.linelog import LineLog
 from engine.locks import LOCK_NAME
 from gan.batch import files_of
+from gan.filter.rejections import NAME as REJECTED
 from gan.plan import Plan
 
 REQUEST = "request.json"
@@ -29,6 +31,18 @@ def check_apart(flag: str, source: Path, out: Path) -> None:
         raise UsageError(f"--out: {out} and {flag} {source} lie inside one another; choose another --out")
 
 
+def check_free(out: Path, *, resume: bool) -> bool:
+    """Whether a folder has something to go on with.
+
+    Raises:
+        OutputError: it is not empty and `resume` is not set.
+    """
+    there = out.is_dir() and any(entry.name != LOCK_NAME for entry in out.iterdir())
+    if there and not resume:
+        raise OutputError(f"{out}: is not empty; add --resume to go on with it, or choose another --out")
+    return there
+
+
 def begin(out: Path, description: dict[str, Any], provenance: Provenance, *, resume: bool) -> None:
     """Starts or goes on with a folder: `request.json`, then `generator.json`; the caller holds its lock.
 
@@ -38,9 +52,7 @@ def begin(out: Path, description: dict[str, Any], provenance: Provenance, *, res
         DataError: it holds something else than an interrupted run, or the description of another generator.
     """
     remove_temporaries(out)
-    there = sorted(entry.name for entry in out.iterdir() if entry.name != LOCK_NAME)
-    if there and not resume:
-        raise OutputError(f"{out}: is not empty; add --resume to go on with it, or choose another --out")
+    there = check_free(out, resume=resume)
     path = out / REQUEST
     if not there:
         write_json(path, description)
@@ -64,21 +76,35 @@ def begin(out: Path, description: dict[str, Any], provenance: Provenance, *, res
 
 
 def recorded(log: LineLog, plan: Plan, out: Path) -> tuple[int, set[int]]:
-    """How many jobs the manifest records, and which of those have lost a file since.
+    """How many jobs are done, the last in the manifest among them, and which of those have lost a file since.
 
     Raises:
         DataError: the manifest is not that of this plan.
     """
     done = 0
     lost: set[int] = set()
-    for row in log.stream():
-        files = files_of(plan, plan.jobs[done].name) if done < len(plan.jobs) else {}
+    for number, row in enumerate(log.stream(), start=1):
+        files = _files(plan, done)
+        while plan.leaves_out and files and row.get("file_name") != files["image"]:
+            done += 1
+            files = _files(plan, done)
         if row.get("file_name") != files.get("image"):
-            raise DataError(f"{log.path}: row {done + 1} is not one that this run writes; choose another --out")
+            raise DataError(f"{log.path}: row {number} is not one that this run writes; choose another --out")
         if not all((out / file).is_file() for file in files.values()):
             lost.add(done)
         done += 1
     return done, lost
+
+
+def abandon(out: Path) -> None:
+    """Takes back what `begin` and the logs wrote, of a run that made no image."""
+    with output_errors(out):
+        for name in (NAME, REJECTED, REQUEST, GENERATOR):
+            (out / name).unlink(missing_ok=True)
+
+
+def _files(plan: Plan, number: int) -> dict[str, str]:
+    return files_of(plan, plan.jobs[number].name) if number < len(plan.jobs) else {}
 
 
 def _short(value: object) -> str:

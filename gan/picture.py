@@ -23,6 +23,8 @@ class Picture:
         raw: guide values; lengths are in px of this image.
         scaled: guide values, numeric ones in 0..1.
         columns: further columns of its manifest row.
+        kept: False where it is not to be written.
+        rejected: rows of `rejected.jsonl`, a candidate each.
     """
 
     image: NDArray[np.uint8]
@@ -31,3 +33,5 @@ class Picture:
     raw: Mapping[str, GuideValue]
     scaled: Mapping[str, GuideValue]
     columns: Mapping[str, Any] = field(default_factory=dict)
+    kept: bool = True
+    rejected: tuple[Mapping[str, Any], ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,20 @@ class Plan:
     def trained_widths(self) -> tuple[float, float] | None:
         """See `JobList.trained_widths`."""
         return self.jobs.trained_widths
+
+    @property
+    def count(self) -> int:
+        """How many jobs are drawn together."""
+        return self.painter.count
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether some of the images may not be made."""
+        return False
+
+    def refusal(self, rejected: Iterable[Mapping[str, Any]]) -> str:  # noqa: ARG002
+        """Why none of the images was made, from the rows of what was rejected."""
+        return "no image was made"
 
     def draw(self, jobs: Sequence[Job]) -> list[Picture]:
         """The images of a micro-batch."""

@@ -1,0 +1,159 @@
+"""Whether a label is true of its image and the image like real ones: a segmenter and a manifold of real images.
+
+Everything is computed on the CPU, in padded batches and with a number of threads that does not follow the machine's,
+so that a score is the same on whichever thread, in whichever batch and after whichever interruption it is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from defects.masks import Mask
+from defects.windows import Framing, central, scaled
+from engine.errors import DataError
+from engine.progress import Progress
+from engine.threads import threads_set
+from gan.filter.references import References
+from gan.filter.rule import Rule, Scores
+from gan.picture import Picture
+from metrics.features.cache import FeatureCache
+from metrics.features.extract import extract
+from metrics.features.extractor import Extractor
+from metrics.features.lite0 import Lite0
+from metrics.image_set import ImageSet
+from metrics.label_fidelity import overlaps
+from metrics.scores.neighbours import RealManifold
+from metrics.segmenter import Segmenter, SegmenterSettings, load_or_train
+
+SEED = 1
+"""Of the segmenter. bench-fid's own is another: a set must not be scored by the very network that chose it."""
+
+THREADS = 2
+"""A trained network's rounding depends on how many computed it."""
+
+DIGITS = 4
+
+Image = NDArray[np.uint8]
+ShowProgress = Callable[[int, str, str], AbstractContextManager[Progress]]
+
+
+class Finder(Protocol):
+    """What tells where defects are."""
+
+    def probabilities(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Chance of a defect at every pixel, (N, S, S), of windows (N, S, S, C)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Scores pictures.
+
+    Attributes:
+        framing: how a written picture becomes what is judged; see `judge_framing`.
+        finder: None where labels are not judged.
+        extractor: of the features that the manifold is made of.
+        manifold: None where realism is not judged.
+        digest: names the real images and the networks learnt from them.
+    """
+
+    framing: Framing
+    finder: Finder | None
+    extractor: Extractor | None
+    manifold: RealManifold | None
+    digest: str
+
+    def scores(self, pictures: Sequence[Picture]) -> list[Scores]:
+        """What is to be said of each picture."""
+        windows = [window_of(picture, self.framing) for picture in pictures]
+        images, labels = np.stack([image for image, _ in windows]), np.stack([label for _, label in windows])
+        nothing: list[float | None] = [None] * len(windows)
+        found, real = nothing, nothing
+        if self.finder is not None:
+            found = _rounded(overlaps(self.finder.probabilities(images) >= 0.5, labels))
+        if self.manifold is not None and self.extractor is not None:
+            shown = np.broadcast_to(images, (*images.shape[:3], 3)).transpose(0, 3, 1, 2)
+            features, _ = self.extractor(torch.from_numpy(np.ascontiguousarray(shown)))
+            real = _rounded(self.manifold.realism(features))
+        return [Scores(*both) for both in zip(found, real, strict=True)]
+
+
+def judge_framing(framing: Framing, *, photographs: bool) -> Framing:
+    """How a written picture is cut: a photograph as those of training were, a square one is a window already."""
+    return framing if photographs else replace(framing, window=None)
+
+
+def window_of(picture: Picture, framing: Framing) -> tuple[Image, Mask]:
+    """Image (S, S, C) and label (S, S) around the defect."""
+    image, label = scaled(picture.image, picture.label, framing)
+    x, y = central(label, framing.size)
+    cut = slice(y, y + framing.size), slice(x, x + framing.size)
+    return image[cut], label[cut]
+
+
+def train_judge(
+    references: References,
+    framing: Framing,
+    rule: Rule,
+    *,
+    photographs: bool,
+    folder: Path | None,
+    settings: SegmenterSettings | None = None,
+    show: ShowProgress | None = None,
+) -> Judge:
+    """Trains what the rule needs, or takes it from where it was kept.
+
+    Args:
+        references: real images.
+        framing: how photographs were cut for the generator.
+        rule: what is asked for.
+        photographs: whether the pictures to be judged are whole photographs.
+        folder: where segmenters and features are kept; None keeps nothing.
+        settings: of the segmenter.
+        show: makes what shows a part of the work: how many, under which label, of what.
+
+    Raises:
+        DataError: an image does not open, no defect has a pixel, or the images are all alike.
+        WeightsError: ImageNet weights cannot be had.
+    """
+    progress = show or (lambda total, label, unit: Progress(total, label, quiet=True, unit=unit))
+    digest = hashlib.sha256()
+    finder: Segmenter | None = None
+    extractor: Lite0 | None = None
+    manifold: RealManifold | None = None
+    chosen = settings or SegmenterSettings()
+    try:
+        if rule.min_label_iou:
+            real = ImageSet("--keep-like", references.samples, framing)
+            kept = folder / "segmenters" if folder is not None else None
+            with progress(chosen.steps, "segmenter of real defects", "step") as bar:
+                finder = load_or_train(real, kept, settings=chosen, seed=SEED, threads=THREADS, on_progress=bar.update)
+            finder.threads = 1
+            for name, tensor in sorted(finder.network.state_dict().items()):
+                digest.update(name.encode())
+                digest.update(tensor.contiguous().numpy().tobytes())
+        if rule.min_realism:
+            extractor = Lite0()
+            defective = ImageSet("--keep-like", references.defective, framing)
+            cache = FeatureCache(folder / "features" if folder is not None else None)
+            with progress(len(defective), "features of real defects", "image") as bar, threads_set(1):
+                rows = extract(defective, extractor, cache=cache, on_progress=bar.update).values
+            manifold = RealManifold(rows)
+            digest.update(extractor.fingerprint.encode())
+            digest.update(rows.tobytes())
+    except ValueError as error:
+        raise DataError(f"--keep-like: cannot be learnt from ({error})") from None
+    return Judge(judge_framing(framing, photographs=photographs), finder, extractor, manifold, digest.hexdigest())
+
+
+def _rounded(values: NDArray[np.float64]) -> list[float | None]:
+    return [round(float(value), DIGITS) for value in values]

@@ -1,0 +1,81 @@
+"""From what a user asks of the filter to a plan with a filter behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import UsageError
+from gan.filter.references import References, open_references
+from gan.filter.rule import Rule
+from gan.output import check_apart
+from gan.plan import Plan
+from metrics.features.user_cache import user_cache
+
+if TYPE_CHECKING:
+    from gan.filter.candidates import FilteredPlan
+    from gan.filter.judge import ShowProgress
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A filter that was asked for and can be had; nothing is trained yet."""
+
+    rule: Rule
+    references: References
+
+    def describe(self) -> dict[str, Any]:
+        """What `--json` says of it beforehand."""
+        return {
+            "real_images": len(self.references.samples),
+            "real_defects": len(self.references.defective),
+            "not_used": self.references.left_out,
+            **self.rule.describe(),
+        }
+
+
+def ask(plan: Plan, keep_like: Path | None, given: Mapping[str, Any], out: Path, *, workers: int) -> Asked | None:
+    """Checks what was asked for; None where no filter was.
+
+    Args:
+        plan: of the run.
+        keep_like: folder of real images.
+        given: the other options of the filter by flag name; None or False where they are not given.
+        out: the sample folder.
+        workers: threads that read files.
+
+    Raises:
+        UsageError: options without --keep-like, or out of range.
+        DataError: the real images cannot be used.
+    """
+    options = {flag: value for flag, value in given.items() if value is not None and value is not False}
+    if keep_like is None:
+        if options:
+            raise UsageError(f"{next(iter(options))}: filters by real images; give --keep-like DIR, or leave it out")
+        return None
+    check_apart("--keep-like", keep_like, out)
+    rule = Rule(**{flag.removeprefix("--").replace("-", "_"): value for flag, value in options.items()})
+    return Asked(rule, open_references(keep_like, plan.provenance, rule, workers=workers))
+
+
+def open_filter(plan: Plan, asked: Asked, show: ShowProgress) -> FilteredPlan:
+    """Trains the judge, or takes it from the user's cache.
+
+    Raises:
+        DataError: the real images cannot be learnt from.
+        WeightsError: ImageNet weights cannot be had.
+    """
+    from gan.filter.candidates import filtered
+    from gan.filter.judge import train_judge
+
+    judge = train_judge(
+        asked.references,
+        plan.provenance.framing,
+        asked.rule,
+        photographs=plan.side is None,
+        folder=user_cache("filter"),
+        show=show,
+    )
+    return filtered(plan, judge, asked.rule)

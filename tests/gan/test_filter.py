@@ -1,0 +1,431 @@
+"""gen-defects --keep-like: what is judged, what is kept, what is counted, and that none of it hangs on the order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from defects.images import encode_image, read_image, read_mask_image
+from defects.provenance import Provenance
+from defects.sample import Sample
+from defects.windows import Framing, read_window
+from engine.checkpoint import load_checkpoint, save_checkpoint
+from engine.errors import DataError, MagnaError, OutputError, UsageError
+from engine.linelog import LineLog
+from gan.filter import judge as judge_module
+from gan.filter import opening
+from gan.filter.candidates import FilteredPlan, filtered
+from gan.filter.judge import Judge, judge_framing, train_judge, window_of
+from gan.filter.references import open_references
+from gan.filter.report import filter_result
+from gan.filter.rule import Rule, Scores
+from gan.generate import Done, generate
+from gan.paint import Painter
+from gan.picture import Picture
+from gan.plan import Plan, make_plan
+from gan.request import Request
+from metrics.segmenter import SegmenterSettings
+from tests.gan.building import part
+from tests.generate.running import SIDE, files, gen_defects, save_masks, save_tiny_generator, tree_hash
+from tests.generate.test_blend_generate import save_blender, save_masks_of, save_photographs
+
+NAMES = ("crack/a.png", "crack/b.png", "pit/c.png", "pit/d.png", "e.png")
+NUM = 6
+
+
+class Strict:
+    """Lets a share of the pictures pass, by nothing but their pixels."""
+
+    digest = "strict"
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def scores(self, pictures: Sequence[Picture]) -> list[Scores]:
+        values = [hashlib.sha256(picture.image.tobytes()).digest()[0] / 256 for picture in pictures]
+        return [Scores(1.0 if value < self.share else round(value / 4, 4), None) for value in values]
+
+
+class Bright:
+    """Finds what is nearly white."""
+
+    def probabilities(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return (windows.mean(axis=3) > 200).astype(np.float32)
+
+
+RULE = Rule(min_label_iou=0.5, min_realism=0, tries=3)
+
+
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_masks(tmp_path_factory.mktemp("masks"), NAMES)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_generator(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+def _plan(masks: Path, checkpoint: Path, share: float, rule: Rule = RULE, **request: Any) -> FilteredPlan:
+    plan = make_plan(Request(num=NUM, **request), masks, checkpoint, device="cpu")
+    return filtered(plan, Strict(share), rule)  # type: ignore[arg-type]
+
+
+def _rows(out: Path, name: str = "metadata.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / name).read_text(encoding="utf-8").splitlines()]
+
+
+def _make(plan: Plan, out: Path, **options: Any) -> Done:
+    return generate(plan, out, **options)
+
+
+def test_a_judge_that_rejects_all_makes_nothing_and_says_so(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"all 90 candidates of 30 images were rejected \(100 %; the best label IoU"):
+        _make(_plan(masks, checkpoint, 0.0), tmp_path / "out")
+    assert list(files(tmp_path / "out")) == []
+
+
+def test_a_judge_that_rejects_none_changes_no_byte_but_the_column(
+    masks: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    labels = ("mask", "coco", "yolo", "labelme")
+    plan = _plan(masks, checkpoint, 1.0, labels=labels)
+    done = _make(plan, tmp_path / "filtered")
+    _make(plan.plan, tmp_path / "plain")
+    assert done.images == done.written == len(NAMES) * NUM
+    plain, kept = _rows(tmp_path / "plain"), _rows(tmp_path / "filtered")
+    assert [row.pop("filter") for row in kept] == [{"label_iou": 1.0, "realism": None, "candidate": 0}] * len(plain)
+    assert kept == plain
+    assert (tmp_path / "filtered" / "rejected.jsonl").read_bytes() == b""
+    for path in files(tmp_path / "plain"):
+        if path.name not in ("metadata.jsonl", "request.json"):
+            assert path.read_bytes() == (tmp_path / "filtered" / path.relative_to(tmp_path / "plain")).read_bytes()
+
+
+def test_the_first_candidate_that_passes_is_kept_and_all_are_counted(
+    masks: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    plan, out = _plan(masks, checkpoint, 0.4), tmp_path / "out"
+    done = _make(plan, out)
+    rows, rejected = _rows(out), _rows(out, "rejected.jsonl")
+    tried: dict[str, list[int]] = {}
+    for row in rejected:
+        tried.setdefault(row["name"], []).append(row["candidate"])
+    names = {row["file_name"].removeprefix("images/").removesuffix(".png"): row for row in rows}
+    left_out = {job.name for job in plan.jobs} - names.keys()
+    assert 0 < len(left_out) < len(plan.jobs)
+    assert all(tried[name] == [0, 1, 2] for name in left_out)
+    for name, row in names.items():
+        assert tried.get(name, []) == list(range(row["filter"]["candidate"]))
+    assert {row["filter"]["candidate"] for row in rows} == {0, 1, 2}
+    found = filter_result(out, RULE)
+    assert found["kept"] == len(rows) == done.images == len(plan.jobs) - found["left_out"]
+    assert found["rejected"] == len(rejected) == found["candidates"] - len(rows)
+    assert found["rejection_rate"] == pytest.approx(0.6, abs=0.15)
+    assert found["failed"] == {"label_iou": len(rejected)}
+    assert sum(kind["left_out"] for kind in found["kinds"].values()) == len(left_out)
+    assert f"{done.images} synthetic images" in (out / "README.md").read_text()
+    assert sorted(path.name for path in files(out) if path.suffix == ".tmp") == []
+
+
+def test_the_best_is_kept_and_marked_where_none_passes(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
+    rule = replace(RULE, keep_best=True)
+    plan, out = _plan(masks, checkpoint, 0.2, rule), tmp_path / "out"
+    assert _make(plan, out).images == len(plan.jobs)
+    values: dict[str, list[float]] = {}
+    for row in _rows(out, "rejected.jsonl"):
+        values.setdefault(row["name"], []).append(row["label_iou"])
+    marked = [row for row in _rows(out) if not row["filter"]["passed"]]
+    assert marked
+    for row in marked:
+        tried = values[row["file_name"].removeprefix("images/").removesuffix(".png")]
+        assert len(tried) == 3
+        assert row["filter"]["label_iou"] == max(tried) == tried[row["filter"]["candidate"]]
+    found = filter_result(out, rule)
+    assert found["best_kept"] == len(marked)
+    assert found["left_out"] == 0
+
+
+def test_an_image_whose_defect_was_erased_is_rejected_and_the_next_candidate_kept(
+    masks: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paint(
+        painter: Painter, conditions: Sequence[NDArray[np.bool_]], vectors: object, keys: Sequence[tuple[object, ...]]
+    ) -> NDArray[np.uint8]:
+        images = np.full((len(keys), SIDE, SIDE, 3), 90, np.uint8)
+        for image, condition, key in zip(images, conditions, keys, strict=True):
+            if len(key) > 4:  # the noise of candidate 0 has no number
+                image[condition] = 250
+        return images
+
+    monkeypatch.setattr(Painter, "paint", paint)
+    judge = Judge(Framing(SIDE), Bright(), None, None, "bright")
+    plan = filtered(make_plan(Request(), masks, checkpoint, device="cpu"), judge, RULE)
+    _make(plan, tmp_path / "out")
+    rows = _rows(tmp_path / "out")
+    assert [row["filter"] for row in rows] == [{"label_iou": 1.0, "realism": None, "candidate": 1}] * len(NAMES)
+    assert {row["label_iou"] for row in _rows(tmp_path / "out", "rejected.jsonl")} == {0.0}
+    for row in rows:
+        image, label = read_image(tmp_path / "out" / row["file_name"]), read_mask_image(tmp_path / "out" / row["mask"])
+        assert ((image > 200).all(axis=2) == label[0]).all()
+
+
+@pytest.fixture(scope="module")
+def reference(masks: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("reference") / "out"
+    _make(_plan(masks, checkpoint, 0.4), out, workers=1)
+    return out
+
+
+@pytest.mark.parametrize(("kept", "rejected"), [(0, 0), (0, 9), (4, 12), (7, 25), (7, None), (None, None)])
+def test_resume_ends_in_the_tree_of_an_undisturbed_run(
+    masks: Path, checkpoint: Path, reference: Path, tmp_path: Path, kept: int | None, rejected: int | None
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(reference, out)
+    rows = _rows(out)
+    least = 0
+    if kept:  # what was rejected before a recorded image is on disk before it is
+        names = [row["name"] for row in _rows(out, "rejected.jsonl")]
+        before = [row["file_name"].removeprefix("images/").removesuffix(".png") for row in rows[kept:]]
+        least = next((at for at, name in enumerate(names) if name in before), len(names))
+    for name, count in (("metadata.jsonl", kept), ("rejected.jsonl", rejected)):
+        lines = (out / name).read_bytes().splitlines(keepends=True)
+        count = len(lines) if count is None else max(count, least if name == "rejected.jsonl" else 0)
+        (out / name).write_bytes(b"".join(lines[:count]) + (b'{"torn' if count < len(lines) else b""))
+    for path in ((out / rows[1]["file_name"]), (out / "preview.png")):
+        path.unlink()
+    _make(_plan(masks, checkpoint, 0.4), out, resume=True, batch_size=3)
+    assert tree_hash(out) == tree_hash(reference)
+
+
+@pytest.mark.parametrize("call", [3, 4, 5, 8])
+def test_an_append_that_fails_leaves_no_gap_and_resume_goes_on(
+    masks: Path, checkpoint: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    out, real, calls = tmp_path / "out", LineLog.append, 0
+
+    def once(log: LineLog, rows: Sequence[Mapping[str, Any]]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise OutputError("no space; free some")
+        real(log, rows)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LineLog, "append", once)
+        with pytest.raises(OutputError):
+            _make(_plan(masks, checkpoint, 0.4), out, batch_size=4)
+    assert calls == call
+    _make(_plan(masks, checkpoint, 0.4), out, resume=True)
+    assert tree_hash(out) == tree_hash(reference)
+
+
+def test_resume_with_another_rule_is_refused(masks: Path, checkpoint: Path, reference: Path) -> None:
+    with pytest.raises(UsageError, match="was started with tries 3, now it is 2"):
+        _make(_plan(masks, checkpoint, 0.4, replace(RULE, tries=2)), reference, resume=True)
+    with pytest.raises(UsageError, match="was started with"):
+        _make(_plan(masks, checkpoint, 0.4).plan, reference, resume=True)
+
+
+def test_candidates_differ_in_noise_and_drawn_values_but_not_in_kind(masks: Path, checkpoint: Path) -> None:
+    jobs = make_plan(Request(num=3, guide="thickness=0..1"), masks, checkpoint, device="cpu").jobs
+    for job in jobs:
+        tried = [replace(job, candidate=candidate) for candidate in range(4)]
+        guides = [jobs.draw_guide(one, lambda: 3.0) for one in tried]
+        assert len({guide.kind for guide in guides}) == 1
+        assert len({guide.scaled["thickness"] for guide in guides}) == len({jobs.noise_key(one) for one in tried}) == 4
+
+
+def save_reals(folder: Path, count: int = 8) -> list[str]:
+    """Parts with bright bars and blocks, some good ones; the SHA-256 of each image, in order of names."""
+    hashes = []
+    for what in ("images", "masks"):
+        (folder / what).mkdir(parents=True)
+    for number in range(count):
+        image, mask = part(number, kind=("crack", "pit")[number % 2], channels=3)
+        data = encode_image(image)
+        (folder / "images" / f"{number}.png").write_bytes(data)
+        (folder / "masks" / f"{number}.png").write_bytes(encode_image(mask))
+        hashes.append(hashlib.sha256(data).hexdigest())
+    return hashes
+
+
+def _provenance(hashes: Sequence[str], test: tuple[str, ...] = ()) -> Provenance:
+    return Provenance("0" * 64, SIDE, 3, test=test, train_sha256=frozenset(hashes))
+
+
+def test_only_images_that_the_generator_was_trained_on_are_used(tmp_path: Path) -> None:
+    hashes = save_reals(tmp_path / "real")
+    found = open_references(tmp_path / "real", _provenance(hashes[:6]), Rule())
+    assert [sample.image.stem for sample in found.samples] == ["0", "1", "2", "3", "4", "5"]
+    assert found.left_out == 2
+    held = found.samples[2].name
+    assert held not in [
+        sample.name
+        for sample in open_references(tmp_path / "real", _provenance(hashes, (held,)), Rule()).samples
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="holds 0 images of defects that the generator was trained on, and 5"):
+        open_references(tmp_path / "real", _provenance(["1" * 64]), Rule())
+    with pytest.raises(UsageError, match="does not say which images it was trained on"):
+        open_references(tmp_path / "real", _provenance([]), Rule())
+
+
+def test_a_photograph_is_judged_by_the_window_that_training_would_cut(tmp_path: Path) -> None:
+    image, mask = part(3, kind="pit", side=90)
+    for name, data in (("image.png", encode_image(image)), ("mask.png", encode_image(mask))):
+        (tmp_path / name).write_bytes(data)
+    framing = Framing(SIDE, 60, 3)
+    expected = read_window(Sample("a", tmp_path / "image.png", tmp_path / "mask.png", label="pit"), framing)
+    picture = Picture(image, mask, "pit", {}, {})
+    window, label = window_of(picture, judge_framing(framing, photographs=True))
+    assert np.array_equal(window, expected[0])
+    assert np.array_equal(label, expected[1])
+    square = Picture(window, label, "pit", {}, {})
+    assert np.array_equal(window_of(square, judge_framing(framing, photographs=False))[0], window)
+
+
+SHORT = SegmenterSettings(steps=60, batch=4, pretrained=False)
+
+
+@pytest.mark.slow
+def test_a_trained_judge_tells_defects_from_erased_ones_and_is_the_same_again(tmp_path: Path) -> None:
+    hashes = save_reals(tmp_path / "real", 24)
+    references = open_references(tmp_path / "real", _provenance(hashes), Rule())
+    framing = Framing(SIDE, None, 3)
+    pictures, erased = [], []
+    for number in range(100, 108):
+        image, mask = part(number, kind=("crack", "pit")[number % 2], side=SIDE, channels=3)
+        pictures.append(Picture(image, mask, "crack", {}, {}))
+        erased.append(replace(pictures[-1], image=cv2.medianBlur(np.where(mask[..., None], image[0, 0], image), 3)))
+
+    def trained(folder: Path | None) -> Judge:
+        return train_judge(references, framing, Rule(), photographs=False, folder=folder, settings=SHORT)
+
+    judge = trained(tmp_path / "cache")
+    good, bad = judge.scores(pictures), judge.scores(erased)
+    assert np.mean([each.label_iou for each in good]) > np.mean([each.label_iou for each in bad]) + 0.3  # type: ignore[misc]
+    again, anew = trained(tmp_path / "cache"), trained(None)
+    assert judge.digest == again.digest == anew.digest
+    alone = [again.scores([picture])[0] for picture in reversed(pictures)]
+    assert alone[::-1] == good
+
+
+def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float = 0.4) -> list[object]:
+    """Arguments of a run with a filter, its judge replaced by one that needs no training."""
+    hashes = save_reals(tmp_path / "real")
+    save_tiny_generator(tmp_path / "untold")
+    tensors, meta = load_checkpoint(tmp_path / "untold")
+    save_checkpoint(tmp_path / "net", tensors, meta | {"data": {"train_sha256": hashes, "test": []}})
+    save_masks(tmp_path / "masks", NAMES)
+    monkeypatch.setattr(judge_module, "train_judge", lambda *_, **__: Strict(share))
+    assert opening.open_filter
+    return ["--masks", tmp_path / "masks", "--checkpoint", tmp_path / "net", "--keep-like", tmp_path / "real",
+            "--num", NUM, "--min-realism", 0, "--out", tmp_path / "out"]  # fmt: skip
+
+
+def test_the_command_reports_the_rate_overall_and_by_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = _command(tmp_path, monkeypatch)
+    assert gen_defects(*arguments, "--dry-run") == 0
+    assert "learnt from 8 real images, 8 of them with a defect; 0 that" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+    assert gen_defects(*arguments, "--tries", 2, "--json") == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found = result["filter"]
+    assert result["images"] == found["kept"] == len(_rows(tmp_path / "out"))
+    assert found["left_out"] + found["kept"] == len(NAMES) * NUM
+    assert set(found["kinds"]) == {"crack", "pit"}
+    assert 0 < found["rejection_rate"] < 1
+    assert gen_defects(*arguments, "--out", tmp_path / "text") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("candidates rejected (" in line for line in lines) == 3
+    assert gen_defects(*arguments) == 1
+    assert "is not empty; add --resume" in capsys.readouterr().err
+
+
+def test_the_command_ends_with_one_line_where_nothing_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gen_defects(*_command(tmp_path, monkeypatch, 0.0)) == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert len(errors) == 1
+    assert "were rejected (100 %" in errors[0]
+    assert list(files(tmp_path / "out")) == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (("--min-label-iou", 1.5), "--min-label-iou: 1.5 is out of range"),
+        (("--min-label-iou", "nan"), "--min-label-iou: nan is out of range"),
+        (("--min-realism", -1), "--min-realism: -1 is out of range"),
+        (("--min-realism", "inf"), "--min-realism: inf is out of range"),
+        (("--tries", 0), "--tries: 0 candidates"),
+        (("--min-label-iou", 0), "both 0, so nothing would be rejected"),
+        (("--keep-like", "nowhere"), "nowhere"),
+    ],
+)
+def test_bad_options_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], extra: tuple[object, ...],
+    said: str,
+) -> None:  # fmt: skip
+    assert gen_defects(*_command(tmp_path, monkeypatch), *extra) in (1, 2)
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("extra", [("--min-label-iou", 0.5), ("--min-realism", 1), ("--tries", 2), ("--keep-best",)])
+def test_options_without_real_images_are_one_line(
+    masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: tuple[object, ...]
+) -> None:
+    assert gen_defects("--masks", masks, "--checkpoint", checkpoint, "--out", tmp_path / "out", *extra) == 2
+    assert f"error: {extra[0]}: filters by real images; give --keep-like DIR" in capsys.readouterr().err
+
+
+def test_photographs_with_drawn_defects_are_filtered_too_and_resume_gives_the_same_tree(tmp_path: Path) -> None:
+    from gan.blend.plan import make_blend_plan
+
+    grounds = save_photographs(tmp_path / "grounds")
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    blender = save_blender(tmp_path / "net")
+
+    def plan() -> FilteredPlan:
+        made = make_blend_plan(Request(num=5), masks, grounds, blender, device="cpu")
+        return filtered(made, Strict(0.4), RULE)  # type: ignore[arg-type]
+
+    one, two = tmp_path / "one", tmp_path / "two"
+    _make(plan(), one, workers=1)
+    _make(plan().plan, tmp_path / "plain")
+    _make(plan(), two, workers=3, batch_size=1)
+    assert tree_hash(one) == tree_hash(two)
+    rows = _rows(two)
+    lines = (two / "metadata.jsonl").read_bytes().splitlines(keepends=True)
+    (two / "metadata.jsonl").write_bytes(b"".join(lines[:2]))
+    (two / rows[0]["file_name"]).unlink()
+    _make(plan(), two, resume=True)
+    assert tree_hash(one) == tree_hash(two)
+    firsts = [row for row in rows if not row["filter"]["candidate"]]
+    assert 0 < len(firsts) < len(rows) < 10
+    for row in firsts:
+        assert (one / row["file_name"]).read_bytes() == (tmp_path / "plain" / row["file_name"]).read_bytes()
+    assert all(row["background"] for row in rows)
+
+
+def test_every_fault_is_one_of_the_house() -> None:
+    for wrong in ({"min_label_iou": -0.1}, {"min_realism": float("nan")}, {"tries": 101}):
+        with pytest.raises(MagnaError, match=";"):
+            Rule(**wrong)  # type: ignore[arg-type]
