@@ -42,7 +42,10 @@ def main(
     ] = False,
     backgrounds: Annotated[
         Path | None,
-        typer.Option(help="Good images, any layout, to draw the defects into: by a blend_... run, or the bundled one for pitted steel."),
+        typer.Option(
+            help="Good images, any layout, to draw the defects into: by a blend_... run, or the bundled one for pitted "
+            "steel."
+        ),
     ] = None,
     roi: Annotated[
         Path | None,

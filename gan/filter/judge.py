@@ -37,8 +37,8 @@ from metrics.segmenter import Segmenter, SegmenterSettings, load_or_train
 SEED = 1
 """Of the segmenter. bench-fid's own is another: a set must not be scored by the very network that chose it."""
 
-THREADS = 2
-"""A trained network's rounding depends on how many computed it."""
+THREADS = 1
+"""A network's rounding depends on how many computed it; one alone is also not held up where others are busy."""
 
 DIGITS = 4
 
@@ -137,7 +137,6 @@ def train_judge(
             kept = folder / "segmenters" if folder is not None else None
             with progress(chosen.steps, "segmenter of real defects", "step") as bar:
                 finder = load_or_train(real, kept, settings=chosen, seed=SEED, threads=THREADS, on_progress=bar.update)
-            finder.threads = 1
             for name, tensor in sorted(finder.network.state_dict().items()):
                 digest.update(name.encode())
                 digest.update(tensor.contiguous().numpy().tobytes())
@@ -145,7 +144,7 @@ def train_judge(
             extractor = Lite0()
             defective = ImageSet("--keep-like", references.defective, framing)
             cache = FeatureCache(folder / "features" if folder is not None else None)
-            with progress(len(defective), "features of real defects", "image") as bar, threads_set(1):
+            with progress(len(defective), "features of real defects", "image") as bar, threads_set(THREADS):
                 rows = extract(defective, extractor, cache=cache, on_progress=bar.update).values
             manifold = RealManifold(rows)
             digest.update(extractor.fingerprint.encode())
