@@ -66,6 +66,14 @@ def test_the_bundled_generator_names_its_training_images_and_licence() -> None:
     assert "Apache-2.0" in said.licence
 
 
+def test_the_bundled_magna_blend_names_its_photographs_and_whoever_took_them() -> None:
+    said = load_generator(blend=True).provenance
+    assert (said.architecture, said.size, said.channels, said.window) == ("blend", 128, 3, 256)
+    assert len(said.train_sha256) == said.train == 254
+    assert said.licence is not None
+    assert "CC BY-SA 4.0 (BSData, Schlagenhauf and Landwehr" in said.licence
+
+
 def test_it_is_there_before_the_first_image(
     masks: Path, telling: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
