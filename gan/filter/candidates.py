@@ -16,6 +16,9 @@ from gan.plan import Plan
 GROUP = 16
 """Pictures that are judged together: as many as the extractor of features takes at once."""
 
+PHOTOGRAPHS = 4
+"""The same of whole photographs, which take more memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FilteredPlan(Plan):
@@ -46,7 +49,8 @@ class FilteredPlan(Plan):
     @property
     def count(self) -> int:
         """See `Plan.count`: whole micro-batches of the plan, so that candidate 0 keeps its bytes."""
-        return self.plan.count * -(-GROUP // self.plan.count)
+        group = PHOTOGRAPHS if self.side is None else GROUP
+        return self.plan.count * -(-group // self.plan.count)
 
     @property
     def leaves_out(self) -> bool:
