@@ -28,6 +28,10 @@ MOST_SHIFT = 96.0
 """Grey levels by which a defect is made brighter or darker to have the brightness that is asked for."""
 
 CORRECTIONS = 5
+GAINS = (0.4, 1.6)
+"""By how much one correction may make a change weaker or stronger."""
+LEAST_CHANGE = 0.02
+"""Brightness that a change has to have made before it is made stronger."""
 
 
 class BlendPainter(Painter):
@@ -84,8 +88,8 @@ def draw_into(
         vector: (G,) guide vector.
         key: what the noise depends on, besides the seed.
         window: px of a photograph that were the network's size in training; None for the shorter side.
-        brightness: luminance of the defect less that of its surroundings, -1..1, that is wanted exactly: what the
-            network draws is then made brighter or darker as a whole, by `MOST_SHIFT` grey levels at most.
+        brightness: luminance of the defect less that of its surroundings, -1..1, that is wanted exactly: see
+            `_brought_to`; by `MOST_SHIFT` grey levels at most beyond what a stronger change gives.
     """
     config = painter.network.config
     shape = mask.shape[0], mask.shape[1]
@@ -107,17 +111,35 @@ def draw_into(
         change = change.mean(axis=2, keepdims=True) if ground.shape[2] == 1 else np.repeat(change, 3, axis=2)
     drawn = _composed(ground, change, opacity)
     if brightness is not None:
-        radius, shift = max(3, round(max(3, round(0.04 * config.size)) / scale)), 0.0
-        gain = 255 / float(opacity[mask[region]].mean())
-        for _ in range(CORRECTIONS):
-            level, measured = contrast(drawn, mask[region], radius)
-            if not measured:
-                break
-            shift = float(np.clip(shift + gain * (brightness - level), -MOST_SHIFT, MOST_SHIFT))
-            drawn = _composed(ground, change + np.float32(shift), opacity)
+        radius = max(3, round(max(3, round(0.04 * config.size)) / scale))
+        drawn = _brought_to(brightness, ground, change, opacity, mask[region], radius)
     result = photograph.copy()
     result[region][opacity[..., 0] > 0] = drawn[opacity[..., 0] > 0]
     return result
+
+
+def _brought_to(brightness: float, ground: Floats, change: Floats, opacity: Floats, mask: Mask, radius: int) -> Image:
+    """The defect at the brightness asked for: its change made stronger or weaker, then lighter or darker as a whole.
+
+    A weaker change keeps the defect's profile, where adding a constant would leave its rim dark around a light middle.
+    """
+    drawn = _composed(ground, change, opacity)
+    without = contrast(_composed(ground, np.zeros_like(change), opacity), mask, radius)[0]
+    level, measured = contrast(drawn, mask, radius)
+    if not measured:
+        return drawn
+    for _ in range(CORRECTIONS):
+        if abs(level - without) < LEAST_CHANGE:
+            break
+        change = change * np.float32(np.clip((brightness - without) / (level - without), *GAINS))
+        drawn = _composed(ground, change, opacity)
+        level = contrast(drawn, mask, radius)[0]
+    shift, gain = 0.0, 255 / float(opacity[mask].mean())
+    for _ in range(CORRECTIONS):
+        shift = float(np.clip(shift + gain * (brightness - level), -MOST_SHIFT, MOST_SHIFT))
+        drawn = _composed(ground, change + np.float32(shift), opacity)
+        level = contrast(drawn, mask, radius)[0]
+    return drawn
 
 
 def _composed(ground: Floats, change: Floats, opacity: Floats) -> Image:
