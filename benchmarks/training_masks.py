@@ -1,6 +1,8 @@
 """Writes the masks of the defective photographs that a generator was trained on, for `gen-defects --masks`.
 
-    python benchmarks/training_masks.py RUN DATA OUT
+    python benchmarks/training_masks.py RUN DATA OUT [whole]
+
+Squares as the generator sees them, or with `whole` the masks of whole photographs, for `--backgrounds`.
 
 A classifier must not be tested on a photograph whose mask its synthetic images were made from.
 """
@@ -15,13 +17,13 @@ from defects.mask_folder import write_masks
 from gan.bundle import load_generator
 
 
-def main(run: Path, data: Path, out: Path) -> None:
-    """One folder of masks for each kind, at the generator's size."""
+def main(run: Path, data: Path, out: Path, *, whole: bool) -> None:
+    """One folder of masks for each kind."""
     provenance = load_generator(run).provenance
     held = set(provenance.test)
     samples = [sample for sample in open_dataset(data).samples if sample.name not in held]
-    print(f"{out}: {write_masks(samples, provenance.framing, out)} masks")
+    print(f"{out}: {write_masks(samples, None if whole else provenance.framing, out)} masks")
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    main(*map(Path, sys.argv[1:4]), whole=sys.argv[4:] == ["whole"])

@@ -86,6 +86,7 @@ class Evidence:
     Attributes:
         sources: By name, in order.
         segmenter: Trained on real images.
+        learnt: How many those were.
         held_labels: Overlap of the segmenter on real images it has not seen.
         held_predicted: What it found there, (N, S, S).
         banks: Features by extractor, the first the one that single images are judged by.
@@ -97,6 +98,7 @@ class Evidence:
 
     sources: dict[str, SourceEvidence]
     segmenter: Predictor | None = None
+    learnt: int = 0
     held_labels: LabelFidelity | None = None
     held_predicted: NDArray[np.bool_] | None = None
     banks: dict[str, FeatureBank] = field(default_factory=dict)

@@ -74,7 +74,7 @@ def _labels(evidence: Evidence, own: SourceEvidence, comparison: Comparison, why
         n_real=held.defective.count if held is not None else 0,
         n_fake=mean.count if mean is not None else 0,
         extractor="segmenter of real defects",
-        estimator=f"mean overlap on images of defects; trained on {len(comparison.train)} real images",
+        estimator=f"mean overlap on images of defects; trained on {evidence.learnt} real images",
         better="higher",
         warning=f"{len(comparison.held)} unseen real images: the mark to compare with is rough"
         if few and found

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from defects.sample import GOOD
 from metrics.comparison import Comparison
 from metrics.control import control
 from metrics.evidence import Evidence, ProgressOf, like, union
+from metrics.held_out import file_hashes
+from metrics.image_set import ImageSet
 from metrics.label_fidelity import label_fidelity
 from metrics.segmenter import SegmenterSettings, load_or_train
 
-__all__ = ["judge_control", "judge_labels"]
+__all__ = ["judge_control", "judge_labels", "not_drawn_into"]
 
 
 def judge_labels(
@@ -27,14 +30,21 @@ def judge_labels(
         folder: Where trained segmenters are kept; None keeps nothing.
         threads: Of PyTorch.
     """
-    train, held, seed = comparison.train, comparison.held, comparison.request.seed
+    held, seed = comparison.held, comparison.request.seed
+    train = not_drawn_into(comparison)
+    left = len(comparison.train) - len(train)
+    if left:
+        evidence.notes.append(
+            f"the segmenter has not learnt from {left} good photographs of parts that synthetic images were drawn "
+            "into: it would know them to be free of defects"
+        )
     try:
         with progress(SegmenterSettings().steps, "segmenter of real defects", "step") as shown:
             segmenter = load_or_train(train, folder, seed=seed, threads=threads, on_progress=shown.update)
     except ValueError as error:
         evidence.lack("labels", f"no segmenter could be trained on {len(train)} real images: {error}")
         return
-    evidence.segmenter = segmenter
+    evidence.segmenter, evidence.learnt = segmenter, len(train)
     evidence.held_predicted = segmenter.predict(held)
     bounds = None
     if len(held):
@@ -50,6 +60,20 @@ def judge_labels(
                 segmenter, source.images, seed=seed, size_bounds=bounds, predicted=own.predicted
             )
             shown.update(len(source.images))
+
+
+def not_drawn_into(comparison: Comparison) -> ImageSet:
+    """The training images without good photographs of those parts that serve as grounds of synthetic images.
+
+    A judge that has learnt that a photograph shows no defect does not find one that was drawn into it.
+    """
+    rows = (sample.metadata for source in comparison.sources for sample in source.images.samples)
+    grounds = (row.get(key) for row in rows for key in ("background", "ground"))
+    known = {ground["sha256"] for ground in grounds if isinstance(ground, dict) and "sha256" in ground}
+    train = comparison.train
+    good = [sample for sample in train.samples if sample.label == GOOD] if known else []
+    parts = {sample.part for sample, digest in zip(good, file_hashes(good), strict=True) if digest in known}
+    return train.part([at for at, one in enumerate(train.samples) if one.label != GOOD or one.part not in parts])
 
 
 def judge_control(comparison: Comparison, evidence: Evidence) -> None:

@@ -43,7 +43,7 @@ def reachable(cells: Sequence[Cell], sizes: Mapping[str, int], defective: int) -
         if cell.arm.made and not round(each):
             none[cell.arm.name, cell.level, cell.ratio] = None
             continue
-        short = [name for name in cell.arm.made if sizes.get(name, each) < round(each)]
+        short = [name for name in cell.arm.made if name in sizes and sizes[name] < round(each)]
         if not short:
             kept.append(cell)
         else:

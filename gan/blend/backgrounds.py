@@ -23,7 +23,8 @@ from engine.files import sha256_file
 from gan.blend.inpaint import paint_out
 from gan.blend.windows import margin
 
-KEPT = 8
+KEPT = 512 * 2**20
+"""Bytes of photographs kept: painting a defect out costs more than drawing one."""
 
 Image = NDArray[np.uint8]
 
@@ -89,7 +90,7 @@ class Backgrounds(Sequence[Background]):
         roi = read_mask_image(chosen.roi, chosen.shape)[0] if chosen.roi is not None else None
         with self._lock:
             self._kept[index] = image, roi
-            if len(self._kept) > KEPT:
+            while len(self._kept) > 1 and sum(kept.nbytes for kept, _ in self._kept.values()) > KEPT:
                 self._kept.popitem(last=False)
         return image, roi
 

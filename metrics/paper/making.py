@@ -28,7 +28,7 @@ BASELINES = {"pasted": "alpha", "perlin": "perlin"}
 """Names in the table and the method of `mix-defects paste`."""
 
 BLEND = "blend"
-MASKS = "masks"
+MASKS, WHOLE = "masks", "masks-whole"
 
 
 class CommandError(MagnaError):
@@ -58,8 +58,8 @@ def set_commands(runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: 
     """The command of every set by its name in the table, without its `--out`.
 
     Every held-out mask is drawn `num` times with its own kind, its own thickness and a brightness out of the training
-    images'; Magna-Blend draws into good training photographs, or where there are none into those with their defects
-    painted out. The baselines are as many images, pasted from the training photographs.
+    images'; Magna-Blend draws it where it was in its photograph, into good training photographs, or, without any, into
+    those with their defects painted out. The baselines are as many images, pasted from the training photographs.
 
     Args:
         runs: Trained on the same photographs.
@@ -82,8 +82,9 @@ def set_commands(runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: 
     side = min(run.provenance.size for run in runs)
     found = {}
     for run in runs:
-        words = ["gen-defects", "--masks", str(out / MASKS), "--checkpoint", str(run.folder), "--num", str(num)]
         schema, blends = run.provenance.schema, run.provenance.architecture == BLEND
+        masks = out / (WHOLE if blends else MASKS)
+        words = ["gen-defects", "--masks", str(masks), "--checkpoint", str(run.folder), "--num", str(num)]
         words += ["--guide", "brightness=random"] if schema is not None and "brightness" in schema.names else []
         words += ["--backgrounds", str(real), *([] if good else ["--inpaint"])] if blends else []
         words += ["--size", str(side)] if blends or run.provenance.size != side else []
@@ -114,7 +115,10 @@ def make_sets(
     held, first = set(runs[0].provenance.test), runs[0].provenance
     write_json(out / GENERATOR, first.to_dict())
     finest = Framing(max(run.provenance.size for run in runs), first.window, first.channels)
-    write_masks([sample for sample in read_dataset(real).samples if sample.name in held], finest, out / MASKS)
+    samples = [sample for sample in read_dataset(real).samples if sample.name in held]
+    write_masks(samples, finest, out / MASKS)
+    if any(run.provenance.architecture == BLEND for run in runs):
+        write_masks(samples, None, out / WHOLE)
     checkpoints = {run.name: run.provenance.checkpoint for run in runs}
     return [_made(name, list(words), checkpoints.get(name), out, call or _run) for name, words in commands.items()]
 

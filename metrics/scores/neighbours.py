@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,10 +89,10 @@ class RealManifold:
     def __init__(self, real: Array, *, k: int = 3) -> None:
         rows = checked(real, "real", least=k + 1)
         self._centre = rows.mean(0)
-        rows = rows - self._centre
-        reach = radii(rows, k)
-        small = reach <= reach.median()
-        self._rows, self._reach = rows[small], reach[small].sqrt()
+        self._all = rows - self._centre
+        reach = radii(self._all, k)
+        self._small = reach <= reach.median()
+        self._rows, self._reach = self._all[self._small], reach[self._small].sqrt()
 
     def realism(self, fake: Array) -> NDArray[np.float64]:
         """See the function of that name.
@@ -105,12 +105,30 @@ class RealManifold:
             raise ValueError(
                 f"expected features of one dimension, got {self._rows.shape[1]} real and {rows.shape[1]} fake"
             )
-        rows = rows - self._centre
+        return self._best(rows - self._centre, None)
+
+    def realism_of_real(self, parts: Sequence[str]) -> NDArray[np.float64]:
+        """Realism (N,) of each real row by the balls of other parts only: what a real row of an unseen part reaches.
+
+        A row that has no ball of another part gets 0.
+
+        Raises:
+            ValueError: There is not one part for each row.
+        """
+        if len(parts) != len(self._all):
+            raise ValueError(f"expected a part for each of {len(self._all)} rows, got {len(parts)}")
+        numbers = torch.from_numpy(np.unique(np.asarray(parts), return_inverse=True)[1].astype(np.int64))
+        return self._best(self._all, numbers)
+
+    def _best(self, rows: Tensor, parts: Tensor | None) -> NDArray[np.float64]:
         best = torch.zeros(len(rows), dtype=torch.float64)
-        for part, squared in _blocks(self._rows, rows):
-            reach = self._reach[part, None]
+        for block, squared in _blocks(self._rows, rows):
+            reach = self._reach[block, None]
             near = torch.maximum(squared.sqrt(), 1e-6 * reach).clamp_min(torch.finfo(torch.float64).tiny)
-            best = torch.maximum(best, (reach / near).amax(0))
+            ratio = reach / near
+            if parts is not None:
+                ratio = ratio.masked_fill(parts[self._small][block, None] == parts, 0)
+            best = torch.maximum(best, ratio.amax(0))
         return best.numpy()
 
 

@@ -134,3 +134,20 @@ def test_too_few_rows_for_the_neighbour_are_refused() -> None:
         manifold_scores(real=rows(9, 2), fake=rows(5, 2))
     with pytest.raises(ValueError, match="k of at least 1"):
         manifold_scores(real=rows(9, 2), fake=rows(5, 2), k=0)
+
+
+def test_realism_of_real_rows_is_measured_by_other_parts_only() -> None:
+    rng = np.random.default_rng(5)
+    real = np.repeat(rng.normal(size=(12, 3)), 2, axis=0) + rng.normal(scale=1e-3, size=(24, 3))
+    parts = [str(number // 2) for number in range(24)]
+    manifold = neighbours.RealManifold(real)
+    assert np.array_equal(manifold.realism(real), realism(real=real, fake=real))
+    found = manifold.realism_of_real(parts)
+    small = (reach := neighbours.radii(torch.as_tensor(real), 3).numpy()) <= np.sort(reach)[11]
+    for i in range(24):
+        others = [j for j in range(24) if small[j] and parts[j] != parts[i]]
+        wanted = max(np.sqrt(reach[j]) / np.linalg.norm(real[i] - real[j]) for j in others)
+        assert found[i] == pytest.approx(wanted)
+    assert not manifold.realism_of_real(["one"] * 24).any()
+    with pytest.raises(ValueError, match="a part for each of 24 rows, got 1"):
+        manifold.realism_of_real(["one"])
