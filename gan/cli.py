@@ -70,7 +70,10 @@ def main(
         ),
     ] = None,
     min_realism: Annotated[
-        float | None, typer.Option(help="Least realism, 1 being inside the real manifold; 0: off.  [default: 0.9]")
+        float | None,
+        typer.Option(
+            help="Least realism, 1 being that of a typical unseen real image of its kind; 0: off.  [default: 0.6]"
+        ),
     ] = None,
     tries: Annotated[int | None, typer.Option(help="Candidates for each image at most.  [default: 4]")] = None,
     keep_best: Annotated[

@@ -1,4 +1,4 @@
-"""Whether a label is true of its image and the image like real ones: a segmenter and a manifold of real images.
+"""Whether a label is true of its image and the image like real ones: a segmenter, and the features of real images.
 
 Everything is computed on the CPU, in padded batches and with a number of threads that does not follow the machine's,
 so that a score is the same on whichever thread, in whichever batch and after whichever interruption it is asked for.
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from defects.masks import Mask
@@ -22,16 +21,14 @@ from defects.windows import Framing, central, scaled
 from engine.errors import DataError
 from engine.progress import Progress
 from engine.threads import threads_set
+from gan.filter.likeness import Likeness
 from gan.filter.references import References
 from gan.filter.rule import Rule, Scores
 from gan.picture import Picture
 from metrics.features.cache import FeatureCache
-from metrics.features.extract import extract
-from metrics.features.extractor import Extractor
 from metrics.features.lite0 import Lite0
 from metrics.image_set import ImageSet
 from metrics.label_fidelity import overlaps
-from metrics.scores.neighbours import RealManifold
 from metrics.segmenter import Segmenter, SegmenterSettings, load_or_train
 
 SEED = 1
@@ -61,15 +58,13 @@ class Judge:
     Attributes:
         framing: how a written picture becomes what is judged; see `judge_framing`.
         finder: None where labels are not judged.
-        extractor: of the features that the manifold is made of.
-        manifold: None where realism is not judged.
+        likeness: None where realism is not judged.
         digest: names the real images and the networks learnt from them.
     """
 
     framing: Framing
     finder: Finder | None
-    extractor: Extractor | None
-    manifold: RealManifold | None
+    likeness: Likeness | None
     digest: str
 
     def scores(self, pictures: Sequence[Picture]) -> list[Scores]:
@@ -80,10 +75,8 @@ class Judge:
         found, real = nothing, nothing
         if self.finder is not None:
             found = _rounded(overlaps(self.finder.probabilities(images) >= 0.5, labels))
-        if self.manifold is not None and self.extractor is not None:
-            shown = np.broadcast_to(images, (*images.shape[:3], 3)).transpose(0, 3, 1, 2)
-            features, _ = self.extractor(torch.from_numpy(np.ascontiguousarray(shown)))
-            real = _rounded(self.manifold.realism(features))
+        if self.likeness is not None:
+            real = _rounded(self.likeness.realism(images, [picture.kind for picture in pictures]))
         return [Scores(*both) for both in zip(found, real, strict=True)]
 
 
@@ -128,8 +121,7 @@ def train_judge(
     progress = show or (lambda total, label, unit: Progress(total, label, quiet=True, unit=unit))
     digest = hashlib.sha256()
     finder: Segmenter | None = None
-    extractor: Lite0 | None = None
-    manifold: RealManifold | None = None
+    likeness: Likeness | None = None
     chosen = settings or SegmenterSettings()
     try:
         if rule.min_label_iou:
@@ -141,17 +133,14 @@ def train_judge(
                 digest.update(name.encode())
                 digest.update(tensor.contiguous().numpy().tobytes())
         if rule.min_realism:
-            extractor = Lite0()
             defective = ImageSet("--keep-like", references.defective, framing)
             cache = FeatureCache(folder / "features" if folder is not None else None)
             with progress(len(defective), "features of real defects", "image") as bar, threads_set(THREADS):
-                rows = extract(defective, extractor, cache=cache, on_progress=bar.update).values
-            manifold = RealManifold(rows)
-            digest.update(extractor.fingerprint.encode())
-            digest.update(rows.tobytes())
+                likeness = Likeness.of(defective, Lite0(), cache, on_progress=bar.update)
+            digest.update(likeness.digest.encode())
     except ValueError as error:
         raise DataError(f"--keep-like: cannot be learnt from ({error})") from None
-    return Judge(judge_framing(framing, photographs=photographs), finder, extractor, manifold, digest.hexdigest())
+    return Judge(judge_framing(framing, photographs=photographs), finder, likeness, digest.hexdigest())
 
 
 def _rounded(values: NDArray[np.float64]) -> list[float | None]:

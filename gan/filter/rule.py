@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.errors import UsageError
 
-MIN_LABEL_IOU, MIN_REALISM, TRIES = 0.3, 0.9, 4
+MIN_LABEL_IOU, MIN_REALISM, TRIES = 0.3, 0.6, 4
 MOST_TRIES = 100
 
 
@@ -18,7 +18,8 @@ class Scores:
 
     Attributes:
         label_iou: overlap of the written label with what a segmenter of real defects finds in the image.
-        realism: at least 1 inside the manifold of real images, see `metrics.scores.neighbours.realism`.
+        realism: 1 where it is as near to the real images as a typical real one of its kind is to those of other parts,
+            see `gan.filter.likeness`.
     """
 
     label_iou: float | None
@@ -49,7 +50,7 @@ class Rule:
             raise UsageError(f"--min-label-iou: {self.min_label_iou:g} is out of range; choose 0 (off) to 1")
         if not (math.isfinite(self.min_realism) and self.min_realism >= 0):
             raise UsageError(
-                f"--min-realism: {self.min_realism:g} is out of range; choose 0 (off) or more, such as 0.9"
+                f"--min-realism: {self.min_realism:g} is out of range; choose 0 (off) or more, such as 0.6"
             )
         if not 1 <= self.tries <= MOST_TRIES:
             raise UsageError(f"--tries: {self.tries} candidates for an image; ask for 1 to {MOST_TRIES}")

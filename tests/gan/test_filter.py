@@ -169,7 +169,7 @@ def test_an_image_whose_defect_was_erased_is_rejected_and_the_next_candidate_kep
         return images
 
     monkeypatch.setattr(Painter, "paint", paint)
-    judge = Judge(Framing(SIDE), Bright(), None, None, "bright")
+    judge = Judge(Framing(SIDE), Bright(), None, "bright")
     plan = filtered(make_plan(Request(), masks, checkpoint, device="cpu"), judge, RULE)
     _make(plan, tmp_path / "out")
     rows = _rows(tmp_path / "out")

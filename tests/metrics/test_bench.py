@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from defects.windows import Framing
+from engine.files import sha256_file
 from metrics import judging
 from metrics.bench import Options, measure
 from metrics.comparison import Comparison, Request, open_comparison
@@ -139,3 +141,17 @@ def test_as_many_training_images_as_synthetic_ones_are_scored(tmp_path: Path) ->
     assert floor is not None
     assert value is not None
     assert floor < value
+
+
+def test_the_judge_has_not_learnt_from_photographs_of_parts_that_were_drawn_into(tmp_path: Path) -> None:
+    real = folder(tmp_path / "real", 16, good=4)
+    files = images_of(real)
+    fake = trained_on(folder(tmp_path / "fake", 6, seed=2, source="synthetic"), *files[:8], *files[16:])
+    rows = [json.loads(line) for line in (fake / "metadata.jsonl").read_text().splitlines()]
+    rows[0]["background"] = {"name": "good", "sha256": sha256_file(files[16])}
+    (fake / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    opened = open_comparison(Request(real, (("blend", fake),), held_out=True))
+    left_out = {sample.image for sample in opened.train.samples} - {
+        sample.image for sample in judging.not_drawn_into(opened).samples
+    }
+    assert left_out == {files[16], files[17]}
