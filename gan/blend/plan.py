@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from defects.guides import brightness
 from defects.masks import Mask, set_width, width
 from defects.windows import Framing, as_channels, central, scaled
 from engine.errors import DataError, UsageError
@@ -28,6 +30,8 @@ from gan.picture import Picture
 from gan.plan import LONGEST_SUFFIX, Plan
 from gan.request import Request
 
+CORRECTIONS = 2
+"""Further draws of a defect whose photograph is written smaller, to meet the brightness asked for."""
 TRIES = 24
 """Backgrounds tried for a mask at its own size, before all of them are tried with a smaller one."""
 
@@ -74,16 +78,40 @@ class BlendPlan(Plan):
         vector = self.jobs.schema.encode(guide.scaled)
         key = self.jobs.noise_key(job)
         level = cast(float | None, guide.raw.get("brightness") if "brightness" in self.jobs.guide.given else None)
-        image = draw_into(photograph, mask, self.painter, vector, key, window=self.window, brightness=level)
-        zoom = 1 / scale
-        if self.side is not None:
-            image, mask, zoom = self._cut(image, mask, zoom)
+        image, mask, zoom = self._written(photograph, mask, vector, key, level, scale)
         self.jobs.rescale(guide.raw, zoom)
         background: dict[str, Any] = {"name": chosen.name, "sha256": chosen.sha256}
         if chosen.painted_out:
             background["painted_out"] = True
         columns = {"background": background, "placement": placed.to_dict()}
         return Picture(image, mask, guide.kind, guide.raw, guide.scaled, columns)
+
+    def _written(
+        self,
+        photograph: NDArray[np.uint8],
+        mask: Mask,
+        vector: NDArray[np.float32],
+        key: tuple[str | int, ...],
+        level: float | None,
+        scale: float,
+    ) -> tuple[NDArray[np.uint8], Mask, float]:
+        """The image and its label as they are written, and their px for one px of the network's scale.
+
+        The brightness asked for is that of the written image: scaled down, a small defect is paler than in its
+        photograph.
+        """
+        draw = partial(draw_into, photograph, mask, self.painter, vector, key, window=self.window)
+        image = draw(brightness=level)
+        if self.side is None:
+            return image, mask, 1 / scale
+        image, label, zoom = self._cut(image, mask, 1 / scale)
+        asked = level
+        for _ in range(CORRECTIONS if label.any() else 0):
+            if level is None or asked is None:
+                break
+            asked += level - brightness(image, label)
+            image = self._cut(draw(brightness=asked), mask, 1 / scale)[0]
+        return image, label, zoom
 
     def _placed(self, job: Job) -> tuple[int, Placed]:
         """The background of a job and the place of its mask there: of some in a drawn order, the first that fits.
