@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
+from defects.guides import CategoricalEntry, GuideSchema, NumericEntry, brightness
 from defects.images import encode_image, read_image, read_mask_image
 from engine.checkpoint import save_checkpoint
 from gan.architectures import build_blender
@@ -270,3 +270,15 @@ def test_an_asked_brightness_is_the_images(tmp_path: Path) -> None:
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
         shown, _ = contrast(image, label, round(3 * 60 / SIDE))
         assert shown == pytest.approx(row["guide"]["raw"]["brightness"], abs=0.02)
+
+
+def test_an_asked_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Path) -> None:
+    blender = save_blender(tmp_path / "net", strength=0.1)
+    grounds = save_photographs(tmp_path / "grounds", 2, height=120, width=160)
+    masks = save_masks_of(tmp_path / "masks", 120, 160)
+    out = tmp_path / "out"
+    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out, "--size", 32)
+    assert not gen_defects(*arguments, "--guide", "brightness=0.4|0.5|0.6")
+    for row in rows(out):
+        image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
+        assert brightness(image, label) == pytest.approx(row["guide"]["raw"]["brightness"], abs=0.02)
