@@ -86,7 +86,7 @@ def test_the_result_and_the_progress_are_json_where_asked_for(
 ) -> None:
     assert train_gan(data, tmp_path / "run", "--json", train={"epochs": 1}) == 0
     shown = capsys.readouterr()
-    assert set(json.loads(shown.out)) == {"checkpoint", "samples", "run", "test"}
+    assert set(json.loads(shown.out)) == {"checkpoint", "samples", "run", "architecture", "test"}
     assert all(json.loads(line)["progress"] == "train magna" for line in shown.err.splitlines())
 
 
