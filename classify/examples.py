@@ -16,7 +16,7 @@ from defects.images import image_info, read_image, read_mask, read_sample
 from defects.masks import Mask, resize_mask
 from defects.sample import GOOD, Sample
 from defects.tiles import Box, TileRule, boxes, is_defective
-from defects.windows import Framing, as_channels, central, scaled
+from defects.windows import Framing, as_channels, window_of
 from engine.errors import DataError
 
 if TYPE_CHECKING:
@@ -195,10 +195,7 @@ class Examples:
             mask = np.zeros(image.shape[:2], np.bool_)
         if self.data.fit == "stretch":
             return resized(as_channels(image, self.channels), mask, self.size)
-        image, mask = scaled(image, mask, Framing(self.size, self.data.window, self.channels))
-        x, y = central(mask, self.size)
-        cut = slice(y, y + self.size), slice(x, x + self.size)
-        return np.ascontiguousarray(image[cut]), np.ascontiguousarray(mask[cut])
+        return window_of(image, mask, Framing(self.size, self.data.window, self.channels))
 
 
 def classes_of(samples: Sequence[Sample], task: Task) -> tuple[str, ...]:

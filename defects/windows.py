@@ -16,7 +16,7 @@ from defects.images import read_sample
 from defects.masks import Mask, resize_mask
 from defects.sample import Sample
 
-__all__ = ["Framing", "as_channels", "central", "read_window", "scaled"]
+__all__ = ["Framing", "as_channels", "central", "read_window", "scaled", "window_of"]
 
 Image = NDArray[np.uint8]
 
@@ -42,7 +42,12 @@ def read_window(sample: Sample, framing: Framing) -> tuple[Image, Mask]:
     Raises:
         DataError: the image or its mask does not open.
     """
-    image, mask = scaled(*read_sample(sample), framing)
+    return window_of(*read_sample(sample), framing)
+
+
+def window_of(image: Image, mask: Mask, framing: Framing) -> tuple[Image, Mask]:
+    """The central window (S, S, C) and (S, S) of an image (H, W, C) and its mask (H, W)."""
+    image, mask = scaled(image, mask, framing)
     x, y = central(mask, framing.size)
     cut = slice(y, y + framing.size), slice(x, x + framing.size)
     return np.ascontiguousarray(image[cut]), np.ascontiguousarray(mask[cut])

@@ -150,7 +150,7 @@ def main(
         "--tries": tries,
         "--keep-best": keep_best,
     }
-    asked = ask(plan, keep_like, wanted, out, workers=count)
+    asked = ask(plan, keep_like, wanted, out)
     if asked is not None and not dry_run:
         check_free(out, resume=resume)
         plan = open_filter(plan, asked, lambda total, name, unit: Progress(total, name, json=json, unit=unit))

@@ -8,6 +8,8 @@ whose alpha is 0 are not touched.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import torch
@@ -69,6 +71,43 @@ class BlendPainter(Painter):
         return drawn, soft[0, 0].cpu().numpy()
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A defect drawn for a photograph, before its brightness is chosen.
+
+    Attributes:
+        photograph: (H, W, C).
+        region: rows and columns of it that may change.
+        mask: (h, w) the defect there.
+        change: (h, w, C) grey levels that the defect adds.
+        opacity: (h, w, 1) alpha.
+        radius: px around the mask by which its brightness is measured.
+    """
+
+    photograph: Image
+    region: tuple[slice, slice]
+    mask: Mask
+    change: Floats
+    opacity: Floats
+    radius: int
+
+    def image(self, brightness: float | None = None) -> Image:
+        """A copy of the photograph with the defect.
+
+        Args:
+            brightness: luminance of the defect less that of its surroundings, -1..1, that is wanted exactly, by
+                `MOST_SHIFT` grey levels at most beyond what a stronger change gives; None for what was drawn.
+        """
+        ground = self.photograph[self.region].astype(np.float32)
+        drawn = _composed(ground, self.change, self.opacity)
+        if brightness is not None:
+            drawn = _brought_to(brightness, ground, self.change, self.opacity, self.mask, self.radius)
+        result = self.photograph.copy()
+        touched = self.opacity[..., 0] > 0
+        result[self.region][touched] = drawn[touched]
+        return result
+
+
 def draw_into(
     photograph: Image,
     mask: Mask,
@@ -77,9 +116,8 @@ def draw_into(
     key: tuple[str | int, ...],
     *,
     window: int | None,
-    brightness: float | None = None,
-) -> Image:
-    """A copy of the photograph with a defect on `mask`.
+) -> Drawing:
+    """Draws a defect on `mask` for a photograph.
 
     Args:
         photograph: (H, W, C) grey or RGB, whatever the network's channels are.
@@ -88,8 +126,6 @@ def draw_into(
         vector: (G,) guide vector.
         key: what the noise depends on, besides the seed.
         window: px of a photograph that were the network's size in training; None for the shorter side.
-        brightness: luminance of the defect less that of its surroundings, -1..1, that is wanted exactly: see
-            `_brought_to`; by `MOST_SHIFT` grey levels at most beyond what a stronger change gives.
     """
     config = painter.network.config
     shape = mask.shape[0], mask.shape[1]
@@ -105,17 +141,11 @@ def draw_into(
     change, soft = (enlarged(values, crop, box) for values in (change, soft))
     distance = signed_distance(mask[region], scale)
     alpha = alpha_of(torch.from_numpy(distance)[None, None], torch.from_numpy(soft)[None, None], painter.network.reach)
-    opacity = alpha[0, 0].numpy()[..., None]
-    ground = photograph[region].astype(np.float32)
-    if ground.shape[2] != change.shape[2]:
-        change = change.mean(axis=2, keepdims=True) if ground.shape[2] == 1 else np.repeat(change, 3, axis=2)
-    drawn = _composed(ground, change, opacity)
-    if brightness is not None:
-        radius = max(3, round(max(3, round(0.04 * config.size)) / scale))
-        drawn = _brought_to(brightness, ground, change, opacity, mask[region], radius)
-    result = photograph.copy()
-    result[region][opacity[..., 0] > 0] = drawn[opacity[..., 0] > 0]
-    return result
+    if photograph.shape[2] != change.shape[2]:
+        grey = photograph.shape[2] == 1
+        change = change.mean(axis=2, keepdims=True) if grey else np.repeat(change, 3, axis=2)
+    radius = max(3, round(max(3, round(0.04 * config.size)) / scale))
+    return Drawing(photograph, region, mask[region], change, alpha[0, 0].numpy()[..., None], radius)
 
 
 def _brought_to(brightness: float, ground: Floats, change: Floats, opacity: Floats, mask: Mask, radius: int) -> Image:

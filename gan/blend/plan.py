@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +13,11 @@ from numpy.typing import NDArray
 
 from defects.guides import brightness
 from defects.masks import Mask, set_width, width
-from defects.windows import Framing, as_channels, central, scaled
+from defects.windows import Framing, window_of
 from engine.errors import DataError, UsageError
 from engine.seeding import numpy_generator
 from gan.blend.backgrounds import Backgrounds, list_backgrounds
-from gan.blend.canvas import BlendPainter, draw_into
+from gan.blend.canvas import BlendPainter, Drawing, draw_into
 from gan.blend.crop import working_scale
 from gan.blend.generator import BlendGenerator
 from gan.blend.place import Placed, Placement, place
@@ -31,7 +30,7 @@ from gan.plan import LONGEST_SUFFIX, Plan
 from gan.request import Request
 
 CORRECTIONS = 2
-"""Further draws of a defect whose photograph is written smaller, to meet the brightness asked for."""
+"""Steps towards the brightness asked for where a photograph is written smaller."""
 TRIES = 24
 """Backgrounds tried for a mask at its own size, before all of them are tried with a smaller one."""
 
@@ -78,7 +77,8 @@ class BlendPlan(Plan):
         vector = self.jobs.schema.encode(guide.scaled)
         key = self.jobs.noise_key(job)
         level = cast(float | None, guide.raw.get("brightness") if "brightness" in self.jobs.guide.given else None)
-        image, mask, zoom = self._written(photograph, mask, vector, key, level, scale)
+        drawing = draw_into(photograph, mask, self.painter, vector, key, window=self.window)
+        image, mask, zoom = self._written(drawing, mask, level, 1 / scale)
         self.jobs.rescale(guide.raw, zoom)
         background: dict[str, Any] = {"name": chosen.name, "sha256": chosen.sha256}
         if chosen.painted_out:
@@ -87,31 +87,23 @@ class BlendPlan(Plan):
         return Picture(image, mask, guide.kind, guide.raw, guide.scaled, columns)
 
     def _written(
-        self,
-        photograph: NDArray[np.uint8],
-        mask: Mask,
-        vector: NDArray[np.float32],
-        key: tuple[str | int, ...],
-        level: float | None,
-        scale: float,
+        self, drawing: Drawing, mask: Mask, level: float | None, zoom: float
     ) -> tuple[NDArray[np.uint8], Mask, float]:
         """The image and its label as they are written, and their px for one px of the network's scale.
 
         The brightness asked for is that of the written image: scaled down, a small defect is paler than in its
         photograph.
         """
-        draw = partial(draw_into, photograph, mask, self.painter, vector, key, window=self.window)
-        image = draw(brightness=level)
+        image = drawing.image(level)
         if self.side is None:
-            return image, mask, 1 / scale
-        image, label, zoom = self._cut(image, mask, 1 / scale)
-        asked = level
-        for _ in range(CORRECTIONS if label.any() else 0):
-            if level is None or asked is None:
-                break
-            asked += level - brightness(image, label)
-            image = self._cut(draw(brightness=asked), mask, 1 / scale)[0]
-        return image, label, zoom
+            return image, mask, zoom
+        image, label, written = self._cut(image, mask, zoom)
+        if level is not None and label.any():
+            asked = level
+            for _ in range(CORRECTIONS):
+                asked += level - brightness(image, label)
+                image = self._cut(drawing.image(asked), mask, zoom)[0]
+        return image, label, written
 
     def _placed(self, job: Job) -> tuple[int, Placed]:
         """The background of a job and the place of its mask there: of some in a drawn order, the first that fits.
@@ -144,10 +136,7 @@ class BlendPlan(Plan):
         size = self.jobs.request.size or self.jobs.side
         framing = Framing(size, self.window, image.shape[2])
         shown = size / min(self.window or min(mask.shape), *mask.shape)
-        image, mask = scaled(as_channels(image, framing.channels), mask, framing)
-        x, y = central(mask, size)
-        cut = slice(y, y + size), slice(x, x + size)
-        return np.ascontiguousarray(image[cut]), np.ascontiguousarray(mask[cut]), zoom * shown
+        return *window_of(image, mask, framing), zoom * shown
 
 
 def make_blend_plan(

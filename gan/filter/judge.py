@@ -16,8 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.masks import Mask
-from defects.windows import Framing, central, scaled
+from defects.windows import Framing, window_of
 from engine.errors import DataError
 from engine.progress import Progress
 from engine.threads import threads_set
@@ -39,7 +38,6 @@ THREADS = 1
 
 DIGITS = 4
 
-Image = NDArray[np.uint8]
 ShowProgress = Callable[[int, str, str], AbstractContextManager[Progress]]
 
 
@@ -69,7 +67,7 @@ class Judge:
 
     def scores(self, pictures: Sequence[Picture]) -> list[Scores]:
         """What is to be said of each picture."""
-        windows = [window_of(picture, self.framing) for picture in pictures]
+        windows = [window_of(picture.image, picture.label, self.framing) for picture in pictures]
         images, labels = np.stack([image for image, _ in windows]), np.stack([label for _, label in windows])
         nothing: list[float | None] = [None] * len(windows)
         found, real = nothing, nothing
@@ -83,14 +81,6 @@ class Judge:
 def judge_framing(framing: Framing, *, photographs: bool) -> Framing:
     """How a written picture is cut: a photograph as those of training were, a square one is a window already."""
     return framing if photographs else replace(framing, window=None)
-
-
-def window_of(picture: Picture, framing: Framing) -> tuple[Image, Mask]:
-    """Image (S, S, C) and label (S, S) around the defect."""
-    image, label = scaled(picture.image, picture.label, framing)
-    x, y = central(label, framing.size)
-    cut = slice(y, y + framing.size), slice(x, x + framing.size)
-    return image[cut], label[cut]
 
 
 def train_judge(

@@ -36,7 +36,7 @@ class Asked:
         }
 
 
-def ask(plan: Plan, keep_like: Path | None, given: Mapping[str, Any], out: Path, *, workers: int) -> Asked | None:
+def ask(plan: Plan, keep_like: Path | None, given: Mapping[str, Any], out: Path) -> Asked | None:
     """Checks what was asked for; None where no filter was.
 
     Args:
@@ -44,7 +44,6 @@ def ask(plan: Plan, keep_like: Path | None, given: Mapping[str, Any], out: Path,
         keep_like: folder of real images.
         given: the other options of the filter by flag name; None or False where they are not given.
         out: the sample folder.
-        workers: threads that read files.
 
     Raises:
         UsageError: options without --keep-like, or out of range.
@@ -57,7 +56,7 @@ def ask(plan: Plan, keep_like: Path | None, given: Mapping[str, Any], out: Path,
         return None
     check_apart("--keep-like", keep_like, out)
     rule = Rule(**{flag.removeprefix("--").replace("-", "_"): value for flag, value in options.items()})
-    return Asked(rule, open_references(keep_like, plan.provenance, rule, workers=workers))
+    return Asked(rule, open_references(keep_like, plan.provenance, rule))
 
 
 def open_filter(plan: Plan, asked: Asked, show: ShowProgress) -> FilteredPlan:

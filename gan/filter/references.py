@@ -5,7 +5,6 @@ An image that was held out is never used: whatever is measured on it later would
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from defects.layouts import read_dataset
 from defects.provenance import Provenance
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError
-from engine.files import sha256_file
 from gan.filter.rule import Rule
+from metrics.held_out import file_hashes
 
 LEAST = 5
 """Images of defects without which neither a manifold nor a segmenter is worth its name."""
@@ -37,14 +36,13 @@ class References:
         return [sample for sample in self.samples if sample.label != GOOD]
 
 
-def open_references(folder: Path, provenance: Provenance, rule: Rule, *, workers: int = 2) -> References:
+def open_references(folder: Path, provenance: Provenance, rule: Rule) -> References:
     """Finds the images that the generator was trained on, by the SHA-256 of their files; none is decoded.
 
     Args:
         folder: real images in any layout.
         provenance: of the generator.
         rule: what will be asked of them.
-        workers: threads that read files.
 
     Raises:
         DataError: the folder cannot be read, or holds too few images that can be used.
@@ -59,8 +57,7 @@ def open_references(folder: Path, provenance: Provenance, rule: Rule, *, workers
             "--keep-like: this generator does not say which images it was trained on, so held-out ones cannot be told; "
             "train it again by train-gan, or leave --keep-like out"
         )
-    with ThreadPoolExecutor(workers) as pool:
-        hashes = list(pool.map(_hash, dataset.samples))
+    hashes = file_hashes(dataset.samples)
     held = set(provenance.test)
     used = [
         sample
@@ -76,10 +73,3 @@ def open_references(folder: Path, provenance: Provenance, rule: Rule, *, workers
             f"and {LEAST} are needed; give the folder that train-gan was given"
         )
     return found
-
-
-def _hash(sample: Sample) -> str:
-    try:
-        return sha256_file(sample.image)
-    except OSError as error:
-        raise DataError(f"{sample.image}: cannot be read ({error.strerror}); restore it or check its rights") from None

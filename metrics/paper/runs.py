@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +109,7 @@ def _rows(path: Path) -> list[dict[str, float]]:
     for line in lines:
         try:
             row = from_json(line)
-        except (ValueError, json.JSONDecodeError):
+        except ValueError:
             continue
         if isinstance(row, dict):
             rows.append(row)

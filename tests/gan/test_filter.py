@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from defects.images import encode_image, read_image, read_mask_image
 from defects.provenance import Provenance
 from defects.sample import Sample
-from defects.windows import Framing, read_window
+from defects.windows import Framing, read_window, window_of
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from engine.errors import DataError, MagnaError, OutputError, UsageError
 from engine.linelog import LineLog
 from gan.filter import judge as judge_module
 from gan.filter import opening
 from gan.filter.candidates import FilteredPlan, filtered
-from gan.filter.judge import Judge, judge_framing, train_judge, window_of
+from gan.filter.judge import Judge, judge_framing, train_judge
 from gan.filter.references import open_references
 from gan.filter.report import filter_result
 from gan.filter.rule import Rule, Scores
@@ -288,11 +288,11 @@ def test_a_photograph_is_judged_by_the_window_that_training_would_cut(tmp_path: 
     framing = Framing(SIDE, 60, 3)
     expected = read_window(Sample("a", tmp_path / "image.png", tmp_path / "mask.png", label="pit"), framing)
     picture = Picture(image, mask, "pit", {}, {})
-    window, label = window_of(picture, judge_framing(framing, photographs=True))
+    window, label = window_of(picture.image, picture.label, judge_framing(framing, photographs=True))
     assert np.array_equal(window, expected[0])
     assert np.array_equal(label, expected[1])
     square = Picture(window, label, "pit", {}, {})
-    assert np.array_equal(window_of(square, judge_framing(framing, photographs=False))[0], window)
+    assert np.array_equal(window_of(square.image, square.label, judge_framing(framing, photographs=False))[0], window)
 
 
 SHORT = SegmenterSettings(steps=60, batch=4, pretrained=False)
