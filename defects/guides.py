@@ -204,7 +204,8 @@ def brightness(image: NDArray[np.uint8], mask: Mask) -> float:
     around = ring(part, radius)
     if not around.any():
         around = ~part
-    return float(near[part].mean() - (near[around].mean() if around.any() else 0.5))
+    inside = near[part].mean(dtype=np.float64)
+    return float(inside - (near[around].mean(dtype=np.float64) if around.any() else 0.5))
 
 
 def measure(image: NDArray[np.uint8], mask: Mask) -> dict[str, GuideValue]:

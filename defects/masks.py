@@ -72,7 +72,8 @@ def width(mask: Mask) -> float:
     if not mask.any():
         return 0.0
     _, distance, skeleton, _ = _doubled(mask, margin=1)
-    return float(distance[skeleton].mean())
+    # In double precision: how float32 sums round depends on where an array lies in memory.
+    return float(distance[skeleton].mean(dtype=np.float64))
 
 
 def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
@@ -94,7 +95,7 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
     if not mask.any():
         return mask.copy()
     _, radius, skeleton, (top, left) = _doubled(mask, int(np.ceil(width_px)) + 2)
-    now = float(radius[skeleton].mean())
+    now = float(radius[skeleton].mean(dtype=np.float64))
     if abs(now - width_px) < 0.05:
         return mask.copy()
     distance, labels = cv2.distanceTransformWithLabels(

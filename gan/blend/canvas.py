@@ -164,7 +164,7 @@ def _brought_to(brightness: float, ground: Floats, change: Floats, opacity: Floa
         change = change * np.float32(np.clip((brightness - without) / (level - without), *GAINS))
         drawn = _composed(ground, change, opacity)
         level = contrast(drawn, mask, radius)[0]
-    shift, gain = 0.0, 255 / float(opacity[mask].mean())
+    shift, gain = 0.0, 255 / float(opacity[mask].mean(dtype=np.float64))
     for _ in range(CORRECTIONS):
         shift = float(np.clip(shift + gain * (brightness - level), -MOST_SHIFT, MOST_SHIFT))
         drawn = _composed(ground, change + np.float32(shift), opacity)

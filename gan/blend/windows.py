@@ -133,5 +133,6 @@ def contrast(image: NDArray[np.uint8], mask: Mask, radius: int) -> tuple[float, 
     """
     around = ring(mask, radius) if mask.any() else mask
     light = luminance(np.ascontiguousarray(image))
-    level = float(light[mask].mean() - light[around].mean()) if around.any() else 0.0
+    inside, outside = (light[part].mean(dtype=np.float64) if part.any() else 0.0 for part in (mask, around))
+    level = float(inside - outside) if around.any() else 0.0
     return level, bool(around.sum() > max(8, LEAST_RING * min(int(mask.sum()), 40 * radius)))

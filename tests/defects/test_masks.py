@@ -180,3 +180,14 @@ def test_where_a_defect_lies_does_not_matter_to_its_skeleton_when_fitted(size: i
         )
         assert fit_square(mask, size)[ys, xs].all()
         assert np.array_equal(fit_square(mask, size), fit_square(square, size))
+
+
+def test_the_width_does_not_depend_on_where_the_mask_lies_in_memory() -> None:
+    mask = np.zeros((97, 83), bool)
+    mask[5:90, 20:24] = mask[40:52, 3:80] = True
+    found = set()
+    for offset in range(64):
+        room = np.zeros(mask.size + 64, bool)[offset : offset + mask.size].reshape(mask.shape)
+        room[:] = mask
+        found.add(width(room))
+    assert len(found) == 1
