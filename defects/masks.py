@@ -58,8 +58,10 @@ def _doubled(mask: Mask, margin: int) -> tuple[Mask, NDArray[np.float32], Mask, 
     x, y, w, h = box
     crop = np.pad(mask[y : y + h, x : x + w], margin)
     big = crop.repeat(2, axis=0).repeat(2, axis=1)
-    distance = cv2.distanceTransform(big.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return big, distance.astype(np.float32, copy=False), skeletonize(big), (y - margin, x - margin)
+    distance = cv2.distanceTransform(big.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(np.float64)
+    # Its last bit depends on where the array lies in memory; the squares are whole numbers, and so they are again.
+    exact = np.sqrt(np.rint(np.square(distance))).astype(np.float32)
+    return big, exact, skeletonize(big), (y - margin, x - margin)
 
 
 def width(mask: Mask) -> float:
@@ -72,7 +74,6 @@ def width(mask: Mask) -> float:
     if not mask.any():
         return 0.0
     _, distance, skeleton, _ = _doubled(mask, margin=1)
-    # In double precision: how float32 sums round depends on where an array lies in memory.
     return float(distance[skeleton].mean(dtype=np.float64))
 
 
