@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,8 @@ class Keyword:
 
 Choice = float | str | Interval | Keyword
 Cell = dict[str, Choice]
+RowChoice = Callable[[Mapping[str, str], float], Mapping[str, GuideValue]]
+"""From fixed categories and a share 0..1 to the raw guide values of a training image."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class GuideRequest:
         rng: np.random.Generator,
         measured: Mapping[str, GuideValue],
         table: Sequence[Mapping[str, GuideValue]],
+        choose: RowChoice | None = None,
     ) -> dict[str, GuideValue]:
         """One cell of the grid to scaled values, ready for `GuideSchema.encode`.
 
@@ -65,12 +68,12 @@ class GuideRequest:
             measured: raw values read off the mask (thickness in px).
             table: raw guide values of the training images. `random` entries are read off one row of it that agrees
                 with the fixed categories, so that they go together as they do in reality.
+            choose: chooses that row instead, for example by the ground that the defect will lie on.
         """
         uniform = rng.random(len(self.schema.entries))
         draw = float(rng.random())
         fixed = {n: c for n, c in cell.items() if isinstance(c, str)}
-        rows = ([row for row in table if all(row.get(n) == c for n, c in fixed.items())] if fixed else table) or table
-        row = self.schema.scale(rows[int(draw * len(rows))]) if rows else {}
+        row = self.schema.scale(choose(fixed, draw) if choose else _any_row(table, fixed, draw))
         known = self.schema.scale(measured)
         result: dict[str, GuideValue] = {}
         for entry, share in zip(self.schema.entries, uniform, strict=True):
@@ -84,6 +87,13 @@ class GuideRequest:
             else:
                 result[entry.name] = choice
         return result
+
+
+def _any_row(
+    table: Sequence[Mapping[str, GuideValue]], fixed: Mapping[str, str], share: float
+) -> Mapping[str, GuideValue]:
+    rows = [row for row in table if all(row.get(n) == c for n, c in fixed.items())] or table
+    return rows[int(share * len(rows))] if rows else {}
 
 
 def _anything(entry: Entry, share: float) -> float | str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from defects.ground import Ground
 from defects.guides import GuideSchema, GuideValue
 from defects.provenance import Provenance
 from engine.checkpoint import find_checkpoint, load_checkpoint, stated_sha256
@@ -27,6 +29,7 @@ class LoadedGenerator:
 
     Attributes:
         table: raw guide rows of the training images, for `random`.
+        grounds: what their defects lie on, in the same order; empty in old checkpoints.
         meta: the whole description of the checkpoint.
         sha256: of the weights file.
         provenance: what the folder of its images says of it; old checkpoints say less.
@@ -37,18 +40,25 @@ class LoadedGenerator:
     size: int
     channels: int
     table: list[dict[str, GuideValue]]
+    grounds: list[Ground]
     meta: dict[str, Any]
     sha256: str
     provenance: Provenance
 
 
-def describe(network: NetworkConfig, schema: GuideSchema, table: list[dict[str, GuideValue]]) -> dict[str, Any]:
+def describe(
+    network: NetworkConfig,
+    schema: GuideSchema,
+    table: list[dict[str, GuideValue]],
+    grounds: Sequence[Ground] = (),
+) -> dict[str, Any]:
     """The part of a checkpoint's description from which `load_generator` builds the network again."""
     return {
         "architecture": network.architecture,
         "network": network.model_dump(),
         "guides": schema.to_dict(),
         "table": table,
+        "grounds": [list(ground) for ground in grounds],
     }
 
 
@@ -70,6 +80,9 @@ def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGe
         build = build_blender if config.architecture == "blend" else build_generator
         network: Generator | BlendGenerator = build(config, schema)
         table = [dict(row) for row in meta["table"]]
+        grounds = [Ground(float(level), float(grain)) for level, grain in meta.get("grounds", ())]
+        if grounds and len(grounds) != len(table):
+            raise ValueError(f"{len(grounds)} grounds for {len(table)} rows")
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
         sha256 = stated_sha256(file)
         provenance = Provenance.from_checkpoint(meta, sha256)
@@ -84,6 +97,7 @@ def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGe
         config.size,
         config.channels,
         table,
+        grounds,
         meta,
         sha256,
         provenance,

@@ -91,6 +91,12 @@ class DataConfig(Section):
     width_jitter: float = Field(
         1.6, ge=1, le=2.5, description="largest factor by which the conditioning mask's width is changed"
     )
+    light: float = Field(
+        0.0, ge=0, le=2, description="blend: largest relative change of the light, by a quarter as much of its colour"
+    )
+    colour: float = Field(
+        0.0, ge=0, le=1, description="blend: largest share of the picture's colour that is taken away"
+    )
     jitter_share: float = Field(0.5, ge=0, le=1, description="share of the windows whose conditioning mask is changed")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from defects.ground import Ground, ground_around
 from defects.guides import GuideSchema, GuideValue
 from defects.images import image_info, read_mask
 from defects.layouts.check import check_images
@@ -20,7 +21,7 @@ from engine.errors import DataError, FaultsError
 from engine.files import sha256_file
 from gan.columns import background_statistics, cluster_backgrounds, guide_columns
 from gan.config import GanConfig
-from gan.windows import WindowSource
+from gan.windows import WindowSource, ring_radius
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Prepared:
         test: the held-out samples.
         schema: guide entries and scales, fitted on `train` only.
         table: raw guide rows of the defective training samples, for `random`.
+        grounds: what those lie on, in the same order.
         meta: what the checkpoint says about the data.
     """
 
@@ -44,6 +46,7 @@ class Prepared:
     test: list[Sample]
     schema: GuideSchema
     table: list[dict[str, GuideValue]]
+    grounds: list[Ground]
     meta: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -105,6 +108,8 @@ def prepare(
         for row, window, name in zip(columns, windows, names, strict=True):
             row["background"] = window.guide["background"] = name
     table = [window.guide for window in windows[: len(defective)]]
+    radius = ring_radius(config.network.size)
+    grounds = [ground_around(window.image, window.mask, radius) for window in windows[: len(defective)]]
     order = ("thickness", "brightness", "background", "kind")
     present = {name for row in table for name in row}
     names = [n for n in order if n in present] + sorted(present - set(order))
@@ -125,7 +130,7 @@ def prepare(
             "train_sha256": sorted(sha256_file(s.image) for s in source.samples),
         }
     }
-    return Prepared(source, test, schema, table, meta)
+    return Prepared(source, test, schema, table, grounds, meta)
 
 
 def has_defect(sample: Sample) -> bool:

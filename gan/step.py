@@ -14,6 +14,7 @@ from gan.losses import brightness_of, discriminator_loss, generator_loss, ground
 from gan.optimiser import MasterAdam
 from gan.posterior import draw, kl_to_normal
 from gan.style import StyleLoss
+from gan.windows import ring_radius
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class MagnaStep:
         self.players = players
         self.style = style
         self.loss = config.loss
-        self.radius = max(3, round(0.04 * config.network.size))
+        self.radius = ring_radius(config.network.size)
         self.column, self.brightness = brightness_column(schema)
         self.ground = schema.columns("background")
 

@@ -22,6 +22,7 @@ from gan.blend.crop import crop_around, cut_out, enlarged, own_box, working_scal
 from gan.blend.generator import BlendGenerator, alpha_of
 from gan.blend.windows import contrast, signed_distance
 from gan.paint import Painter
+from gan.windows import ring_radius
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -144,7 +145,7 @@ def draw_into(
     if photograph.shape[2] != change.shape[2]:
         grey = photograph.shape[2] == 1
         change = change.mean(axis=2, keepdims=True) if grey else np.repeat(change, 3, axis=2)
-    radius = max(3, round(max(3, round(0.04 * config.size)) / scale))
+    radius = max(3, round(ring_radius(config.size) / scale))
     return Drawing(photograph, region, mask[region], change, alpha[0, 0].numpy()[..., None], radius)
 
 

@@ -19,6 +19,7 @@ from gan.generator import Noise
 from gan.optimiser import MasterAdam
 from gan.posterior import draw, kl_to_normal
 from gan.step import brightness_column
+from gan.windows import ring_radius
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class BlendStep:
     ) -> None:
         self.networks, self.adams, self.loss = networks, adams, config.loss
         self.reach = config.network.reach
-        self.radius = max(3, round(0.04 * config.network.size))
+        self.radius = ring_radius(config.network.size)
         self.column, self.brightness = brightness_column(schema)
 
     def __call__(

@@ -19,7 +19,8 @@ from defects.masks import Mask, width
 from defects.sample import GOOD
 from engine.seeding import numpy_generator
 from gan.blend.inpaint import inpainted
-from gan.windows import Pose, Window, WindowSource, clamped, draw_pose, warped
+from gan.blend.light import draw_light, lit
+from gan.windows import Pose, Window, WindowSource, clamped, draw_pose, ring_radius, warped
 
 Floats = NDArray[np.float32]
 
@@ -76,7 +77,8 @@ class BlendSource(WindowSource):
             source.samples, source.columns, size=source.size, channels=source.framing.channels, config=source.config
         )
         self.side, self.reach, self.seed = side, reach, seed
-        self.radius = max(3, round(0.04 * source.size))
+        self.radius = ring_radius(source.size)
+        self.relights = self.config.light > 0 or self.config.colour > 0
         self.good = [i for i, sample in enumerate(self.samples) if sample.label == GOOD]
         self._whole: dict[int, tuple[NDArray[np.uint8], dict[str, GuideValue]]] = {}
         self._guard = Lock()
@@ -107,10 +109,18 @@ class BlendSource(WindowSource):
         part, clean = (
             np.atleast_3d(warped(pixels, pose, self.side, cv2.INTER_LINEAR)) for pixels in (image, background)
         )
+        strength = 1.0
+        if rng is not None and self.relights:
+            light = draw_light(part, self.config, rng)
+            part, clean, strength = lit(part, light), lit(clean, light), light.strength
+        if isinstance(whole.get("brightness"), float):
+            whole = whole | {"brightness": strength * cast(float, whole["brightness"])}
         level, measured = contrast(part, cut, self.radius)
         own = {"brightness": level} if measured else {}
         guide = dict(self.columns[index]) | whole | own
         other = self._other(index, pose, image.shape, rng)
+        if rng is not None and self.relights:
+            other = lit(other, draw_light(other, self.config, rng))
         return BlendWindow(part, cut, cut, guide, clean, other, signed_distance(cut), measured)
 
     def _other(

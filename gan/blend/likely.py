@@ -1,0 +1,95 @@
+"""What a defect looks like on a given ground, and which of several grounds is a likely one: as in the training images.
+
+How bright a defect is depends on what it lies on: one drawn without a look at the ground is invisible on a bright and
+rough one, or a hole in a dark one. So `brightness=random` is read off a training defect of the same kind and a like
+width on a like ground, and brought to this ground by the ratio of their brightness, which is what a defect of one
+reflectance does under more light (Weber's contrast).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defects.ground import Ground
+from defects.guides import GuideValue
+
+Row = Mapping[str, GuideValue]
+Floats = NDArray[np.float64]
+
+LEVEL, GRAIN, WIDTH = 0.05, 0.5, 0.5
+"""Differences that count as one: of luminance, and of the logarithms of grain and width."""
+MOST_LIGHT = 2.0
+"""A defect's brightness is taken to a ground so many times brighter or darker at most."""
+DARKEST = 0.02
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The training defects and their grounds, one row each; empty for a checkpoint that does not tell of them."""
+
+    rows: Sequence[Row]
+    grounds: Sequence[Ground]
+
+    def __bool__(self) -> bool:
+        return bool(self.grounds)
+
+    def like(self, ground: Ground, width: float | None) -> Callable[[Mapping[str, str], float], Row]:
+        """What draws a row for a defect on a ground.
+
+        Args:
+            ground: of it.
+            width: of the mask, px of the network's scale; None where that is drawn too.
+
+        Returns:
+            A function of the fixed categories and of a share 0..1 that tells which.
+        """
+
+        def choose(fixed: Mapping[str, str], share: float) -> Row:
+            usable = self._of(fixed)
+            off = self._differences(usable, ground)
+            if width is not None:
+                off += (np.log(self._widths(usable) / max(width, 0.5)) / WIDTH) ** 2
+            weights = np.exp(-0.5 * (off - off.min()))
+            sums = np.cumsum(weights)
+            pick = min(int(np.searchsorted(sums, share * sums[-1], side="right")), len(usable) - 1)
+            return self._brought(usable[pick], ground)
+
+        return choose
+
+    def likeliest(self, grounds: Sequence[Ground], kind: str, share: float) -> int:
+        """Which of several grounds is most like that of a training defect, which is itself drawn by `share`.
+
+        So defects lie on grounds of all sorts in the proportions of the training images, not all on the commonest.
+        """
+        usable = self._of({"kind": kind} if kind else {})
+        target = self.grounds[usable[int(share * len(usable))]]
+        off = [_difference(ground, target) for ground in grounds]
+        return int(np.argmin(off))
+
+    def _of(self, fixed: Mapping[str, str]) -> list[int]:
+        every = range(len(self.rows))
+        return [i for i in every if all(self.rows[i].get(n) == value for n, value in fixed.items())] or list(every)
+
+    def _differences(self, usable: Sequence[int], ground: Ground) -> Floats:
+        return np.array([_difference(self.grounds[i], ground) for i in usable])
+
+    def _widths(self, usable: Sequence[int]) -> Floats:
+        return np.array([max(float(cast(float, self.rows[i].get("thickness") or 1.0)), 0.5) for i in usable])
+
+    def _brought(self, number: int, ground: Ground) -> Row:
+        row, own = self.rows[number], self.grounds[number]
+        brightness = row.get("brightness")
+        if not isinstance(brightness, float):
+            return row
+        ratio = max(ground.level, DARKEST) / max(own.level, DARKEST)
+        return {**row, "brightness": brightness * float(np.clip(ratio, 1 / MOST_LIGHT, MOST_LIGHT))}
+
+
+def _difference(one: Ground, other: Ground) -> float:
+    grain = np.log(max(one.grain, 1e-3) / max(other.grain, 1e-3))
+    return float(((one.level - other.level) / LEVEL) ** 2 + (grain / GRAIN) ** 2)
