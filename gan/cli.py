@@ -57,6 +57,10 @@ def main(
     move: Annotated[
         bool, typer.Option("--move", help="Put masks anywhere in a background, not where they were drawn.")
     ] = False,
+    any_ground: Annotated[
+        bool,
+        typer.Option("--any-ground", help="Take any background, not one like those on which real defects were seen."),
+    ] = False,
     rotate: Annotated[str, typer.Option(help="Turn masks in backgrounds by LOW,HIGH degrees.")] = "0,0",
     scale: Annotated[str, typer.Option(help="Scale masks in backgrounds by LOW,HIGH.")] = "1,1",
     keep_like: Annotated[
@@ -114,6 +118,7 @@ def main(
             "--roi": roi is not None,
             "--move": move,
             "--inpaint": inpaint,
+            "--any-ground": any_ground,
             "--rotate": rotate != "0,0",
             "--scale": scale != "1,1",
         }
@@ -134,6 +139,7 @@ def main(
             placement=placement,
             roi=roi,
             inpaint=inpaint,
+            any_ground=any_ground,
             device=device,
             precision=precision,
             workers=count,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.guide_request import Cell, Keyword, parse_guide
+from defects.guide_request import Cell, Keyword, RowChoice, parse_guide
 from defects.guides import CategoricalEntry, GuideSchema, GuideValue, NumericEntry
 from defects.masks import fit_square
 from engine.errors import Fault
@@ -145,12 +145,13 @@ class JobList(Sequence[Job]):
         self.rescale(raw, self.size / self.side)
         return Resolved(condition, label, self.schema.encode(drawn.scaled), raw, drawn.scaled, drawn.kind)
 
-    def draw_guide(self, job: Job, width_of: Callable[[], float]) -> DrawnGuide:
+    def draw_guide(self, job: Job, width_of: Callable[[], float], choose: RowChoice | None = None) -> DrawnGuide:
         """Draws what a job's guide leaves open; all candidates have the kind and the cell of the first.
 
         Args:
             job: one of these.
             width_of: the width of its mask in px of the generator's images, asked for where the guide says `measured`.
+            choose: see `GuideRequest.resolve`.
         """
         entry = self.masks.entries[job.mask]
         rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index)
@@ -159,11 +160,11 @@ class JobList(Sequence[Job]):
         cell = {**cell, "kind": kind} if kind else cell
         if job.candidate:  # of another kind it would not be what was asked for: easy kinds would oust the others
             if self._kinds:
-                cell = {**cell, "kind": str(self.guide.resolve(cell, rng, {}, self.table)["kind"])}
+                cell = {**cell, "kind": str(self.guide.resolve(cell, rng, {}, self.table, choose)["kind"])}
             rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index, job.candidate)
         as_it_is = cell.get("thickness") == Keyword("measured")
         measured: dict[str, GuideValue] = {"thickness": width_of()} if as_it_is else {}
-        scaled = self.guide.resolve(cell, rng, measured, self.table)
+        scaled = self.guide.resolve(cell, rng, measured, self.table, choose)
         raw = self.schema.unscale(scaled) | measured
         name = self.request.label or str(scaled.get("kind") or entry.kind or self._only_kind)
         return DrawnGuide(raw, scaled, name, as_it_is)
@@ -201,6 +202,12 @@ class JobList(Sequence[Job]):
             )
             for folder in folders
         ]
+
+    def kind_of(self, job: Job) -> str:
+        """The kind that the guide or the mask's folder says; "" where it is drawn."""
+        cell = self._cells[job.cell] if self._grid == len(self._cells) else {}
+        said = cell.get("kind")
+        return said if isinstance(said, str) else self._kind_of_folder(self.masks.entries[job.mask].kind)
 
     def _kind_of_folder(self, folder: str) -> str:
         """The kind guide that a mask's folder names; "" when the guide says the kind, or the folder names none."""

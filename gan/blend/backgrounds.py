@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,9 +17,11 @@ from defects.layouts.dataset import read_dataset
 from defects.layouts.listing import EXTENSIONS, Found, list_images
 from defects.masks import Mask
 from defects.sample import GOOD, Sample
+from defects.windows import as_channels
 from engine.errors import DataError, Fault, FaultsError
 from engine.files import sha256_file
 from gan.blend.inpaint import paint_out
+from gan.blend.kept import Kept
 from gan.blend.windows import margin
 
 KEPT = 512 * 2**20
@@ -60,13 +61,15 @@ class Backgrounds(Sequence[Background]):
     Attributes:
         notes: what was left out, a line each.
         margin: px around a defect that are painted out with it, for a photograph of a shape (height, width).
+        scale: px of the network's scale for one px of a photograph of a shape.
     """
 
     def __init__(self, found: Sequence[Background], notes: Sequence[str] = ()) -> None:
         self.found, self.notes = list(found), tuple(notes)
         self.margin: Callable[[tuple[int, int]], float] = lambda shape: 0.02 * min(shape)
-        self._kept: OrderedDict[int, tuple[Image, Mask | None]] = OrderedDict()
-        self._lock = Lock()
+        self.scale: Callable[[tuple[int, int]], float] = lambda shape: 256 / min(shape)
+        self._kept = Kept[tuple[Image, Mask | None]](KEPT, lambda read: read[0].nbytes)
+        self._small = Kept[Image](KEPT // 4, lambda small: small.nbytes)
 
     def __len__(self) -> int:
         return len(self.found)
@@ -80,19 +83,27 @@ class Backgrounds(Sequence[Background]):
         Raises:
             DataError: a file cannot be used any more.
         """
-        with self._lock:
-            if index in self._kept:
-                return self._kept[index]
-        chosen = self.found[index]
+        return self._kept.get(index, lambda: self._read(self.found[index]))
+
+    def small(self, index: int) -> Image:
+        """Luminance (h, w, 1) at the network's scale: what grounds are compared by.
+
+        Raises:
+            DataError: a file cannot be used any more.
+        """
+        return self._small.get(index, lambda: self._reduced(index))
+
+    def _read(self, chosen: Background) -> tuple[Image, Mask | None]:
         image, mask = read_sample(chosen.sample)
         if chosen.painted_out:
             image = paint_out(image, margin(mask, self.margin(chosen.shape)))
-        roi = read_mask_image(chosen.roi, chosen.shape)[0] if chosen.roi is not None else None
-        with self._lock:
-            self._kept[index] = image, roi
-            while len(self._kept) > 1 and sum(kept.nbytes for kept, _ in self._kept.values()) > KEPT:
-                self._kept.popitem(last=False)
-        return image, roi
+        return image, read_mask_image(chosen.roi, chosen.shape)[0] if chosen.roi is not None else None
+
+    def _reduced(self, index: int) -> Image:
+        image, scale = as_channels(self.read(index)[0], 1), self.scale(self.found[index].shape)
+        height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)[..., None]
 
     @property
     def digest(self) -> str:

@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 
 LEVEL, GRAIN, WIDTH = 0.05, 0.5, 0.5
 """Differences that count as one: of luminance, and of the logarithms of grain and width."""
+UNLIKE = 0.02
+"""A row of less weight, the likeliest having 1, is not drawn."""
 MOST_LIGHT = 2.0
 """A defect's brightness is taken to a ground so many times brighter or darker at most."""
 DARKEST = 0.02
@@ -55,6 +57,7 @@ class Seen:
             if width is not None:
                 off += (np.log(self._widths(usable) / max(width, 0.5)) / WIDTH) ** 2
             weights = np.exp(-0.5 * (off - off.min()))
+            weights[weights < UNLIKE] = 0
             sums = np.cumsum(weights)
             pick = min(int(np.searchsorted(sums, share * sums[-1], side="right")), len(usable) - 1)
             return self._brought(usable[pick], ground)

@@ -11,16 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from defects.ground import Ground
+from defects.guide_request import RowChoice
 from defects.guides import brightness
 from defects.masks import Mask, set_width, width
 from defects.windows import Framing, window_of
 from engine.errors import DataError, UsageError
 from engine.seeding import numpy_generator
-from gan.blend.backgrounds import Backgrounds, list_backgrounds
+from gan.blend.backgrounds import list_backgrounds
 from gan.blend.canvas import BlendPainter, Drawing, draw_into
 from gan.blend.crop import working_scale
 from gan.blend.generator import BlendGenerator
-from gan.blend.place import Placed, Placement, place
+from gan.blend.likely import Seen
+from gan.blend.place import Placement
+from gan.blend.site import Site, Sites
 from gan.bundle import load_generator
 from gan.jobs import THINNEST, Job, JobList
 from gan.mask_list import inspect, list_masks
@@ -31,8 +35,6 @@ from gan.request import Request
 
 CORRECTIONS = 2
 """Steps towards the brightness asked for where a photograph is written smaller."""
-TRIES = 24
-"""Backgrounds tried for a mask at its own size, before all of them are tried with a smaller one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +42,12 @@ class BlendPlan(Plan):
     """What a run makes and with what; see `Plan`.
 
     Attributes:
-        backgrounds: photographs to draw into.
-        placement: where masks may go.
+        sites: finds a place for a mask.
         window: px of a photograph that were the network's size in training.
     """
 
     painter: BlendPainter
-    backgrounds: Backgrounds
-    placement: Placement
+    sites: Sites
     window: int | None
 
     @property
@@ -65,12 +65,12 @@ class BlendPlan(Plan):
         return [self._draw(job) for job in jobs]
 
     def _draw(self, job: Job) -> Picture:
-        number, placed = self._placed(job)
-        chosen = self.backgrounds[number]
-        photograph = self.backgrounds.read(number)[0]
-        mask = placed.whole(chosen.shape)
+        site = self._site(job)
+        chosen = self.sites.backgrounds[site.number]
+        photograph = self.sites.backgrounds.read(site.number)[0]
+        mask = site.placed.whole(chosen.shape)
         scale = working_scale(chosen.shape, self.painter.network.config.size, self.window)
-        guide = self.jobs.draw_guide(job, lambda: width(mask) * scale)
+        guide = self.jobs.draw_guide(job, lambda: width(mask) * scale, self._as_on(site.ground, mask, scale))
         thickness = guide.raw.get("thickness")
         if isinstance(thickness, float) and not guide.measured:
             mask = set_width(mask, max(THINNEST, thickness / scale))
@@ -83,8 +83,12 @@ class BlendPlan(Plan):
         background: dict[str, Any] = {"name": chosen.name, "sha256": chosen.sha256}
         if chosen.painted_out:
             background["painted_out"] = True
-        columns = {"background": background, "placement": placed.to_dict()}
+        columns = {"background": background, "placement": site.placed.to_dict()}
         return Picture(image, mask, guide.kind, guide.raw, guide.scaled, columns)
+
+    def _as_on(self, ground: Ground | None, mask: Mask, scale: float) -> RowChoice | None:
+        """What draws guide values as they are on such a ground; None where nothing is known of grounds."""
+        return self.sites.seen.like(ground, width(mask) * scale) if ground is not None else None
 
     def _written(
         self, drawing: Drawing, mask: Mask, level: float | None, zoom: float
@@ -105,29 +109,22 @@ class BlendPlan(Plan):
                 image = self._cut(drawing.image(asked), mask, zoom)[0]
         return image, label, written
 
-    def _placed(self, job: Job) -> tuple[int, Placed]:
-        """The background of a job and the place of its mask there: of some in a drawn order, the first that fits.
+    def _site(self, job: Job) -> Site:
+        """Where a job's mask goes.
 
         Raises:
-            DataError: it fits into none.
+            DataError: it fits nowhere.
         """
         entry, request = self.jobs.masks.entries[job.mask], self.jobs.request
         key: tuple[str | int, ...] = (job.index,) if request.same_noise else (entry.name, job.cell, job.index)
         rng = numpy_generator(request.seed, "background", *key)
-        mask, size = self.jobs.masks.read(job.mask), self.painter.network.config.size
-        own = working_scale((mask.shape[0], mask.shape[1]), size, self.window)
-        order = [int(number) for number in rng.permutation(len(self.backgrounds))]
-        for shrink, tries in ((False, order[:TRIES]), (True, order)):
-            for number in tries:
-                chosen = self.backgrounds[number]
-                zoom = own / working_scale(chosen.shape, size, self.window)
-                roi = self.backgrounds.read(number)[1] if chosen.roi is not None else None
-                placed = place(mask, zoom, chosen.shape, roi, self.placement, rng, shrink=shrink)
-                if placed is not None:
-                    return number, placed
-        height, breadth = max((one.shape for one in self.backgrounds), key=lambda shape: shape[0] * shape[1])
+        site = self.sites.find(self.jobs.masks.read(job.mask), self.jobs.kind_of(job), rng)
+        if site is not None:
+            return site
+        grounds = self.sites.backgrounds
+        height, breadth = max((one.shape for one in grounds), key=lambda shape: shape[0] * shape[1])
         raise DataError(
-            f"{self.jobs.masks.root / entry.file}: fits into none of the {len(order)} backgrounds, of {breadth} x "
+            f"{self.jobs.masks.root / entry.file}: fits into none of the {len(grounds)} backgrounds, of {breadth} x "
             f"{height} px at most, or their regions of interest; give larger ones, a larger --roi, or a smaller --scale"
         )
 
@@ -148,6 +145,7 @@ def make_blend_plan(
     placement: Placement | None = None,
     roi: Path | None = None,
     inpaint: bool = False,
+    any_ground: bool = False,
     device: str = "auto",
     precision: str = "auto",
     workers: int = 2,
@@ -162,6 +160,7 @@ def make_blend_plan(
         placement: where masks may go; a region of interest moves them.
         roi: regions of interest.
         inpaint: paint the defects of defective backgrounds out, instead of leaving them out.
+        any_ground: take any background, not one that is like those on which real defects of the kind were seen.
         device: see `gan.paint.choose_device`.
         precision: `auto`, `bf16` or `fp32`.
         workers: threads that read files.
@@ -183,7 +182,8 @@ def make_blend_plan(
         backgrounds, held_out=generator.provenance.test, roi=roi, inpaint=inpaint, workers=workers
     )
     config, window = generator.network.config, generator.provenance.window
-    grounds.margin = lambda shape: config.reach / working_scale(shape, config.size, window)
+    grounds.scale = lambda shape: working_scale(shape, config.size, window)
+    grounds.margin = lambda shape: config.reach / grounds.scale(shape)
     wanted = placement or Placement()
     if roi is not None:
         wanted = Placement(True, wanted.rotate, wanted.scale)
@@ -193,7 +193,7 @@ def make_blend_plan(
     description = {
         "masks": {"count": len(found.entries), "sha256": seen.digest},
         "backgrounds": {"count": len(grounds), "sha256": grounds.digest, "inpaint": inpaint},
-        "placement": wanted.describe(),
+        "placement": wanted.describe() | {"any_ground": any_ground},
         "checkpoint": generator.sha256,
         **request.describe(jobs.guide, jobs.size),
         "size": request.size or "background",
@@ -210,7 +210,6 @@ def make_blend_plan(
         provenance=generator.provenance,
         warnings=(*jobs.warnings(), *seen.warnings),
         notes=grounds.notes,
-        backgrounds=grounds,
-        placement=wanted,
+        sites=Sites(grounds, wanted, config.size, window, Seen(generator.table, generator.grounds), any_ground),
         window=window,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from defects.ground import Ground
 from defects.guides import CategoricalEntry, GuideSchema, NumericEntry, brightness
 from defects.images import encode_image, read_image, read_mask_image
 from engine.checkpoint import save_checkpoint
@@ -26,7 +28,14 @@ SIDE, REACH = 32, 3
 TEST = ("held",)
 
 
-def save_blender(stem: Path, *, channels: int = 3, window: int | None = None, strength: float = 30) -> Path:
+def save_blender(
+    stem: Path,
+    *,
+    channels: int = 3,
+    window: int | None = None,
+    strength: float = 30,
+    grounds: Sequence[Ground] = (Ground(0.5, 0.1),) * 7,
+) -> Path:
     """A generator with random weights that changes what it may, saved as `train-gan` saves one."""
     torch.manual_seed(0)
     schema = GuideSchema(
@@ -50,7 +59,7 @@ def save_blender(stem: Path, *, channels: int = 3, window: int | None = None, st
     network.to_soft.weight.data *= 30
     table = [{"thickness": 2.0 + i / 3, "brightness": i / 20, "kind": ("crack", "pit")[i % 2]} for i in range(7)]
     meta = {"data": {"kinds": ["crack", "pit"], "test": list(TEST)}, "config": {"data": {"window": window}}}
-    return save_checkpoint(stem, network.state_dict(), describe(config, schema, table) | meta)
+    return save_checkpoint(stem, network.state_dict(), describe(config, schema, table, grounds) | meta)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,106 @@
+"""Where a defect goes: a photograph and a place in it that the mask fits and that such defects are found on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from defects.ground import Ground, ground_around
+from defects.masks import Mask, resize_mask
+from gan.blend.backgrounds import Backgrounds
+from gan.blend.crop import working_scale
+from gan.blend.likely import Seen
+from gan.blend.place import Placed, Placement, place
+from gan.windows import ring_radius
+
+TRIES = 24
+"""Backgrounds tried for a mask at its own size, before all of them are tried with a smaller one."""
+LOOKED_AT = 6
+"""Places that a mask fits of which the likeliest is taken."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place for a mask.
+
+    Attributes:
+        number: of the background.
+        placed: the mask in it.
+        ground: around it; None where nothing is known of the grounds of real defects.
+    """
+
+    number: int
+    placed: Placed
+    ground: Ground | None
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Finds places.
+
+    Attributes:
+        backgrounds: photographs to draw into.
+        placement: where masks may go.
+        size: of the network, px.
+        window: px of a photograph that were the network's size in training; None for the shorter side.
+        seen: what is known of the grounds of real defects.
+        any_ground: take the first place that a mask fits.
+    """
+
+    backgrounds: Backgrounds
+    placement: Placement
+    size: int
+    window: int | None
+    seen: Seen
+    any_ground: bool = False
+
+    def find(self, mask: Mask, kind: str, rng: np.random.Generator) -> Site | None:
+        """A place for a mask (h, w) as drawn; None where it fits into no background.
+
+        Args:
+            mask: not empty.
+            kind: of the defect; "" for any.
+            rng: decides.
+        """
+        share, order = float(rng.random()), [int(number) for number in rng.permutation(len(self.backgrounds))]
+        looks = LOOKED_AT if self.seen and not self.any_ground else 1
+        for shrink, tries in ((False, order[:TRIES]), (True, order)):
+            sites: list[Site] = []
+            for number in tries:
+                placed = self._place(mask, number, rng, shrink=shrink)
+                if placed is not None:
+                    sites.append(Site(number, placed, self._ground(number, placed) if self.seen else None))
+                if len(sites) == looks:
+                    break
+            if sites:
+                return self._likeliest(sites, kind, share)
+        return None
+
+    def _place(self, mask: Mask, number: int, rng: np.random.Generator, *, shrink: bool) -> Placed | None:
+        chosen = self.backgrounds[number]
+        zoom = self._scale(mask.shape) / self._scale(chosen.shape)
+        roi = self.backgrounds.read(number)[1] if chosen.roi is not None else None
+        return place(mask, zoom, chosen.shape, roi, self.placement, rng, shrink=shrink)
+
+    def _ground(self, number: int, placed: Placed) -> Ground:
+        small, scale = self.backgrounds.small(number), self._scale(self.backgrounds[number].shape)
+        high, wide = placed.mask.shape
+        part = resize_mask(placed.mask, (max(1, round(high * scale)), max(1, round(wide * scale))))
+        mask = np.zeros((small.shape[0], small.shape[1]), bool)
+        top, left = (
+            min(round(at * scale), side - 1) for at, side in zip((placed.y, placed.x), mask.shape, strict=True)
+        )
+        part = part[: mask.shape[0] - top, : mask.shape[1] - left]
+        mask[top : top + part.shape[0], left : left + part.shape[1]] = part
+        mask[top, left] |= not mask.any()
+        return ground_around(small, mask, ring_radius(self.size))
+
+    def _likeliest(self, sites: Sequence[Site], kind: str, share: float) -> Site:
+        if len(sites) == 1:
+            return sites[0]
+        return sites[self.seen.likeliest([site.ground for site in sites if site.ground is not None], kind, share)]
+
+    def _scale(self, shape: Sequence[int]) -> float:
+        return working_scale((shape[0], shape[1]), self.size, self.window)

@@ -1,0 +1,60 @@
+"""Random brightness goes with the ground as it does in the training images, and grounds are as common as there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from defects.ground import Ground
+from gan.blend.likely import MOST_LIGHT, Seen
+
+WEBER = -0.4
+
+
+def seen(count: int = 60) -> Seen:
+    """Pits of one reflectance on grounds of every brightness, and scratches brighter than their grounds."""
+    rng = np.random.default_rng(0)
+    levels = rng.uniform(0.2, 0.8, count)
+    rows = [
+        {"thickness": 4.0, "brightness": float(level * (WEBER if i % 2 else 0.2)), "kind": ("scratch", "pit")[i % 2]}
+        for i, level in enumerate(levels)
+    ]
+    return Seen(rows, [Ground(float(level), 0.05) for level in levels])
+
+
+@pytest.mark.parametrize("level", [0.25, 0.5, 0.75])
+def test_a_defect_of_one_reflectance_keeps_it_on_every_ground(level: float) -> None:
+    choose = seen().like(Ground(level, 0.05), 4.0)
+    for share in np.linspace(0, 0.999, 9):
+        row = choose({"kind": "pit"}, float(share))
+        assert row["kind"] == "pit"
+        assert row["brightness"] == pytest.approx(WEBER * level, rel=0.02)
+
+
+def test_without_a_look_at_the_ground_it_would_not() -> None:
+    rows = [row["brightness"] for row in seen().rows if row["kind"] == "pit"]
+    assert max(abs(float(b) - WEBER * 0.5) for b in rows if isinstance(b, float)) > 0.08
+
+
+def test_a_ground_far_from_all_takes_the_nearest_and_no_more_light_than_is_allowed() -> None:
+    found = Seen([{"brightness": -0.1}], [Ground(0.2, 0.01)])
+    assert found.like(Ground(0.9, 0.3), None)({}, 0.5)["brightness"] == pytest.approx(-0.1 * MOST_LIGHT)
+
+
+def test_a_width_is_looked_at_where_it_is_known() -> None:
+    rows = [{"thickness": 2.0, "brightness": -0.1}, {"thickness": 40.0, "brightness": -0.3}]
+    found = Seen(rows, [Ground(0.5, 0.05)] * 2)
+    assert {found.like(Ground(0.5, 0.05), 40.0)({}, share)["brightness"] for share in (0.0, 0.5, 0.99)} == {-0.3}
+    assert {found.like(Ground(0.5, 0.05), None)({}, share)["brightness"] for share in (0.0, 0.99)} == {-0.1, -0.3}
+
+
+def test_grounds_are_chosen_in_the_proportions_of_the_training_images() -> None:
+    dark, bright = Ground(0.2, 0.05), Ground(0.7, 0.05)
+    found = Seen([{"kind": "pit"}] * 4, [dark, dark, dark, bright])
+    chosen = [found.likeliest([bright, Ground(0.25, 0.05)], "pit", share) for share in (0.1, 0.3, 0.6, 0.9)]
+    assert chosen == [1, 1, 1, 0]
+
+
+def test_nothing_known_is_false() -> None:
+    assert not Seen([{"brightness": 0.1}], [])
+    assert seen()

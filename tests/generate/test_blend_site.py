@@ -1,0 +1,92 @@
+"""gen-defects --backgrounds draws on grounds, and with a contrast, as real defects have them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from defects.ground import Ground
+from defects.images import encode_image
+from engine.checkpoint import load_checkpoint, save_checkpoint
+from gan.blend.likely import MOST_LIGHT
+from tests.generate.running import gen_defects
+from tests.generate.test_blend_generate import rows, save_blender, save_masks_of, tree
+
+DARK = (Ground(0.2, 0.01),) * 7
+
+
+def save_grounds(folder: Path) -> Path:
+    """Four dark and four bright photographs."""
+    folder.mkdir()
+    for number in range(8):
+        level = 50 if number % 2 else 200
+        grain = np.random.default_rng(number).integers(-5, 6, (60, 80, 3))
+        (folder / f"{'dark' if number % 2 else 'bright'}_{number}.png").write_bytes(
+            encode_image((level + grain).astype(np.uint8))
+        )
+    return folder
+
+
+def names(out: Path) -> list[str]:
+    return [row["background"]["name"].split("_")[0] for row in rows(out)]
+
+
+def test_defects_seen_on_dark_grounds_only_go_to_dark_photographs(tmp_path: Path) -> None:
+    grounds = save_grounds(tmp_path / "grounds")
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    stem = save_blender(tmp_path / "net", grounds=DARK)
+    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--num", 6)
+    likely, anywhere, again = tmp_path / "likely", tmp_path / "any", tmp_path / "again"
+    assert not gen_defects(*arguments, "--out", likely)
+    assert not gen_defects(*arguments, "--out", anywhere, "--any-ground")
+    assert not gen_defects(*arguments, "--out", again, "--workers", 3, "--batch-size", 2)
+    assert set(names(likely)) == {"dark"}
+    assert set(names(anywhere)) == {"dark", "bright"}
+    assert tree(likely) == tree(again)
+
+
+def test_a_random_brightness_follows_the_ground_by_its_light(tmp_path: Path) -> None:
+    grounds = save_grounds(tmp_path / "grounds")
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    stem = save_blender(tmp_path / "net", grounds=DARK)
+    out = tmp_path / "out"
+    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--num", 6, "--any-ground")
+    assert not gen_defects(*arguments, "--guide", "kind=crack", "--out", out)
+    seen = (0.0, 0.1, 0.2, 0.3)  # of the cracks in the table, on a level of 0.2
+    found: dict[str, set[float]] = {"dark": set(), "bright": set()}
+    for row, name in zip(rows(out), names(out), strict=True):
+        ratio = 50 / 255 / 0.2 if name == "dark" else MOST_LIGHT
+        likely = [min(ratio * value, 0.5) for value in seen]  # of a guide, no more than 0.5
+        shown = row["guide"]["raw"]["brightness"]
+        assert min(abs(shown - value) for value in likely) < 0.01
+        found[name].add(round(shown, 1))
+    assert all(len(values) > 1 for values in found.values())
+    assert 0.5 in found["bright"]
+
+
+def test_a_generator_that_does_not_tell_of_grounds_draws_on_any(tmp_path: Path) -> None:
+    grounds = save_grounds(tmp_path / "grounds")
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    stem = save_blender(tmp_path / "net", grounds=())
+    out = tmp_path / "out"
+    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--num", 6)
+    assert not gen_defects(*arguments, "--out", out)
+    assert set(names(out)) == {"dark", "bright"}
+    assert json.loads((out / "request.json").read_text())["placement"]["any_ground"] is False
+
+
+def test_grounds_that_do_not_fit_the_table_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tensors, meta = load_checkpoint(save_blender(tmp_path / "net"))
+    stem = save_checkpoint(tmp_path / "cut", tensors, meta | {"grounds": [[0.5, 0.1]]})
+    arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--checkpoint", stem, "--out", tmp_path / "out")
+    assert gen_defects(*arguments, "--backgrounds", save_grounds(tmp_path / "grounds")) == 1
+    assert "1 grounds for 7 rows" in capsys.readouterr().err
+
+
+def test_any_ground_without_backgrounds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    assert gen_defects("--masks", masks, "--any-ground", "--out", tmp_path / "out") == 2
+    assert "--any-ground: places masks in backgrounds" in capsys.readouterr().err
