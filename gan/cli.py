@@ -166,8 +166,8 @@ def main(
     if not dry_run:
         with Progress(len(plan.jobs), "gen-defects", json=json, unit="image") as progress:
             done = generate(plan, out, resume=resume, batch_size=batch_size, workers=count, on_progress=progress.update)
-        if done.outside:
-            warn(_outside(plan, done.outside))
+        for line in done.remarks:
+            warn(line)
         result |= {"images": done.images, "written": done.written, "seconds": round(done.seconds, 3)}
         result["next"] = f"check-data {out}"
         if asked is not None:
@@ -186,14 +186,6 @@ def _warnings(plan: Plan) -> list[str]:
     lines = [*plan.notes, *(str(fault) for fault in plan.warnings[:_SHOWN_WARNINGS])]
     more = len(plan.warnings) - _SHOWN_WARNINGS
     return [*lines, f"and {more} more masks like these"] if more > 0 else lines
-
-
-def _outside(plan: Plan, count: int) -> str:
-    low, high = plan.trained_widths or (0.0, 0.0)
-    return (
-        f"{count} of {len(plan.jobs.masks.entries)} masks are thinner or thicker than the generator was trained on "
-        f"({low:.1f}..{high:.1f} px); their labels stay as drawn, but the images may not: give --guide thickness=0..1"
-    )
 
 
 def _report(result: dict[str, Any]) -> list[str]:

@@ -44,13 +44,13 @@ class Done:
         images: in the folder; fewer than asked for where a filter leaves some out.
         written: now.
         seconds: that took.
-        outside: masks whose measured width is none that the generator was trained on.
+        remarks: what a person should know of the images made.
     """
 
     images: int
     written: int
     seconds: float
-    outside: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 def generate(
@@ -94,8 +94,8 @@ def generate(
                 abandon(out)
                 raise DataError(f"{out}: {reason}")
             _finish(plan, out, log, images)
-            outside = _outside(plan, log)
-    return Done(images, written, time.perf_counter() - start, outside)
+            remarks = tuple(plan.remarks(log.stream()))
+    return Done(images, written, time.perf_counter() - start, remarks)
 
 
 def _batches(plan: Plan, done: int, lost: set[int]) -> Iterator[tuple[range, list[int]]]:
@@ -187,16 +187,3 @@ def _finish(plan: Plan, out: Path, log: LineLog, images: int) -> None:
     write_text(out / "README.md", dataset_card(images, plan.jobs.classes))
     masks = len({row["group"] for row in log.stream()}) if plan.leaves_out else len(plan.jobs.masks.entries)
     write_preview(out, log.stream(), masks)
-
-
-def _outside(plan: Plan, log: LineLog) -> int:
-    """How many masks are thinner or thicker than all that the generator was trained on; images of a mask follow."""
-    widths = plan.trained_widths
-    if widths is None:
-        return 0
-    seen, outside = "", 0
-    for row in log.stream():
-        if row["mask_source"] != seen and not widths[0] <= row["guide"]["raw"]["thickness"] <= widths[1]:
-            seen = row["mask_source"]
-            outside += 1
-    return outside

@@ -20,6 +20,7 @@ from gan.jobs import Job, JobList
 from gan.mask_list import inspect, list_masks
 from gan.paint import Painter, choose_device, choose_precision
 from gan.picture import Picture
+from gan.remarks import width_remarks
 from gan.request import Request
 
 LONGEST_SUFFIX = 32
@@ -53,10 +54,10 @@ class Plan:
         """Of the written images, px; None where they differ."""
         return self.jobs.size
 
-    @property
-    def trained_widths(self) -> tuple[float, float] | None:
-        """See `JobList.trained_widths`."""
-        return self.jobs.trained_widths
+    def remarks(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+        """What a person should know of the images made, from their rows."""
+        widths = self.jobs.trained_widths
+        return width_remarks(rows, widths, len(self.jobs.masks.entries)) if widths else []
 
     @property
     def count(self) -> int:

@@ -25,6 +25,8 @@ LEVEL, GRAIN, WIDTH = 0.05, 0.5, 0.5
 """Differences that count as one: of luminance, and of the logarithms of grain and width."""
 UNLIKE = 0.02
 """A row of less weight, the likeliest having 1, is not drawn."""
+STRANGE = 4.0
+"""A ground differs by so much from one that it is not like: two of the above differences in either."""
 MOST_LIGHT = 2.0
 """A defect's brightness is taken to a ground so many times brighter or darker at most."""
 DARKEST = 0.02
@@ -73,6 +75,10 @@ class Seen:
         target = self.grounds[usable[int(share * len(usable))]]
         off = [_difference(ground, target) for ground in grounds]
         return int(np.argmin(off))
+
+    def knows(self, ground: Ground) -> bool:
+        """Whether a training defect lay on a ground like this."""
+        return bool(self._differences(range(len(self.grounds)), ground).min() < STRANGE)
 
     def _of(self, fixed: Mapping[str, str]) -> list[int]:
         every = range(len(self.rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +31,7 @@ from gan.mask_list import inspect, list_masks
 from gan.paint import choose_device, choose_precision
 from gan.picture import Picture
 from gan.plan import LONGEST_SUFFIX, Plan
+from gan.remarks import ground_remarks
 from gan.request import Request
 
 CORRECTIONS = 2
@@ -55,10 +56,9 @@ class BlendPlan(Plan):
         """See `Plan.side`: photographs keep their own size, if no other is asked for."""
         return self.jobs.request.size
 
-    @property
-    def trained_widths(self) -> tuple[float, float] | None:
-        """None: photographs of several sizes have no common px."""
-        return None
+    def remarks(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+        """See `Plan.remarks`; photographs of several sizes have no common px, so nothing is said of widths."""
+        return ground_remarks(rows, self.sites.seen)
 
     def draw(self, jobs: Sequence[Job]) -> list[Picture]:
         """See `Plan.draw`; every image is drawn by itself."""
@@ -83,6 +83,8 @@ class BlendPlan(Plan):
         background: dict[str, Any] = {"name": chosen.name, "sha256": chosen.sha256}
         if chosen.painted_out:
             background["painted_out"] = True
+        if site.ground is not None:
+            background["ground"] = [round(value, 4) for value in site.ground]
         columns = {"background": background, "placement": site.placed.to_dict()}
         return Picture(image, mask, guide.kind, guide.raw, guide.scaled, columns)
 

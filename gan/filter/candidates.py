@@ -41,10 +41,9 @@ class FilteredPlan(Plan):
         """See `Plan.side`."""
         return self.plan.side
 
-    @property
-    def trained_widths(self) -> tuple[float, float] | None:
-        """See `Plan.trained_widths`."""
-        return self.plan.trained_widths
+    def remarks(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+        """See `Plan.remarks`."""
+        return self.plan.remarks(rows)
 
     @property
     def count(self) -> int:

@@ -90,3 +90,18 @@ def test_any_ground_without_backgrounds_is_refused(tmp_path: Path, capsys: pytes
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     assert gen_defects("--masks", masks, "--any-ground", "--out", tmp_path / "out") == 2
     assert "--any-ground: places masks in backgrounds" in capsys.readouterr().err
+
+
+def test_photographs_unlike_those_of_training_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    stem = save_blender(tmp_path / "net", grounds=DARK)
+    grounds = save_grounds(tmp_path / "grounds")
+    for bright in grounds.glob("bright*"):
+        bright.unlink()
+    arguments = ("--masks", masks, "--checkpoint", stem, "--num", 2)
+    assert not gen_defects(*arguments, "--backgrounds", grounds, "--out", tmp_path / "like")
+    assert "unlike" not in capsys.readouterr().err
+    for number, dark in enumerate(grounds.glob("dark*")):
+        dark.write_bytes(encode_image(np.full((60, 80, 3), 150 + number, np.uint8)))
+    assert not gen_defects(*arguments, "--backgrounds", grounds, "--out", tmp_path / "unlike")
+    assert "4 of 4 defects lie on grounds unlike all that the generator has seen" in capsys.readouterr().err
