@@ -15,7 +15,7 @@ import numpy as np
 
 from defects.images import read_sample
 from defects.manifest import read_manifest
-from gan.blend.backgrounds import list_backgrounds
+from gan.blend.background_files import list_backgrounds
 from gan.blend.crop import working_scale
 from gan.blend.windows import signed_distance
 from gan.bundle import load_generator

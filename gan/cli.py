@@ -126,8 +126,8 @@ def main(
             raise UsageError(f"{given[0]}: places masks in backgrounds; give --backgrounds DIR, or leave it out")
         plan = make_plan(request, masks, checkpoint, device=device, precision=precision, workers=count)
     else:
+        from gan.blend.opening import make_blend_plan
         from gan.blend.place import Placement, parse_range
-        from gan.blend.plan import make_blend_plan
 
         check_apart("--backgrounds", backgrounds, out)
         placement = Placement(move, parse_range("--rotate", rotate), parse_range("--scale", scale))

@@ -397,7 +397,7 @@ def test_options_without_real_images_are_one_line(
 
 
 def test_photographs_with_drawn_defects_are_filtered_too_and_resume_gives_the_same_tree(tmp_path: Path) -> None:
-    from gan.blend.plan import make_blend_plan
+    from gan.blend.opening import make_blend_plan
 
     grounds = save_photographs(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)

@@ -1,0 +1,102 @@
+"""Opens a run of `gen-defects --backgrounds`: generator, masks and photographs are read before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from engine.errors import DataError, UsageError
+from gan.blend.background_files import list_backgrounds
+from gan.blend.canvas import BlendPainter
+from gan.blend.crop import working_scale
+from gan.blend.generator import BlendGenerator
+from gan.blend.likely import Seen
+from gan.blend.place import Placement
+from gan.blend.plan import BlendPlan
+from gan.blend.site import Sites
+from gan.bundle import load_generator
+from gan.jobs import JobList
+from gan.mask_list import inspect, list_masks
+from gan.paint import choose_device, choose_precision
+from gan.plan import LONGEST_SUFFIX
+from gan.request import Request
+
+
+def make_blend_plan(
+    request: Request,
+    masks: Path,
+    backgrounds: Path,
+    checkpoint: Path | None = None,
+    *,
+    placement: Placement | None = None,
+    roi: Path | None = None,
+    inpaint: bool = False,
+    any_ground: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    workers: int = 2,
+) -> BlendPlan:
+    """Reads the generator, every mask and every background.
+
+    Args:
+        request: what to make; `size` None keeps every photograph's own.
+        masks: see `gan.plan.make_plan`.
+        backgrounds: see `gan.blend.background_files.list_backgrounds`.
+        checkpoint: of a run of train-gan with `network.architecture: blend`.
+        placement: where masks may go; a region of interest moves them.
+        roi: regions of interest.
+        inpaint: paint the defects of defective backgrounds out, instead of leaving them out.
+        any_ground: take any background, not one that is like those on which real defects of the kind were seen.
+        device: see `gan.paint.choose_device`.
+        precision: `auto`, `bf16` or `fp32`.
+        workers: threads that read files.
+
+    Raises:
+        MagnaError: the request, the generator, a mask or a background cannot be used; all faulty files are listed.
+    """
+    where, dtype = choose_device(device), choose_precision(precision)
+    found = list_masks(masks, longest_suffix=LONGEST_SUFFIX)
+    generator = load_generator(checkpoint, blend=True)
+    if not isinstance(generator.network, BlendGenerator):
+        raise UsageError(
+            "--backgrounds: this generator draws whole images; give --checkpoint a run of a blend_... configuration, "
+            "or leave one of the two out"
+        )
+    if roi is not None and not roi.exists():
+        raise DataError(f"{roi}: no such file or folder; give --roi a mask or a folder of them")
+    grounds = list_backgrounds(
+        backgrounds, held_out=generator.provenance.test, roi=roi, inpaint=inpaint, workers=workers
+    )
+    config, window = generator.network.config, generator.provenance.window
+    grounds.scale = lambda shape: working_scale(shape, config.size, window)
+    grounds.margin = lambda shape: config.reach / grounds.scale(shape)
+    wanted = placement or Placement()
+    if roi is not None:
+        wanted = Placement(True, wanted.rotate, wanted.scale)
+    jobs = JobList(request, found, generator.schema, generator.table, generator.size, generator.provenance.kinds)
+    seen = inspect(found, workers=workers)
+    painter = BlendPainter(generator.network, where, request.seed, dtype)
+    description = {
+        "masks": {"count": len(found.entries), "sha256": seen.digest},
+        "backgrounds": {"count": len(grounds), "sha256": grounds.digest, "inpaint": inpaint},
+        "placement": wanted.describe() | {"any_ground": any_ground},
+        "checkpoint": generator.sha256,
+        **request.describe(jobs.guide, jobs.size),
+        "size": request.size or "background",
+        "classes": list(jobs.classes),
+        "device": where.type,
+        "precision": str(painter.dtype).removeprefix("torch."),
+        "torch": torch.__version__,
+    }
+    return BlendPlan(
+        jobs=jobs,
+        painter=painter,
+        checkpoint=generator.sha256,
+        description=description,
+        provenance=generator.provenance,
+        warnings=(*jobs.warnings(), *seen.warnings),
+        notes=grounds.notes,
+        sites=Sites(grounds, wanted, config.size, window, Seen(generator.table, generator.grounds), any_ground),
+        window=window,
+    )
