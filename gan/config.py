@@ -111,6 +111,7 @@ class TrainConfig(Section):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     checkpoint_every: int = Field(10, ge=1, description="epochs between checkpoints")
     sample_every: int = Field(10, ge=1, description="epochs between sample grids")
+    jolts: bool = Field(True, description="blend: differentiable augmentation of what the discriminator sees")
     seed: int = Field(0, ge=0, lt=2**32)
 
 
@@ -135,6 +136,8 @@ class GanConfig(Section):
     def _fits_together(self) -> GanConfig:
         """Refuses what would be ignored in silence or break in the first step."""
         without = [f"loss.{n}" for n in _NOT_USED[self.network.architecture] if getattr(self.loss, n)]
+        if self.network.architecture != "blend":
+            without += [f"data.{name}" for name in ("light", "colour") if getattr(self.data, name)]
         baseline = self.network.architecture in ("pix2pix", "cyclegan")
         without += ["network.posterior"] if self.network.posterior and baseline else []
         if without:

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 NUMBERS = 7
+STILL = 0.5
+"""The number that changes nothing, in every place."""
 BRIGHTNESS = 0.15
 CONTRAST = 0.2
 SHIFT = 0.1

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.seeding import torch_generator
 from gan.blend.grid import blend_grid
-from gan.blend.jolts import NUMBERS
+from gan.blend.jolts import NUMBERS, STILL
 from gan.blend.step import BlendStep, seen_by_encoder, to_pairs
 from gan.blend.windows import BlendSource
 from gan.config import GanConfig
@@ -50,6 +50,8 @@ class BlendTrainer(Trainer):
         noise = blender.draw_noise(n + extra, generator).to(device)
         shifts = (torch.randn(extra, generator=generator) * SHIFT).to(device)
         jolts = torch.rand(n, NUMBERS, generator=generator).to(device)
+        if not self.config.train.jolts:
+            jolts = torch.full_like(jolts, STILL)
         pairs = to_pairs(windows, self.prepared.schema).to(device)
         report: dict[str, float] = self.step(pairs, noise, shifts, jolts, rate, index)
         return report

@@ -13,7 +13,7 @@ from engine.config import load_config
 from gan.architectures import build_networks
 from gan.blend.critic import BlendCritic, nearness
 from gan.blend.generator import BlendGenerator, alpha_of, blend
-from gan.blend.jolts import NUMBERS, jolted
+from gan.blend.jolts import NUMBERS, STILL, jolted
 from gan.blend.losses import brightness_near, pyramid_loss
 from gan.blend.step import BlendStep, Pairs
 from gan.blend.windows import signed_distance
@@ -132,6 +132,13 @@ def test_differentiable_augmentation_moves_image_and_mask_alike() -> None:
     moved, moved_mask = jolted(image, mask, draws)
     assert torch.allclose(moved, moved_mask.expand_as(moved))
     assert not torch.equal(moved_mask, mask)
+
+
+def test_still_numbers_leave_what_is_judged_as_it_is() -> None:
+    image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    same, mask = jolted(image, image[:, :1], torch.full((2, NUMBERS), STILL))
+    assert torch.allclose(same, image, atol=1e-6)
+    assert torch.allclose(mask, image[:, :1])
 
 
 def test_brightness_is_that_of_the_mask_less_that_of_its_ring() -> None:
