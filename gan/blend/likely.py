@@ -21,8 +21,11 @@ from defects.guides import GuideValue
 Row = Mapping[str, GuideValue]
 Floats = NDArray[np.float64]
 
-LEVEL, GRAIN, WIDTH = 0.05, 0.5, 0.5
-"""Differences that count as one: of luminance, and of the logarithms of grain and width."""
+LEVEL, GRAIN = 0.05, 0.5
+"""Differences of grounds that count as one: of luminance, and of the logarithm of its deviation."""
+LIGHT, WIDTH = 0.08, 0.3
+"""Differences that count as one where a contrast is taken over: of luminance, which is allowed for, and of the
+logarithm of the width, on which it depends more than on anything else: small pits of BSData are half as dark."""
 UNLIKE = 0.02
 """A row of less weight, the likeliest having 1, is not drawn."""
 STRANGE = 4.0
@@ -55,7 +58,7 @@ class Seen:
 
         def choose(fixed: Mapping[str, str], share: float) -> Row:
             usable = self._of(fixed)
-            off = self._differences(usable, ground)
+            off = np.array([((self.grounds[i].level - ground.level) / LIGHT) ** 2 for i in usable])
             if width is not None:
                 off += (np.log(self._widths(usable) / max(width, 0.5)) / WIDTH) ** 2
             weights = np.exp(-0.5 * (off - off.min()))
@@ -78,14 +81,11 @@ class Seen:
 
     def knows(self, ground: Ground) -> bool:
         """Whether a training defect lay on a ground like this."""
-        return bool(self._differences(range(len(self.grounds)), ground).min() < STRANGE)
+        return min(_difference(own, ground) for own in self.grounds) < STRANGE
 
     def _of(self, fixed: Mapping[str, str]) -> list[int]:
         every = range(len(self.rows))
         return [i for i in every if all(self.rows[i].get(n) == value for n, value in fixed.items())] or list(every)
-
-    def _differences(self, usable: Sequence[int], ground: Ground) -> Floats:
-        return np.array([_difference(self.grounds[i], ground) for i in usable])
 
     def _widths(self, usable: Sequence[int]) -> Floats:
         return np.array([max(float(cast(float, self.rows[i].get("thickness") or 1.0)), 0.5) for i in usable])
