@@ -9,8 +9,6 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.ground import Ground
-from defects.guide_request import RowChoice
 from defects.guides import brightness
 from defects.masks import Mask, set_width, width
 from defects.windows import Framing, window_of
@@ -60,7 +58,9 @@ class BlendPlan(Plan):
         photograph = self.sites.backgrounds.read(site.number)[0]
         mask = site.placed.whole(chosen.shape)
         scale = working_scale(chosen.shape, self.painter.network.config.size, self.window)
-        guide = self.jobs.draw_guide(job, lambda: width(mask) * scale, self._as_on(site.ground, mask, scale))
+        own = width(mask) * scale
+        like = self.sites.seen.like(site.ground, own) if site.ground is not None else None
+        guide = self.jobs.draw_guide(job, lambda: own, like)
         thickness = guide.raw.get("thickness")
         if isinstance(thickness, float) and not guide.measured:
             mask = set_width(mask, max(THINNEST, thickness / scale))
@@ -77,10 +77,6 @@ class BlendPlan(Plan):
             background["ground"] = [round(value, 4) for value in site.ground]
         columns = {"background": background, "placement": site.placed.to_dict()}
         return Picture(image, mask, guide.kind, guide.raw, guide.scaled, columns)
-
-    def _as_on(self, ground: Ground | None, mask: Mask, scale: float) -> RowChoice | None:
-        """What draws guide values as they are on such a ground; None where nothing is known of grounds."""
-        return self.sites.seen.like(ground, width(mask) * scale) if ground is not None else None
 
     def _written(
         self, drawing: Drawing, mask: Mask, level: float | None, zoom: float
