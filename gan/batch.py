@@ -12,7 +12,7 @@ from defects.manifest import row_of
 from defects.sample import Sample
 from engine.files import sha256_bytes
 from gan.annotate import labelme_json, yolo_text
-from gan.jobs import Job
+from gan.job import Job
 from gan.picture import Picture
 from gan.plan import Plan
 from gan.polygons import INSET, outlines

@@ -16,7 +16,8 @@ from defects.provenance import Provenance
 from engine.errors import Fault, UsageError
 from gan.blend.generator import BlendGenerator
 from gan.bundle import LoadedGenerator, load_generator
-from gan.jobs import Job, JobList
+from gan.job import Job
+from gan.jobs import JobList
 from gan.mask_list import inspect, list_masks
 from gan.paint import Painter, choose_device, choose_precision
 from gan.picture import Picture

@@ -17,7 +17,8 @@ from engine.seeding import numpy_generator
 from gan.blend.canvas import BlendPainter, Drawing, draw_into
 from gan.blend.crop import working_scale
 from gan.blend.site import Site, Sites
-from gan.jobs import THINNEST, Job
+from gan.job import Job
+from gan.jobs import THINNEST
 from gan.picture import Picture
 from gan.plan import Plan
 from gan.remarks import ground_remarks

@@ -9,7 +9,7 @@ from typing import Any
 from gan.filter.judge import Judge
 from gan.filter.report import nothing_kept
 from gan.filter.rule import Rule, Scores
-from gan.jobs import Job
+from gan.job import Job
 from gan.picture import Picture
 from gan.plan import Plan
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.linelog import LineLog
-from gan.jobs import Job
+from gan.job import Job
 
 NAME = "rejected.jsonl"
 
