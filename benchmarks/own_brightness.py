@@ -1,0 +1,69 @@
+"""Label fidelity of Magna-Blend where every held-out mask has the contrast of its own photograph.
+
+    python benchmarks/own_brightness.py DATA SET RUN [inpaint]
+
+SET holds images of RUN, so that the segmenter of `bench-fid --held-out --fake blend=SET` is taken. With a brightness as in
+the training images, a kind whose training parts are pale is drawn pale and not found; here that reason is taken away, and
+what is left is how well the defects are drawn.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from defects.ground import ground_around
+from defects.guides import measure
+from defects.mask_folder import write_masks
+from gan.blend.likely import Seen
+from gan.blend.opening import make_blend_plan
+from gan.blend.plan import BlendPlan
+from gan.request import Request as Wanted
+from gan.windows import ring_radius
+from metrics.comparison import Request, open_comparison
+from metrics.features.user_cache import user_cache
+from metrics.judging import not_drawn_into
+from metrics.label_fidelity import overlaps
+from metrics.segmenter import load_or_train
+
+EACH = 2
+
+
+def main(data: Path, fakes: Path, run: Path, *, inpaint: bool) -> None:
+    """Prints the mean IoU of real images and of drawn ones, by kind."""
+    comparison = open_comparison(Request(data, (("blend", fakes),), held_out=True))
+    segmenter = load_or_train(not_drawn_into(comparison), user_cache("segmenters"))
+    held = comparison.held
+    shown = {sample.name.replace("/", "_"): held.read(i) for i, sample in enumerate(held.samples)}
+    scores: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    with TemporaryDirectory() as folder:
+        masks = Path(folder)
+        write_masks(held.samples, None, masks)
+        wanted = Wanted(guide="brightness=random", num=EACH, size=comparison.framing.size)
+        plan = make_blend_plan(wanted, masks, data, run, inpaint=inpaint)
+        for number, entry in enumerate(plan.jobs.masks.entries):
+            image, mask = shown[Path(entry.file).stem]
+            real = overlaps(segmenter.probabilities(image[None]) >= 0.5, mask[None])[0]
+            own = as_in(plan, entry.kind, image, mask)
+            drawn = own.draw([plan.jobs[EACH * number + i] for i in range(EACH)])
+            found = segmenter.probabilities(np.stack([one.image for one in drawn])) >= 0.5
+            scores[entry.kind].append((real, float(overlaps(found, np.stack([one.label for one in drawn])).mean())))
+    scores["all"] = [pair for kind in sorted(scores) for pair in scores[kind]]
+    for kind, pairs in scores.items():
+        print(f"{kind:10} {len(pairs):4} masks   real {np.mean(pairs, 0)[0]:.3f}   drawn {np.mean(pairs, 0)[1]:.3f}")
+
+
+def as_in(plan: BlendPlan, kind: str, image: np.ndarray, mask: np.ndarray) -> BlendPlan:
+    """The plan with one known defect: that of a photograph, to which every drawn brightness is brought."""
+    ground = ground_around(image, mask, ring_radius(mask.shape[0]))
+    row = {**measure(image, mask), "kind": kind}
+    return replace(plan, sites=replace(plan.sites, seen=Seen([row], [ground])))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:4]), inpaint=sys.argv[4:] == ["inpaint"])
