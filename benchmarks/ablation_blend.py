@@ -29,12 +29,10 @@ PARTS: dict[str, tuple[str, ...]] = {
     "no feature matching": ("loss.features=0",),
     "no brightness loss": ("loss.guide=0",),
     "no discriminator": ("loss.features=0", "loss.adversarial=0"),
-    "no spectral norm": ("network.spectral=false",),
     "one scale": ("network.critic_scales=1",),
     "no augmentation of what is judged": ("train.jolts=false",),
     "no other light": ("data.light=0", "data.colour=0"),
     "no spatial noise": ("network.texture=false",),
-    "no modulation": ("network.modulation=false",),
 }
 DRAWN_ANYWHERE = "drawn on any ground"
 BLIND = "brightness without a look at the ground"

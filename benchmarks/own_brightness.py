@@ -2,9 +2,9 @@
 
     python benchmarks/own_brightness.py DATA SET RUN [inpaint]
 
-SET holds images of RUN, so that the segmenter of `bench-fid --held-out --fake blend=SET` is taken. With a brightness as in
-the training images, a kind whose training parts are pale is drawn pale and not found; here that reason is taken away, and
-what is left is how well the defects are drawn.
+SET holds images of RUN, so that the segmenter of `bench-fid --held-out --fake blend=SET` is taken. With a brightness as
+in the training images, a kind whose training parts are pale is drawn pale and not found; here that reason is taken
+away, and what is left is how well the defects are drawn.
 """
 
 from __future__ import annotations
