@@ -175,7 +175,7 @@ def main(
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))
         return
-    lines = _report(result)
+    lines = _report(result, kinds_by_folder=plan.jobs.kinds_by_folder)
     if asked is not None:
         lines[1:1] = filter_lines(result["filter"], asked.rule)
     for line in lines:
@@ -188,8 +188,9 @@ def _warnings(plan: Plan) -> list[str]:
     return [*lines, f"and {more} more masks like these"] if more > 0 else lines
 
 
-def _report(result: dict[str, Any]) -> list[str]:
-    guide = ", ".join(f"{name} {value}" for name, value in result["guide"].items())
+def _report(result: dict[str, Any], *, kinds_by_folder: bool) -> list[str]:
+    told = dict(result["guide"]) | ({"kind": "as its folder says"} if kinds_by_folder else {})
+    guide = ", ".join(f"{name} {value}" for name, value in told.items())
     size = result["size"]
     sides = f"of {size} x {size} px" if isinstance(size, int) else "of their backgrounds' sizes"
     what = (

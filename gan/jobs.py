@@ -158,6 +158,11 @@ class JobList(Sequence[Job]):
         said = cell.get("kind")
         return said if isinstance(said, str) else self._kind_of_folder(self.masks.entries[job.mask].kind)
 
+    @property
+    def kinds_by_folder(self) -> bool:
+        """Whether the folder of every mask names its kind, so that none is drawn."""
+        return all(self._kind_of_folder(entry.kind) for entry in self.masks.entries)
+
     def _kind_of_folder(self, folder: str) -> str:
         """The kind guide that a mask's folder names; "" when the guide says the kind, or the folder names none."""
         if "kind" in self.guide.given:

@@ -167,6 +167,17 @@ def test_masks_wider_than_the_trained_range_stay_as_drawn_and_are_counted(
     assert "warning" not in capsys.readouterr().err
 
 
+def test_kinds_that_the_folders_name_are_not_called_random(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = save_masks(tmp_path / "named", ["crack/1.png", "pit/2.png"])
+    partly = save_masks(tmp_path / "partly", ["crack/1.png", "2.png"])
+    for folder, said in ((named, "kind as its folder says"), (partly, "kind random")):
+        arguments = ["--masks", folder, "--checkpoint", checkpoint, "--out", tmp_path / "out", "--dry-run"]
+        assert gen_defects(*arguments) == 0
+        assert said in capsys.readouterr().out
+
+
 def test_a_folder_that_is_no_known_kind_is_named(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
