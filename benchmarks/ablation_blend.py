@@ -26,12 +26,12 @@ from gan.config import GanConfig
 ALL = "all parts"
 PARTS: dict[str, tuple[str, ...]] = {
     ALL: (),
-    "no feature matching": ("loss.features=0",),
-    "no brightness loss": ("loss.guide=0",),
-    "no discriminator": ("loss.features=0", "loss.adversarial=0"),
-    "one scale": ("network.critic_scales=1",),
-    "no augmentation of what is judged": ("train.jolts=false",),
     "no other light": ("data.light=0", "data.colour=0"),
+    "no feature matching": ("loss.features=0",),
+    "no augmentation of what is judged": ("train.jolts=false",),
+    "no discriminator": ("loss.features=0", "loss.adversarial=0"),
+    "no brightness loss": ("loss.guide=0",),
+    "one scale": ("network.critic_scales=1",),
     "no spatial noise": ("network.texture=false",),
 }
 DRAWN_ANYWHERE = "drawn on any ground"
@@ -86,14 +86,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, a thread each")
+    parser.add_argument("--parts", type=int, default=len(PARTS), help="how many, in the order of PARTS")
     given = parser.parse_args()
+    parts = list(PARTS)[: given.parts]
     config = load_config(given.config, GanConfig, [], folder="gan")
     dataset = open_dataset(given.data)
     defective = sum(sample.label != GOOD for sample in dataset.samples) * (1 - config.data.test_fraction)
     epochs = max(1, round(given.images / defective))
     with ThreadPoolExecutor(given.jobs) as pool:
-        trained = pool.map(lambda name: train(name, given.data, given.config, given.out, epochs), PARTS)
-        runs = dict(zip(PARTS, trained, strict=True))
+        trained = pool.map(lambda name: train(name, given.data, given.config, given.out, epochs), parts)
+        runs = dict(zip(parts, trained, strict=True))
     held = set(load_generator(runs[ALL]).provenance.test)
     masks = given.out / "masks"
     write_masks([sample for sample in dataset.samples if sample.name in held], None, masks)
@@ -104,7 +106,7 @@ def main() -> None:
     with ThreadPoolExecutor(given.jobs) as pool:
         drawn = pool.map(
             lambda name: draw(
-                name, checkpoints[name], masks, given.data, given.out, more if name in PARTS else anywhere
+                name, checkpoints[name], masks, given.data, given.out, more if name in parts else anywhere
             ),
             checkpoints,
         )
