@@ -98,7 +98,8 @@ class Drawing:
 
         Args:
             brightness: luminance of the defect less that of its surroundings, -1..1, that is wanted exactly, by
-                `MOST_SHIFT` grey levels at most beyond what a stronger change gives; None for what was drawn.
+                `MOST_SHIFT` grey levels at most beyond what a stronger change gives, and never by lightening the ground
+                under a dark defect or darkening it under a bright one; None for what was drawn.
         """
         ground = self.photograph[self.region].astype(np.float32)
         drawn = _composed(ground, self.change, self.opacity)
@@ -169,11 +170,22 @@ def _brought_to(brightness: float, ground: Floats, change: Floats, opacity: Floa
         level = contrast(drawn, mask, radius)[0]
     change = change * np.float32(strength)
     shift, gain = 0.0, 255 / float(opacity[mask].mean(dtype=np.float64))
+    low, high = _shifts(brightness, float(change[mask].mean(dtype=np.float64)))
     for _ in range(CORRECTIONS):
-        shift = float(np.clip(shift + gain * (brightness - level), -MOST_SHIFT, MOST_SHIFT))
+        shift = float(np.clip(shift + gain * (brightness - level), low, high))
         drawn = _composed(ground, change + np.float32(shift), opacity)
         level = contrast(drawn, mask, radius)[0]
     return drawn
+
+
+def _shifts(brightness: float, change: float) -> tuple[float, float]:
+    """The least and the largest shift, for a mean change of grey levels: a dark defect never lightens its ground.
+
+    Where that is darker than its surroundings by more than was asked for, the defect would be a bright spot.
+    """
+    if brightness < 0:
+        return -MOST_SHIFT, max(-MOST_SHIFT, min(MOST_SHIFT, -change))
+    return min(MOST_SHIFT, max(-MOST_SHIFT, -change)), MOST_SHIFT
 
 
 def _composed(ground: Floats, change: Floats, opacity: Floats) -> Image:

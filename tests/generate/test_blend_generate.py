@@ -291,3 +291,21 @@ def test_an_asked_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Pat
     for row in rows(out):
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
         assert brightness(image, label) == pytest.approx(row["guide"]["raw"]["brightness"], abs=0.02)
+
+
+def test_a_dark_defect_on_a_dark_streak_is_no_bright_spot(tmp_path: Path) -> None:
+    """The ground under the mask is far darker than its ring: less contrast than that is asked for and not given."""
+    blender = save_blender(tmp_path / "net", strength=0.1)
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    grounds = save_photographs(tmp_path / "grounds", 1)
+    for name in ("crack/a.png", "pit/b.png"):
+        streak = np.full((60, 80, 3), 150, np.uint8)
+        streak[read_mask_image(masks / name)[0]] = 60
+        (grounds / "part_0.png").write_bytes(encode_image(streak))
+        out = tmp_path / name.replace("/", "_")
+        arguments = ("--masks", masks / name, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
+        assert not gen_defects(*arguments, "--guide", "brightness=0.3")
+        (row,) = rows(out)
+        image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
+        assert row["guide"]["raw"]["brightness"] == pytest.approx(-0.06)
+        assert image[label].mean() <= 62
