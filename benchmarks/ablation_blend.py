@@ -3,8 +3,8 @@
     python benchmarks/ablation_blend.py DATA --config blend_bsdata --out runs/ablation [--images 10000] [--jobs 2]
 
 Every part is a short training run, from which the commands that a user has make images of the held-out masks; one
-`bench-fid` measures all of them. `drawn on any ground` and `brightness without a look at the ground` leave out parts of
-generation: they use the weights of `all parts`. What is there already is kept.
+`bench-fid` measures all of them. The last two leave out parts of generation: they use the weights of `all parts`. What
+is there already is kept.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "no spatial noise": ("network.texture=false",),
 }
 DRAWN_ANYWHERE = "drawn on any ground"
-BLIND = "brightness without a look at the ground"
+BLIND = "any ground, and brightness without a look at it"
 
 
 def command(*words: object) -> str:
@@ -50,16 +50,15 @@ def command(*words: object) -> str:
 
 
 def stem(name: str) -> str:
-    return name.replace(" ", "-")
+    return name.replace(",", "").replace(" ", "-")
 
 
 def train(name: str, data: Path, config: str, out: Path, epochs: int) -> Path:
     """The run of a part."""
     folder = out / "runs" / stem(name)
-    ready = sorted((folder / "checkpoints").glob("*.json"))
-    if not ready:
-        sets = [word for value in (*PARTS[name], f"train.epochs={epochs}") for word in ("--set", value)]
-        command("train-gan", data, "--config", config, "--out", folder, "--threads", 1, *sets)
+    sets = [word for value in (*PARTS[name], f"train.epochs={epochs}") for word in ("--set", value)]
+    going = ["--resume"] if folder.exists() else []
+    command("train-gan", data, "--config", config, "--out", folder, "--threads", 1, *sets, *going)
     return folder
 
 
@@ -72,9 +71,9 @@ def without_grounds(run: Path, out: Path) -> Path:
 def draw(name: str, checkpoint: Path, masks: Path, data: Path, out: Path, more: list[str]) -> Path:
     """Images of the held-out masks."""
     folder = out / "sets" / stem(name)
-    if not (folder / "preview.png").is_file():
-        words = ("gen-defects", "--checkpoint", checkpoint, "--masks", masks, "--backgrounds", data, "--num", 4)
-        command(*words, "--guide", "brightness=random", "--out", folder, "--workers", 1, *more)
+    words = ("gen-defects", "--checkpoint", checkpoint, "--masks", masks, "--backgrounds", data, "--num", 4)
+    going = ["--resume"] if folder.exists() else []
+    command(*words, "--guide", "brightness=random", "--out", folder, "--workers", 1, *more, *going)
     return folder
 
 

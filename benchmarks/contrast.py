@@ -30,9 +30,12 @@ def main(run: Path) -> None:
     for i, row in enumerate(rows):
         kind, shown = str(row.get("kind", "defect")), cast(float, row["brightness"])
         others = Seen([*rows[:i], *rows[i + 1 :]], [*grounds[:i], *grounds[i + 1 :]])
-        choose = others.like(grounds[i], cast(float, row["thickness"]))
+        choose = others.like(grounds[i])
         fixed = {"kind": kind} if "kind" in row else {}
-        like = [cast(float, choose(fixed, float(share))["brightness"]) for share in rng.random(DRAWS)]
+        like = [
+            cast(float, choose(fixed, float(share), cast(float, row["thickness"]))["brightness"])
+            for share in rng.random(DRAWS)
+        ]
         same = [cast(float, other["brightness"]) for other in others.rows if other.get("kind", kind) == kind]
         anyone = rng.choice(same or [shown], DRAWS)
         errors[kind].append((float(np.abs(anyone - shown).mean()), float(np.abs(np.array(like) - shown).mean())))

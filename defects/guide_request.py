@@ -7,8 +7,10 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from defects.guides import CategoricalEntry, Entry, GuideSchema, GuideValue, NumericEntry
 from engine.errors import UsageError
@@ -31,8 +33,8 @@ class Keyword:
 
 Choice = float | str | Interval | Keyword
 Cell = dict[str, Choice]
-RowChoice = Callable[[Mapping[str, str], float], Mapping[str, GuideValue]]
-"""From fixed categories and a share 0..1 to the raw guide values of a training image."""
+RowChoice = Callable[[Mapping[str, str], float, float | None], Mapping[str, GuideValue]]
+"""From fixed categories, a share 0..1 and a thickness in px (None: drawn) to raw guide values of a training image."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,11 @@ class GuideRequest:
         uniform = rng.random(len(self.schema.entries))
         draw = float(rng.random())
         fixed = {n: c for n, c in cell.items() if isinstance(c, str)}
-        row = self.schema.scale(choose(fixed, draw) if choose else _any_row(table, fixed, draw))
         known = self.schema.scale(measured)
+        if choose is not None:
+            row = self.schema.scale(choose(fixed, draw, self._thickness(cell, uniform, measured)))
+        else:
+            row = self.schema.scale(_any_row(table, fixed, draw))
         result: dict[str, GuideValue] = {}
         for entry, share in zip(self.schema.entries, uniform, strict=True):
             choice = cell[entry.name]
@@ -87,6 +92,18 @@ class GuideRequest:
             else:
                 result[entry.name] = choice
         return result
+
+    def _thickness(self, cell: Cell, uniform: NDArray[np.float64], measured: Mapping[str, GuideValue]) -> float | None:
+        """The thickness of a cell in px, by the same shares as in `resolve`; None where it is drawn or no entry."""
+        for entry, share in zip(self.schema.entries, uniform, strict=True):
+            if entry.name == "thickness" and isinstance(entry, NumericEntry):
+                choice = cell[entry.name]
+                if isinstance(choice, Keyword):
+                    return cast("float | None", measured.get("thickness")) if choice.word == "measured" else None
+                if isinstance(choice, Interval):
+                    return entry.unscale(choice.low + float(share) * (choice.high - choice.low))
+                return entry.unscale(float(choice))
+        return None
 
 
 def _any_row(

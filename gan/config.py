@@ -95,7 +95,7 @@ class DataConfig(Section):
         0.0, ge=0, le=2, description="blend: largest relative change of the light, by a quarter as much of its colour"
     )
     colour: float = Field(
-        0.0, ge=0, le=1, description="blend: largest share of the picture's colour that is taken away"
+        0.0, ge=0, le=1, description="blend: blend: largest share of the picture's colour that is taken away"
     )
     jitter_share: float = Field(0.5, ge=0, le=1, description="share of the windows whose conditioning mask is changed")
 
@@ -138,6 +138,7 @@ class GanConfig(Section):
         without = [f"loss.{n}" for n in _NOT_USED[self.network.architecture] if getattr(self.loss, n)]
         if self.network.architecture != "blend":
             without += [f"data.{name}" for name in ("light", "colour") if getattr(self.data, name)]
+            without += [] if self.train.jolts else ["train.jolts"]
         baseline = self.network.architecture in ("pix2pix", "cyclegan")
         without += ["network.posterior"] if self.network.posterior and baseline else []
         if without:

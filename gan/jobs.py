@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from defects.guide_request import Cell, Keyword, RowChoice, parse_guide
 from defects.guides import CategoricalEntry, GuideSchema, GuideValue, NumericEntry
 from defects.masks import fit_square
@@ -104,7 +106,7 @@ class JobList(Sequence[Job]):
         """
         entry = self.masks.entries[job.mask]
         rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index)
-        cell = self._cells[job.cell if self._grid == len(self._cells) else int(rng.integers(len(self._cells)))]
+        cell = self._cell_of(job, rng)
         kind = self._kind_of_folder(entry.kind)
         cell = {**cell, "kind": kind} if kind else cell
         if job.candidate:  # of another kind it would not be what was asked for: easy kinds would oust the others
@@ -154,9 +156,15 @@ class JobList(Sequence[Job]):
 
     def kind_of(self, job: Job) -> str:
         """The kind that the guide or the mask's folder says; "" where it is drawn."""
-        cell = self._cells[job.cell] if self._grid == len(self._cells) else {}
-        said = cell.get("kind")
-        return said if isinstance(said, str) else self._kind_of_folder(self.masks.entries[job.mask].kind)
+        entry = self.masks.entries[job.mask]
+        said = self._cell_of(job, numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index)).get(
+            "kind"
+        )
+        return said if isinstance(said, str) else self._kind_of_folder(entry.kind)
+
+    def _cell_of(self, job: Job, rng: np.random.Generator) -> Cell:
+        """The cell of the guide's grid; drawn by the job's generator's first number where one is drawn for each."""
+        return self._cells[job.cell if self._grid == len(self._cells) else int(rng.integers(len(self._cells)))]
 
     @property
     def kinds_by_folder(self) -> bool:

@@ -32,7 +32,7 @@ def ground_remarks(rows: Iterable[Mapping[str, Any]], seen: Seen) -> list[str]:
     """Images whose defect lies on a ground that is darker, brighter, smoother or rougher than any in training."""
     if not seen:
         return []
-    grounds = [Ground(*row["background"]["ground"]) for row in rows]
+    grounds = [Ground(*row["background"]["ground"]) for row in rows if "ground" in row["background"]]
     strange = sum(not seen.knows(ground) for ground in grounds)
     if strange <= FEW * len(grounds):
         return []

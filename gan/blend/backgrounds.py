@@ -64,7 +64,9 @@ class Backgrounds(Sequence[Background]):
         self.found, self.notes = list(found), tuple(notes)
         self.margin: Callable[[tuple[int, int]], float] = lambda shape: 0.02 * min(shape)
         self.scale: Callable[[tuple[int, int]], float] = lambda shape: 256 / min(shape)
-        self._kept = Kept[tuple[Image, Mask | None]](KEPT, lambda read: read[0].nbytes)
+        self._kept = Kept[tuple[Image, Mask | None]](
+            KEPT, lambda read: sum(part.nbytes for part in read if part is not None)
+        )
         self._small = Kept[Image](KEPT // 4, lambda small: small.nbytes)
 
     def __len__(self) -> int:

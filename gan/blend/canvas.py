@@ -93,18 +93,20 @@ class Drawing:
     opacity: Floats
     radius: int
 
-    def image(self, brightness: float | None = None) -> Image:
+    def image(self, brightness: float | None = None, *, dark: bool | None = None) -> Image:
         """A copy of the photograph with the defect.
 
         Args:
             brightness: luminance of the defect less that of its surroundings, -1..1, that is wanted exactly, by
                 `MOST_SHIFT` grey levels at most beyond what a stronger change gives, and never by lightening the ground
                 under a dark defect or darkening it under a bright one; None for what was drawn.
+            dark: which of the two the defect is; None for what the sign of `brightness` says.
         """
         ground = self.photograph[self.region].astype(np.float32)
         drawn = _composed(ground, self.change, self.opacity)
         if brightness is not None:
-            drawn = _brought_to(brightness, ground, self.change, self.opacity, self.mask, self.radius)
+            below = brightness < 0 if dark is None else dark
+            drawn = _brought_to(brightness, below, ground, self.change, self.opacity, self.mask, self.radius)
         result = self.photograph.copy()
         touched = self.opacity[..., 0] > 0
         result[self.region][touched] = drawn[touched]
@@ -151,16 +153,21 @@ def draw_into(
     return Drawing(photograph, region, mask[region], change, alpha[0, 0].numpy()[..., None], radius)
 
 
-def _brought_to(brightness: float, ground: Floats, change: Floats, opacity: Floats, mask: Mask, radius: int) -> Image:
+def _brought_to(
+    brightness: float, dark: bool, ground: Floats, change: Floats, opacity: Floats, mask: Mask, radius: int
+) -> Image:
     """The defect at the brightness asked for: its change made stronger or weaker, then lighter or darker as a whole.
 
     A weaker change keeps the defect's profile, where adding a constant would leave its rim dark around a light middle.
+    Where the ground is darker than its surroundings by more than was asked for, a dark defect would be a bright spot:
+    it is left as dark as its ground.
     """
     drawn = _composed(ground, change, opacity)
     without = contrast(_composed(ground, np.zeros_like(change), opacity), mask, radius)[0]
     level, measured = contrast(drawn, mask, radius)
     if not measured:
         return drawn
+    brightness = min(brightness, without) if dark else max(brightness, without)
     strength = 1.0
     for _ in range(CORRECTIONS):
         if abs(level - without) < LEAST_CHANGE:
@@ -170,22 +177,11 @@ def _brought_to(brightness: float, ground: Floats, change: Floats, opacity: Floa
         level = contrast(drawn, mask, radius)[0]
     change = change * np.float32(strength)
     shift, gain = 0.0, 255 / float(opacity[mask].mean(dtype=np.float64))
-    low, high = _shifts(brightness, float(change[mask].mean(dtype=np.float64)))
     for _ in range(CORRECTIONS):
-        shift = float(np.clip(shift + gain * (brightness - level), low, high))
+        shift = float(np.clip(shift + gain * (brightness - level), -MOST_SHIFT, MOST_SHIFT))
         drawn = _composed(ground, change + np.float32(shift), opacity)
         level = contrast(drawn, mask, radius)[0]
     return drawn
-
-
-def _shifts(brightness: float, change: float) -> tuple[float, float]:
-    """The least and the largest shift, for a mean change of grey levels: a dark defect never lightens its ground.
-
-    Where that is darker than its surroundings by more than was asked for, the defect would be a bright spot.
-    """
-    if brightness < 0:
-        return -MOST_SHIFT, max(-MOST_SHIFT, min(MOST_SHIFT, -change))
-    return min(MOST_SHIFT, max(-MOST_SHIFT, -change)), MOST_SHIFT
 
 
 def _composed(ground: Floats, change: Floats, opacity: Floats) -> Image:

@@ -8,8 +8,10 @@ reflectance does under more light (Weber's contrast).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -45,18 +47,15 @@ class Seen:
     def __bool__(self) -> bool:
         return bool(self.grounds)
 
-    def like(self, ground: Ground, width: float | None) -> Callable[[Mapping[str, str], float], Row]:
+    def like(self, ground: Ground) -> Callable[[Mapping[str, str], float, float | None], Row]:
         """What draws a row for a defect on a ground.
 
-        Args:
-            ground: of it.
-            width: of the mask, px of the network's scale; None where that is drawn too.
-
         Returns:
-            A function of the fixed categories and of a share 0..1 that tells which.
+            A function of the fixed categories, of a share 0..1 that tells which, and of the defect's width in px of the
+            network's scale, None where that is drawn too.
         """
 
-        def choose(fixed: Mapping[str, str], share: float) -> Row:
+        def choose(fixed: Mapping[str, str], share: float, width: float | None) -> Row:
             usable = self._of(fixed)
             off = np.array([((self.grounds[i].level - ground.level) / LIGHT) ** 2 for i in usable])
             if width is not None:
@@ -81,7 +80,14 @@ class Seen:
 
     def knows(self, ground: Ground) -> bool:
         """Whether a training defect lay on a ground like this."""
-        return min(_difference(own, ground) for own in self.grounds) < STRANGE
+        own = self._known
+        off = ((own[:, 0] - ground.level) / LEVEL) ** 2 + ((own[:, 1] - _roughness(ground)) / GRAIN) ** 2
+        return bool(off.min() < STRANGE)
+
+    @cached_property
+    def _known(self) -> Floats:
+        """(N, 2) level and logarithm of the grain."""
+        return np.array([(ground.level, _roughness(ground)) for ground in self.grounds])
 
     def _of(self, fixed: Mapping[str, str]) -> list[int]:
         every = range(len(self.rows))
@@ -100,5 +106,9 @@ class Seen:
 
 
 def _difference(one: Ground, other: Ground) -> float:
-    grain = np.log(max(one.grain, 1e-3) / max(other.grain, 1e-3))
-    return float(((one.level - other.level) / LEVEL) ** 2 + (grain / GRAIN) ** 2)
+    grain = _roughness(one) - _roughness(other)
+    return ((one.level - other.level) / LEVEL) ** 2 + (grain / GRAIN) ** 2
+
+
+def _roughness(ground: Ground) -> float:
+    return math.log(max(ground.grain, 1e-3))

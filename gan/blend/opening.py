@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from engine.errors import DataError, UsageError
+from engine.files import sha256_bytes, to_json
 from gan.blend.background_files import list_backgrounds
 from gan.blend.canvas import BlendPainter
 from gan.blend.crop import working_scale
@@ -82,6 +83,7 @@ def make_blend_plan(
         "backgrounds": {"count": len(grounds), "sha256": grounds.digest, "inpaint": inpaint},
         "placement": wanted.describe() | {"any_ground": any_ground},
         "checkpoint": generator.sha256,
+        "seen": sha256_bytes(to_json([generator.table, generator.grounds])),
         **request.describe(jobs.guide, jobs.size),
         "size": request.size or "background",
         "classes": list(jobs.classes),

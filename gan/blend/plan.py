@@ -17,12 +17,15 @@ from engine.seeding import numpy_generator
 from gan.blend.canvas import BlendPainter, Drawing, draw_into
 from gan.blend.crop import working_scale
 from gan.blend.site import Site, Sites
+from gan.blend.windows import contrast
 from gan.job import Job
 from gan.jobs import THINNEST
 from gan.picture import Picture
 from gan.plan import Plan
 from gan.remarks import ground_remarks
 
+MISSED = 0.02
+"""A brightness missed by more is written as it is, not as it was asked for."""
 CORRECTIONS = 2
 """Steps towards the brightness asked for where a photograph is written smaller."""
 
@@ -60,7 +63,7 @@ class BlendPlan(Plan):
         mask = site.placed.whole(chosen.shape)
         scale = working_scale(chosen.shape, self.painter.network.config.size, self.window)
         own = width(mask) * scale
-        like = self.sites.seen.like(site.ground, own) if site.ground is not None else None
+        like = self.sites.seen.like(site.ground) if site.ground is not None else None
         guide = self.jobs.draw_guide(job, lambda: own, like)
         thickness = guide.raw.get("thickness")
         if isinstance(thickness, float) and not guide.measured:
@@ -69,7 +72,9 @@ class BlendPlan(Plan):
         key = self.jobs.noise_key(job)
         level = cast(float | None, guide.raw.get("brightness") if "brightness" in self.jobs.guide.given else None)
         drawing = draw_into(photograph, mask, self.painter, vector, key, window=self.window)
-        image, mask, zoom = self._written(drawing, mask, level, 1 / scale)
+        image, mask, zoom, shown = self._written(drawing, mask, level, 1 / scale)
+        if level is not None and shown is not None and abs(shown - level) > MISSED:
+            guide.raw["brightness"] = shown
         self.jobs.rescale(guide.raw, zoom)
         background: dict[str, Any] = {"name": chosen.name, "sha256": chosen.sha256}
         if chosen.painted_out:
@@ -81,22 +86,24 @@ class BlendPlan(Plan):
 
     def _written(
         self, drawing: Drawing, mask: Mask, level: float | None, zoom: float
-    ) -> tuple[NDArray[np.uint8], Mask, float]:
-        """The image and its label as they are written, and their px for one px of the network's scale.
+    ) -> tuple[NDArray[np.uint8], Mask, float, float | None]:
+        """The image and its label as they are written, their px for one px of the network's scale, and what brightness
+        shows.
 
         The brightness asked for is that of the written image: scaled down, a small defect is paler than in its
         photograph.
         """
         image = drawing.image(level)
         if self.side is None:
-            return image, mask, zoom
+            shown, measured = contrast(image[drawing.region], drawing.mask, drawing.radius)
+            return image, mask, zoom, shown if measured else None
         image, label, written = self._cut(image, mask, zoom)
         if level is not None and label.any():
-            asked = level
+            asked, dark = level, level < 0
             for _ in range(CORRECTIONS):
                 asked += level - brightness(image, label)
-                image = self._cut(drawing.image(asked), mask, zoom)[0]
-        return image, label, written
+                image = self._cut(drawing.image(asked, dark=dark), mask, zoom)[0]
+        return image, label, written, brightness(image, label) if label.any() else None
 
     def _site(self, job: Job) -> Site:
         """Where a job's mask goes.

@@ -17,8 +17,8 @@ from gan.windows import ring_radius
 
 TRIES = 24
 """Backgrounds tried for a mask at its own size, before all of them are tried with a smaller one."""
-LOOKED_AT = 6
-"""Places that a mask fits of which the likeliest is taken."""
+LOOKS = 6
+"""Photographs that a mask fits, with one place in each, of which the likeliest is taken."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Sites:
             rng: decides.
         """
         share, order = float(rng.random()), [int(number) for number in rng.permutation(len(self.backgrounds))]
-        looks = LOOKED_AT if self.seen and not self.any_ground else 1
+        looks = LOOKS if self.seen and not self.any_ground else 1
         for shrink, tries in ((False, order[:TRIES]), (True, order)):
             sites: list[Site] = []
             for number in tries:

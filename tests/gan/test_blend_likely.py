@@ -24,9 +24,9 @@ def seen(count: int = 60) -> Seen:
 
 @pytest.mark.parametrize("level", [0.25, 0.5, 0.75])
 def test_a_defect_of_one_reflectance_keeps_it_on_every_ground(level: float) -> None:
-    choose = seen().like(Ground(level, 0.05), 4.0)
+    choose = seen().like(Ground(level, 0.05))
     for share in np.linspace(0, 0.999, 9):
-        row = choose({"kind": "pit"}, float(share))
+        row = choose({"kind": "pit"}, float(share), 4.0)
         assert row["kind"] == "pit"
         assert row["brightness"] == pytest.approx(WEBER * level, rel=0.02)
 
@@ -38,14 +38,14 @@ def test_without_a_look_at_the_ground_it_would_not() -> None:
 
 def test_a_ground_far_from_all_takes_the_nearest_and_no_more_light_than_is_allowed() -> None:
     found = Seen([{"brightness": -0.1}], [Ground(0.2, 0.01)])
-    assert found.like(Ground(0.9, 0.3), None)({}, 0.5)["brightness"] == pytest.approx(-0.1 * MOST_LIGHT)
+    assert found.like(Ground(0.9, 0.3))({}, 0.5, None)["brightness"] == pytest.approx(-0.1 * MOST_LIGHT)
 
 
 def test_a_width_is_looked_at_where_it_is_known() -> None:
     rows = [{"thickness": 2.0, "brightness": -0.1}, {"thickness": 40.0, "brightness": -0.3}]
     found = Seen(rows, [Ground(0.5, 0.05)] * 2)
-    assert {found.like(Ground(0.5, 0.05), 40.0)({}, share)["brightness"] for share in (0.0, 0.5, 0.99)} == {-0.3}
-    assert {found.like(Ground(0.5, 0.05), None)({}, share)["brightness"] for share in (0.0, 0.99)} == {-0.1, -0.3}
+    assert {found.like(Ground(0.5, 0.05))({}, share, 40.0)["brightness"] for share in (0.0, 0.5, 0.99)} == {-0.3}
+    assert {found.like(Ground(0.5, 0.05))({}, share, None)["brightness"] for share in (0.0, 0.99)} == {-0.1, -0.3}
 
 
 def test_grounds_are_chosen_in_the_proportions_of_the_training_images() -> None:
@@ -58,3 +58,10 @@ def test_grounds_are_chosen_in_the_proportions_of_the_training_images() -> None:
 def test_nothing_known_is_false() -> None:
     assert not Seen([{"brightness": 0.1}], [])
     assert seen()
+
+
+def test_a_ground_is_known_up_to_two_differences() -> None:
+    found = Seen([{}], [Ground(0.5, 0.05)])
+    assert found.knows(Ground(0.59, 0.05))
+    assert not found.knows(Ground(0.61, 0.05))
+    assert not found.knows(Ground(0.5, 0.05 * 3))

@@ -51,6 +51,7 @@ def test_the_literal_recipe_holds_what_the_source_says() -> None:
             ["network.normalisation=batch", "train.batch_size=1"],
             "train.batch_size 1 leaves batch normalisation nothing",
         ),
+        (["train.jolts=false"], "train.jolts would do nothing with network.architecture magna"),
         (["data.light=0.3"], "data.light would do nothing with network.architecture magna"),
         (
             ["network.posterior=false"],

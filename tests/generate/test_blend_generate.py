@@ -18,10 +18,12 @@ from defects.guides import CategoricalEntry, GuideSchema, NumericEntry, brightne
 from defects.images import encode_image, read_image, read_mask_image
 from engine.checkpoint import save_checkpoint
 from gan.architectures import build_blender
+from gan.blend.opening import make_blend_plan
 from gan.blend.windows import contrast, signed_distance
 from gan.bundle import describe
 from gan.config import NetworkConfig
 from gan.mask_list import list_masks
+from gan.request import Request
 from tests.generate.running import crack, gen_defects, save_masks
 
 SIDE, REACH = 32, 3
@@ -293,19 +295,53 @@ def test_an_asked_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Pat
         assert brightness(image, label) == pytest.approx(row["guide"]["raw"]["brightness"], abs=0.02)
 
 
-def test_a_dark_defect_on_a_dark_streak_is_no_bright_spot(tmp_path: Path) -> None:
-    """The ground under the mask is far darker than its ring: less contrast than that is asked for and not given."""
+@pytest.mark.parametrize("size", [None, 32])
+@pytest.mark.parametrize(("streak", "around", "asked"), [(60, 150, 0.3), (200, 80, 0.5)])
+def test_a_defect_on_a_streak_of_its_own_sign_is_no_spot_of_the_other(
+    tmp_path: Path, streak: int, around: int, asked: float, size: int | None
+) -> None:
+    """The ground under the mask differs more from its ring than was asked for; the row says what the image shows."""
     blender = save_blender(tmp_path / "net", strength=0.1)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     grounds = save_photographs(tmp_path / "grounds", 1)
     for name in ("crack/a.png", "pit/b.png"):
-        streak = np.full((60, 80, 3), 150, np.uint8)
-        streak[read_mask_image(masks / name)[0]] = 60
-        (grounds / "part_0.png").write_bytes(encode_image(streak))
+        picture = np.full((60, 80, 3), around, np.uint8)
+        picture[read_mask_image(masks / name)[0]] = streak
+        (grounds / "part_0.png").write_bytes(encode_image(picture))
         out = tmp_path / name.replace("/", "_")
         arguments = ("--masks", masks / name, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
-        assert not gen_defects(*arguments, "--guide", "brightness=0.3")
+        assert not gen_defects(*arguments, "--guide", f"brightness={asked}", *(("--size", size) if size else ()))
         (row,) = rows(out)
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
-        assert row["guide"]["raw"]["brightness"] == pytest.approx(-0.06)
-        assert image[label].mean() <= 62
+        shown = float(image[label].mean())
+        assert shown < 110 if streak < around else shown > 150
+        assert row["guide"]["scaled"]["brightness"] == pytest.approx(asked)
+        assert abs(row["guide"]["raw"]["brightness"]) > 0.15
+
+
+def test_the_kind_that_a_drawn_cell_says_is_the_one_its_ground_is_chosen_for(tmp_path: Path, blender: Path) -> None:
+    masks = save_masks(tmp_path / "masks", ("1.png", "2.png"))
+    request = Request(guide="kind=crack|pit,brightness=0.2|0.8", num=6, guide_mode="draw")
+    plan = make_blend_plan(request, masks, save_photographs(tmp_path / "grounds"), blender)
+    kinds = [plan.jobs.kind_of(job) for job in plan.jobs]
+    assert kinds == [plan.jobs.draw_guide(job, lambda: 3.0).kind for job in plan.jobs]
+    assert set(kinds) == {"crack", "pit"}
+
+
+def test_a_thickness_that_is_drawn_or_given_is_not_the_masks(tmp_path: Path, blender: Path) -> None:
+    masks = save_masks(tmp_path / "masks", ("crack/1.png",))
+    grounds = save_photographs(tmp_path / "grounds")
+    seen: list[float | None] = []
+
+    def choose(fixed: object, share: float, width: float | None) -> dict[str, float | str | None]:
+        seen.append(width)
+        return {"thickness": 5.0, "brightness": 0.1, "kind": "crack"}
+
+    for guide in ("thickness=random", "thickness=1", "thickness=4px..5px", ""):
+        plan = make_blend_plan(Request(guide=guide), masks, grounds, blender)
+        plan.jobs.draw_guide(plan.jobs[0], lambda: 3.0, choose)
+    assert seen[0] is None
+    assert seen[1] == pytest.approx(6.0)
+    assert seen[2] is not None
+    assert 4 <= seen[2] <= 5
+    assert seen[3] == 3.0

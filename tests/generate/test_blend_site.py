@@ -86,6 +86,32 @@ def test_grounds_that_do_not_fit_the_table_are_refused(tmp_path: Path, capsys: p
     assert "1 grounds for 7 rows" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("odd", ["NaN", "1.5", "-1.0"])
+@pytest.mark.parametrize("place", ["0.123456", "0.654321"])
+def test_a_ground_that_is_none_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, odd: str
+) -> None:
+    stem = save_blender(tmp_path / "net", grounds=[*DARK[:6], Ground(0.123456, 0.654321)])
+    described = stem.with_suffix(".json")
+    described.write_text(described.read_text().replace(place, odd))
+    arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--checkpoint", stem, "--out", tmp_path / "out")
+    assert gen_defects(*arguments, "--backgrounds", save_grounds(tmp_path / "grounds")) == 1
+    assert "a ground that is none" in capsys.readouterr().err
+
+
+def test_a_run_is_not_gone_on_with_by_the_same_weights_that_know_other_grounds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors, meta = load_checkpoint(save_blender(tmp_path / "net"))
+    out = tmp_path / "out"
+    arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--out", out)
+    arguments = (*arguments, "--backgrounds", save_grounds(tmp_path / "grounds"))
+    assert not gen_defects(*arguments, "--checkpoint", tmp_path / "net")
+    other = save_checkpoint(tmp_path / "other", tensors, meta | {"grounds": [[0.2, 0.1]] * 7})
+    assert gen_defects(*arguments, "--checkpoint", other, "--resume") == 2
+    assert "seen" in capsys.readouterr().err
+
+
 def test_any_ground_without_backgrounds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     assert gen_defects("--masks", masks, "--any-ground", "--out", tmp_path / "out") == 2
