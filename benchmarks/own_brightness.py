@@ -18,13 +18,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from defects.ground import ground_around
-from defects.guides import measure
+from defects.guides import measure, ring_radius
 from defects.mask_folder import write_masks
 from gan.blend.likely import Seen
 from gan.blend.opening import make_blend_plan
 from gan.blend.plan import BlendPlan
 from gan.request import Request as Wanted
-from gan.windows import ring_radius
 from metrics.comparison import Request, open_comparison
 from metrics.features.user_cache import user_cache
 from metrics.judging import not_drawn_into

@@ -25,8 +25,9 @@ def main(fakes: Path, backgrounds: Path, run: Path, *, inpaint: bool) -> None:
     """Prints how many pixels were compared, changed within reach, and changed beyond it."""
     generator = load_generator(run)
     size, window, reach = generator.size, generator.provenance.window, generator.network.config.reach
-    grounds = list_backgrounds(backgrounds, inpaint=inpaint)
-    grounds.margin = lambda shape: reach / working_scale(shape, size, window)
+    grounds = list_backgrounds(
+        backgrounds, scale=lambda shape: working_scale(shape, size, window), reach=reach, inpaint=inpaint
+    )
     place = {ground.name: number for number, ground in enumerate(grounds)}
     compared = within = beyond = images = 0
     for sample in read_manifest(fakes)[0]:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.guides import luminance, ring
-from defects.masks import Mask, bounding_box
+from defects.guides import luminance, ring_in_box
+from defects.masks import Mask
 
 
 class Ground(NamedTuple):
@@ -29,16 +29,8 @@ def ground_around(image: NDArray[np.uint8], mask: Mask, radius: int) -> Ground:
     Raises:
         ValueError: for an empty mask.
     """
-    box = bounding_box(mask)
-    if box is None:
-        raise ValueError("expected a mask with a defect, got an empty one; there is nothing to lie on")
-    x, y, w, h = box
-    reach = radius + 3
-    rows = slice(max(0, y - reach), y + h + reach)
-    columns = slice(max(0, x - reach), x + w + reach)
-    around = ring(mask[rows, columns], radius)
+    cut, around = ring_in_box(mask, radius)
     if not around.any():
-        rows = columns = slice(None)
-        around = ~mask if not mask.all() else mask
-    light = luminance(np.ascontiguousarray(image[rows, columns]))[around]
+        cut, around = (slice(None), slice(None)), ~mask if not mask.all() else mask
+    light = luminance(np.ascontiguousarray(image[cut]))[around]
     return Ground(float(light.mean(dtype=np.float64)), float(light.std(dtype=np.float64)))

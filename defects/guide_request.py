@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from defects.guides import CategoricalEntry, Entry, GuideSchema, GuideValue, NumericEntry
 from engine.errors import UsageError
@@ -76,34 +75,26 @@ class GuideRequest:
         draw = float(rng.random())
         fixed = {n: c for n, c in cell.items() if isinstance(c, str)}
         known = self.schema.scale(measured)
-        if choose is not None:
-            row = self.schema.scale(choose(fixed, draw, self._thickness(cell, uniform, measured)))
-        else:
-            row = self.schema.scale(_any_row(table, fixed, draw))
-        result: dict[str, GuideValue] = {}
+        settled: dict[str, GuideValue] = {}
         for entry, share in zip(self.schema.entries, uniform, strict=True):
             choice = cell[entry.name]
             if isinstance(choice, Interval):
-                result[entry.name] = choice.low + float(share) * (choice.high - choice.low)
+                settled[entry.name] = choice.low + float(share) * (choice.high - choice.low)
             elif isinstance(choice, Keyword):
-                result[entry.name] = (known if choice.word == "measured" else row).get(entry.name)
-                if result[entry.name] is None:
-                    result[entry.name] = _anything(entry, float(share))
+                settled[entry.name] = known.get(entry.name) if choice.word == "measured" else None
             else:
-                result[entry.name] = choice
-        return result
-
-    def _thickness(self, cell: Cell, uniform: NDArray[np.float64], measured: Mapping[str, GuideValue]) -> float | None:
-        """The thickness of a cell in px, by the same shares as in `resolve`; None where it is drawn or no entry."""
+                settled[entry.name] = choice
+        if choose is None:
+            row = self.schema.scale(_any_row(table, fixed, draw))
+        else:
+            exact = measured if cell.get("thickness") == Keyword("measured") else self.schema.unscale(settled)
+            row = self.schema.scale(choose(fixed, draw, cast("float | None", exact.get("thickness"))))
         for entry, share in zip(self.schema.entries, uniform, strict=True):
-            if entry.name == "thickness" and isinstance(entry, NumericEntry):
-                choice = cell[entry.name]
-                if isinstance(choice, Keyword):
-                    return cast("float | None", measured.get("thickness")) if choice.word == "measured" else None
-                if isinstance(choice, Interval):
-                    return entry.unscale(choice.low + float(share) * (choice.high - choice.low))
-                return entry.unscale(float(choice))
-        return None
+            if settled[entry.name] is None and cell[entry.name] == Keyword("random"):
+                settled[entry.name] = row.get(entry.name)
+            if settled[entry.name] is None:
+                settled[entry.name] = _anything(entry, float(share))
+        return settled
 
 
 def _any_row(

@@ -187,21 +187,34 @@ def ring(mask: Mask, radius: int) -> Mask:
     return around
 
 
-def brightness(image: NDArray[np.uint8], mask: Mask) -> float:
-    """Mean luminance inside the mask minus that of a ring around it, -1..1; negative for dark defects.
+def ring_radius(side: int) -> int:
+    """Px around a defect by which its brightness is measured, in pictures whose longer side has so many px."""
+    return max(3, round(0.04 * side))
+
+
+def ring_in_box(mask: Mask, radius: int) -> tuple[tuple[slice, slice], Mask]:
+    """Rows and columns around a mask (H, W) that hold its `ring`, and the ring there: far quicker than the whole of it.
 
     Raises:
         ValueError: for an empty mask.
     """
     box = bounding_box(mask)
     if box is None:
-        raise ValueError("expected a mask with a defect, got an empty one; brightness has no meaning there")
-    radius = max(3, round(0.04 * max(mask.shape)))
+        raise ValueError("expected a mask with a defect, got an empty one; it has no surroundings")
     x, y, w, h = box
-    rows = slice(max(0, y - radius - 3), y + h + radius + 3)
-    columns = slice(max(0, x - radius - 3), x + w + radius + 3)
-    part, near = mask[rows, columns], luminance(np.ascontiguousarray(image[rows, columns]))
-    around = ring(part, radius)
+    reach = radius + 3
+    cut = slice(max(0, y - reach), y + h + reach), slice(max(0, x - reach), x + w + reach)
+    return cut, ring(mask[cut], radius)
+
+
+def brightness(image: NDArray[np.uint8], mask: Mask) -> float:
+    """Mean luminance inside the mask minus that of a ring around it, -1..1; negative for dark defects.
+
+    Raises:
+        ValueError: for an empty mask.
+    """
+    cut, around = ring_in_box(mask, ring_radius(max(mask.shape)))
+    part, near = mask[cut], luminance(np.ascontiguousarray(image[cut]))
     if not around.any():
         around = ~part
     inside = near[part].mean(dtype=np.float64)

@@ -139,6 +139,8 @@ class GanConfig(Section):
         if self.network.architecture != "blend":
             without += [f"data.{name}" for name in ("light", "colour") if getattr(self.data, name)]
             without += [] if self.train.jolts else ["train.jolts"]
+        if self.data.colour and self.network.channels == 1:
+            raise ValueError("data.colour would do nothing with network.channels 1, grey pictures; set to 0")
         baseline = self.network.architecture in ("pix2pix", "cyclegan")
         without += ["network.posterior"] if self.network.posterior and baseline else []
         if without:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from defects.ground import Ground, ground_around
-from defects.guides import GuideSchema, GuideValue
+from defects.guides import GuideSchema, GuideValue, ring_radius
 from defects.images import image_info, read_mask
 from defects.layouts.check import check_images
 from defects.layouts.dataset import Dataset
@@ -21,7 +21,7 @@ from engine.errors import DataError, FaultsError
 from engine.files import sha256_file
 from gan.columns import background_statistics, cluster_backgrounds, guide_columns
 from gan.config import GanConfig
-from gan.windows import WindowSource, ring_radius
+from gan.windows import WindowSource
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Prepared:
         test: the held-out samples.
         schema: guide entries and scales, fitted on `train` only.
         table: raw guide rows of the defective training samples, for `random`.
-        grounds: what those lie on, in the same order.
+        grounds: what those lie on, in the same order; for Magna-Blend only.
         meta: what the checkpoint says about the data.
     """
 
@@ -109,7 +109,8 @@ def prepare(
             row["background"] = window.guide["background"] = name
     table = [window.guide for window in windows[: len(defective)]]
     radius = ring_radius(config.network.size)
-    grounds = [ground_around(window.image, window.mask, radius) for window in windows[: len(defective)]]
+    on = windows[: len(defective)] if config.network.architecture == "blend" else []
+    grounds = [ground_around(window.image, window.mask, radius) for window in on]
     order = ("thickness", "brightness", "background", "kind")
     present = {name for row in table for name in row}
     names = [n for n in order if n in present] + sorted(present - set(order))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defects.masks import fit_square, set_width, width
+from engine.kept import Kept
 from gan.mask_list import MaskList
 
 Mask = NDArray[np.bool_]
@@ -47,8 +48,7 @@ class Squares:
 
     def __init__(self, masks: MaskList, side: int) -> None:
         self.masks, self.side = masks, side
-        self._lock = Lock()
-        self._kept: OrderedDict[int, Square] = OrderedDict()
+        self._kept = Kept[Square](KEPT_MASKS)
 
     def __getitem__(self, number: int) -> Square:
         """Mask `number` of the list, of any size and aspect as a file.
@@ -56,12 +56,4 @@ class Squares:
         Raises:
             DataError: when the file cannot be read any more.
         """
-        with self._lock:
-            if number in self._kept:
-                return self._kept[number]
-        square = Square(fit_square(self.masks.read(number), self.side))
-        with self._lock:
-            square = self._kept.setdefault(number, square)
-            if len(self._kept) > KEPT_MASKS:
-                self._kept.popitem(last=False)
-        return square
+        return self._kept.get(number, lambda: Square(fit_square(self.masks.read(number), self.side)))

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from defects.guides import GuideSchema, NumericEntry
+from defects.guides import GuideSchema, NumericEntry, ring_radius
 from gan.config import GanConfig
 from gan.generator import Noise
 from gan.losses import brightness_of, discriminator_loss, generator_loss, ground_loss, reconstruction_loss
 from gan.optimiser import MasterAdam
 from gan.posterior import draw, kl_to_normal
 from gan.style import StyleLoss
-from gan.windows import ring_radius
 
 
 @dataclass(frozen=True)

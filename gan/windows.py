@@ -138,11 +138,6 @@ def draw_pose(mask: Mask, size: int, config: DataConfig, rng: np.random.Generato
     return Pose(clamped(anchor, breadth, height, half), matrix)
 
 
-def ring_radius(size: int) -> int:
-    """Px around a defect by which its brightness is measured, in windows of a size; see `defects.guides.brightness`."""
-    return max(3, round(0.04 * size))
-
-
 def clamped(anchor: tuple[float, float], breadth: int, height: int, half: float) -> tuple[float, float]:
     """(x, y) moved so that a window of 2 `half` px around it lies inside the picture."""
     return min(max(anchor[0], half), max(half, breadth - half)), min(max(anchor[1], half), max(half, height - half))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from defects.masks import Mask
 from defects.sample import Sample
 from defects.windows import Framing, as_channels, scaled
 from engine.files import sha256_file
+from engine.kept import Kept
 
 __all__ = ["Photograph", "Photographs", "part_of"]
 
@@ -62,10 +63,8 @@ class Photographs:
 
     def __init__(self, framing: Framing | None, *, most: int = _KEPT_BYTES) -> None:
         self.framing = framing
-        self._most = most
-        self._kept: OrderedDict[str, Photograph] = OrderedDict()
+        self._kept = Kept[Photograph](most, lambda photograph: photograph.size)
         self._hashes: dict[str, str] = {}
-        self._bytes = 0
 
     def read(self, sample: Sample) -> Photograph:
         """The photograph of a sample, or the part of it that `metadata["square"]` (x, y, width, height in px) names.
@@ -75,9 +74,9 @@ class Photographs:
         """
         square = sample.metadata.get("square")
         key = str(sample.image) if square is None else f"{sample.image}@{square}"
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        return self._kept.get(key, lambda: self._read(sample, square))
+
+    def _read(self, sample: Sample, square: Sequence[int] | None) -> Photograph:
         image, mask = read_sample(sample)
         if square is not None:
             x, y, width, height = square
@@ -86,12 +85,7 @@ class Photographs:
         if self.framing is not None:
             image, mask = scaled(image, mask, self.framing)
         light = as_channels(image, 1)[..., 0]
-        found = Photograph(image, mask, part_region(light), light, sample)
-        self._kept[key] = found
-        self._bytes += found.size
-        while self._bytes > self._most and len(self._kept) > 1:
-            self._bytes -= self._kept.popitem(last=False)[1].size
-        return found
+        return Photograph(image, mask, part_region(light), light, sample)
 
     def origin(self, sample: Sample) -> dict[str, str]:
         """Name, hash of the image file and group of a sample, for the metadata of what is made of it."""

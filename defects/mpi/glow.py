@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from defects.guides import ring
-from defects.masks import Mask, bounding_box
+from defects.guides import ring_in_box, ring_radius
+from defects.masks import Mask
 from defects.mpi.fields import Plane, blur, field, rough
 from defects.mpi.surface import Picture
 
@@ -111,12 +111,7 @@ def _luminance(base: npt.NDArray[np.float32], emission: npt.NDArray[np.float32])
 def _ring(mask: Mask) -> Mask:
     """The surroundings that `defects.guides.brightness` compares with, worked out on the mask's box only."""
     around = np.zeros_like(mask)
-    box = bounding_box(mask)
-    if box is None:
-        return around
-    radius = max(3, round(0.04 * max(mask.shape)))
-    x, y, w, h = box
-    rows = slice(max(0, y - radius - 3), y + h + radius + 3)
-    columns = slice(max(0, x - radius - 3), x + w + radius + 3)
-    around[rows, columns] = ring(mask[rows, columns], radius)
+    if mask.any():
+        cut, around_it = ring_in_box(mask, ring_radius(max(mask.shape)))
+        around[cut] = around_it
     return around

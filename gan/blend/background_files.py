@@ -13,16 +13,25 @@ from defects.layouts.listing import EXTENSIONS, Found, list_images
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, Fault, FaultsError
 from engine.files import sha256_file
-from gan.blend.backgrounds import Background, Backgrounds
+from gan.blend.backgrounds import Background, Backgrounds, ScaleOf
 
 
 def list_backgrounds(
-    path: Path, *, held_out: Collection[str] = (), roi: Path | None = None, inpaint: bool = False, workers: int = 2
+    path: Path,
+    *,
+    scale: ScaleOf,
+    reach: float,
+    held_out: Collection[str] = (),
+    roi: Path | None = None,
+    inpaint: bool = False,
+    workers: int = 2,
 ) -> Backgrounds:
     """The good photographs of a file, of a folder in any known layout, or of a folder of nothing but images.
 
     Args:
         path: what `--backgrounds` named.
+        scale: see `Backgrounds`.
+        reach: see `Backgrounds`.
         held_out: names of photographs that the generator's training left for testing; they are left out.
         roi: one mask for all, or a folder with a mask of the same name for each; white where a defect may lie.
         inpaint: take defective photographs too, with their defects painted out.
@@ -44,7 +53,7 @@ def list_backgrounds(
     faults = [fault for _, fault in looked if fault is not None]
     if faults:
         raise FaultsError(faults)
-    return Backgrounds([one for one, _ in looked if one is not None], notes)
+    return Backgrounds([one for one, _ in looked if one is not None], notes, scale=scale, reach=reach)
 
 
 def _usable(path: Path, inpaint: bool) -> tuple[list[Sample], list[str]]:

@@ -16,14 +16,15 @@ from defects.masks import Mask
 from defects.sample import GOOD, Sample
 from defects.windows import as_channels
 from engine.files import sha256_file
+from engine.kept import Kept
 from gan.blend.inpaint import paint_out
-from gan.blend.kept import Kept
 from gan.blend.windows import margin
 
 KEPT = 512 * 2**20
 """Bytes of photographs kept: painting a defect out costs more than drawing one."""
 
 Image = NDArray[np.uint8]
+ScaleOf = Callable[[tuple[int, int]], float]
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,15 @@ class Background:
 class Backgrounds(Sequence[Background]):
     """Photographs in the order of their names; the pixels of the latest are kept.
 
-    Attributes:
+    Args:
+        found: the photographs.
         notes: what was left out, a line each.
-        margin: px around a defect that are painted out with it, for a photograph of a shape (height, width).
-        scale: px of the network's scale for one px of a photograph of a shape.
+        scale: px of the network's scale for one px of a photograph of a shape (height, width).
+        reach: px of the network's scale around a defect that are painted out with it.
     """
 
-    def __init__(self, found: Sequence[Background], notes: Sequence[str] = ()) -> None:
-        self.found, self.notes = list(found), tuple(notes)
-        self.margin: Callable[[tuple[int, int]], float] = lambda shape: 0.02 * min(shape)
-        self.scale: Callable[[tuple[int, int]], float] = lambda shape: 256 / min(shape)
+    def __init__(self, found: Sequence[Background], notes: Sequence[str], *, scale: ScaleOf, reach: float) -> None:
+        self.found, self.notes, self.scale, self.reach = list(found), tuple(notes), scale, reach
         self._kept = Kept[tuple[Image, Mask | None]](
             KEPT, lambda read: sum(part.nbytes for part in read if part is not None)
         )
@@ -94,7 +94,7 @@ class Backgrounds(Sequence[Background]):
     def _read(self, chosen: Background) -> tuple[Image, Mask | None]:
         image, mask = read_sample(chosen.sample)
         if chosen.painted_out:
-            image = paint_out(image, margin(mask, self.margin(chosen.shape)))
+            image = paint_out(image, margin(mask, self.reach / self.scale(chosen.shape)))
         return image, read_mask_image(chosen.roi, chosen.shape)[0] if chosen.roi is not None else None
 
     def _reduced(self, index: int) -> Image:

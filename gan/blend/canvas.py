@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from defects.guides import ring_radius
 from defects.masks import Mask, resize_mask
 from defects.windows import as_channels
 from engine.seeding import torch_generator
@@ -22,7 +23,6 @@ from gan.blend.crop import crop_around, cut_out, enlarged, own_box, working_scal
 from gan.blend.generator import BlendGenerator, alpha_of
 from gan.blend.windows import contrast, signed_distance
 from gan.paint import Painter
-from gan.windows import ring_radius
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]

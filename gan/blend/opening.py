@@ -66,12 +66,16 @@ def make_blend_plan(
         )
     if roi is not None and not roi.exists():
         raise DataError(f"{roi}: no such file or folder; give --roi a mask or a folder of them")
-    grounds = list_backgrounds(
-        backgrounds, held_out=generator.provenance.test, roi=roi, inpaint=inpaint, workers=workers
-    )
     config, window = generator.network.config, generator.provenance.window
-    grounds.scale = lambda shape: working_scale(shape, config.size, window)
-    grounds.margin = lambda shape: config.reach / grounds.scale(shape)
+    grounds = list_backgrounds(
+        backgrounds,
+        scale=lambda shape: working_scale(shape, config.size, window),
+        reach=config.reach,
+        held_out=generator.provenance.test,
+        roi=roi,
+        inpaint=inpaint,
+        workers=workers,
+    )
     wanted = placement or Placement()
     if roi is not None:
         wanted = Placement(True, wanted.rotate, wanted.scale)
@@ -83,7 +87,7 @@ def make_blend_plan(
         "backgrounds": {"count": len(grounds), "sha256": grounds.digest, "inpaint": inpaint},
         "placement": wanted.describe() | {"any_ground": any_ground},
         "checkpoint": generator.sha256,
-        "seen": sha256_bytes(to_json([generator.table, generator.grounds])),
+        "training-defects": sha256_bytes(to_json([generator.table, generator.grounds])),
         **request.describe(jobs.guide, jobs.size),
         "size": request.size or "background",
         "classes": list(jobs.classes),
@@ -99,6 +103,6 @@ def make_blend_plan(
         provenance=generator.provenance,
         warnings=(*jobs.warnings(), *seen.warnings),
         notes=grounds.notes,
-        sites=Sites(grounds, wanted, config.size, window, Seen(generator.table, generator.grounds), any_ground),
+        sites=Sites(grounds, wanted, config.size, Seen(generator.table, generator.grounds), any_ground),
         window=window,
     )

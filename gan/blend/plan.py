@@ -72,7 +72,8 @@ class BlendPlan(Plan):
         key = self.jobs.noise_key(job)
         level = cast(float | None, guide.raw.get("brightness") if "brightness" in self.jobs.guide.given else None)
         drawing = draw_into(photograph, mask, self.painter, vector, key, window=self.window)
-        image, mask, zoom, shown = self._written(drawing, mask, level, 1 / scale)
+        image, mask, zoom = self._written(drawing, mask, level, 1 / scale)
+        shown = self._shown(drawing, image, mask) if level is not None else None
         if level is not None and shown is not None and abs(shown - level) > MISSED:
             guide.raw["brightness"] = shown
         self.jobs.rescale(guide.raw, zoom)
@@ -86,24 +87,29 @@ class BlendPlan(Plan):
 
     def _written(
         self, drawing: Drawing, mask: Mask, level: float | None, zoom: float
-    ) -> tuple[NDArray[np.uint8], Mask, float, float | None]:
-        """The image and its label as they are written, their px for one px of the network's scale, and what brightness
-        shows.
+    ) -> tuple[NDArray[np.uint8], Mask, float]:
+        """The image and its label as they are written, and their px for one px of the network's scale.
 
         The brightness asked for is that of the written image: scaled down, a small defect is paler than in its
         photograph.
         """
         image = drawing.image(level)
         if self.side is None:
-            shown, measured = contrast(image[drawing.region], drawing.mask, drawing.radius)
-            return image, mask, zoom, shown if measured else None
+            return image, mask, zoom
         image, label, written = self._cut(image, mask, zoom)
         if level is not None and label.any():
             asked, dark = level, level < 0
             for _ in range(CORRECTIONS):
                 asked += level - brightness(image, label)
                 image = self._cut(drawing.image(asked, dark=dark), mask, zoom)[0]
-        return image, label, written, brightness(image, label) if label.any() else None
+        return image, label, written
+
+    def _shown(self, drawing: Drawing, image: NDArray[np.uint8], label: Mask) -> float | None:
+        """The brightness of a written image, by the surroundings that it was asked for with; None where it has none."""
+        if self.side is not None:
+            return brightness(image, label) if label.any() else None
+        shown, measured = contrast(image[drawing.region], drawing.mask, drawing.radius)
+        return shown if measured else None
 
     def _site(self, job: Job) -> Site:
         """Where a job's mask goes.

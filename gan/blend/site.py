@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from defects.ground import Ground, ground_around
+from defects.guides import ring_radius
 from defects.masks import Mask, resize_mask
 from gan.blend.backgrounds import Backgrounds
-from gan.blend.crop import working_scale
 from gan.blend.likely import Seen
 from gan.blend.place import Placed, Placement, place
-from gan.windows import ring_radius
 
 TRIES = 24
 """Backgrounds tried for a mask at its own size, before all of them are tried with a smaller one."""
 LOOKS = 6
-"""Photographs that a mask fits, with one place in each, of which the likeliest is taken."""
+"""Places that a mask fits of which the likeliest is taken: one in each of so many photographs, more in each of fewer
+where masks are moved."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,6 @@ class Sites:
         backgrounds: photographs to draw into.
         placement: where masks may go.
         size: of the network, px.
-        window: px of a photograph that were the network's size in training; None for the shorter side.
         seen: what is known of the grounds of real defects.
         any_ground: take the first place that a mask fits.
     """
@@ -52,7 +51,6 @@ class Sites:
     backgrounds: Backgrounds
     placement: Placement
     size: int
-    window: int | None
     seen: Seen
     any_ground: bool = False
 
@@ -66,6 +64,8 @@ class Sites:
         """
         share, order = float(rng.random()), [int(number) for number in rng.permutation(len(self.backgrounds))]
         looks = LOOKS if self.seen and not self.any_ground else 1
+        if self.placement.move:
+            order *= -(-looks // len(order))
         for shrink, tries in ((False, order[:TRIES]), (True, order)):
             sites: list[Site] = []
             for number in tries:
@@ -80,12 +80,12 @@ class Sites:
 
     def _place(self, mask: Mask, number: int, rng: np.random.Generator, *, shrink: bool) -> Placed | None:
         chosen = self.backgrounds[number]
-        zoom = self._scale(mask.shape) / self._scale(chosen.shape)
+        zoom = self.backgrounds.scale((mask.shape[0], mask.shape[1])) / self.backgrounds.scale(chosen.shape)
         roi = self.backgrounds.read(number)[1] if chosen.roi is not None else None
         return place(mask, zoom, chosen.shape, roi, self.placement, rng, shrink=shrink)
 
     def _ground(self, number: int, placed: Placed) -> Ground:
-        small, scale = self.backgrounds.small(number), self._scale(self.backgrounds[number].shape)
+        small, scale = self.backgrounds.small(number), self.backgrounds.scale(self.backgrounds[number].shape)
         high, wide = placed.mask.shape
         part = resize_mask(placed.mask, (max(1, round(high * scale)), max(1, round(wide * scale))))
         mask = np.zeros((small.shape[0], small.shape[1]), bool)
@@ -101,6 +101,3 @@ class Sites:
         if len(sites) == 1:
             return sites[0]
         return sites[self.seen.likeliest([site.ground for site in sites if site.ground is not None], kind, share)]
-
-    def _scale(self, shape: Sequence[int]) -> float:
-        return working_scale((shape[0], shape[1]), self.size, self.window)

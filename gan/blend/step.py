@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from defects.guides import GuideSchema
+from defects.guides import GuideSchema, ring_radius
 from gan.blend.critic import NEAR
 from gan.blend.jolts import jolted
 from gan.blend.losses import brightness_near, feature_loss, fooling_loss, hinge_loss, pyramid_loss
@@ -19,7 +19,6 @@ from gan.generator import Noise
 from gan.optimiser import MasterAdam
 from gan.posterior import draw, kl_to_normal
 from gan.step import brightness_column
-from gan.windows import ring_radius
 
 
 @dataclass(frozen=True)

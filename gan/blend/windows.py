@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.guides import GuideValue, luminance, ring
+from defects.guides import GuideValue, luminance, ring, ring_radius
 from defects.masks import Mask, width
 from defects.sample import GOOD
 from engine.seeding import numpy_generator
 from gan.blend.inpaint import inpainted
 from gan.blend.light import draw_light, lit
-from gan.windows import Pose, Window, WindowSource, clamped, draw_pose, ring_radius, warped
+from gan.windows import Pose, Window, WindowSource, clamped, draw_pose, warped
 
 Floats = NDArray[np.float32]
 

@@ -52,6 +52,10 @@ def test_the_literal_recipe_holds_what_the_source_says() -> None:
             "train.batch_size 1 leaves batch normalisation nothing",
         ),
         (["train.jolts=false"], "train.jolts would do nothing with network.architecture magna"),
+        (
+            ["network.architecture=blend", "loss.style=0", "loss.swap=0", "network.channels=1", "data.colour=0.5"],
+            "data.colour would do nothing with network.channels 1",
+        ),
         (["data.light=0.3"], "data.light would do nothing with network.architecture magna"),
         (
             ["network.posterior=false"],

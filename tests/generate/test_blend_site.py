@@ -109,7 +109,7 @@ def test_a_run_is_not_gone_on_with_by_the_same_weights_that_know_other_grounds(
     assert not gen_defects(*arguments, "--checkpoint", tmp_path / "net")
     other = save_checkpoint(tmp_path / "other", tensors, meta | {"grounds": [[0.2, 0.1]] * 7})
     assert gen_defects(*arguments, "--checkpoint", other, "--resume") == 2
-    assert "seen" in capsys.readouterr().err
+    assert "training-defects" in capsys.readouterr().err
 
 
 def test_any_ground_without_backgrounds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
