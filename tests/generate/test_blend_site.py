@@ -67,6 +67,71 @@ def test_a_random_brightness_follows_the_ground_by_its_light(tmp_path: Path) -> 
     assert 0.5 in found["bright"]
 
 
+def test_moved_masks_look_at_several_places_of_a_single_photograph(tmp_path: Path) -> None:
+    """A dark strip in a bright photograph: real defects lay on dark ground, so moved ones go there."""
+    picture = np.full((120, 160, 3), 200, np.uint8)
+    picture[:, :70] = 50
+    grounds = tmp_path / "grounds"
+    grounds.mkdir()
+    (grounds / "half.png").write_bytes(encode_image(picture))
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    dot = np.zeros((60, 80), bool)
+    dot[28:32, 38:42] = True
+    (masks / "dot.png").write_bytes(encode_image(dot))
+    stem = save_blender(tmp_path / "net", grounds=DARK)
+    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--num", 30, "--move")
+    assert not gen_defects(*arguments, "--out", tmp_path / "likely")
+    assert not gen_defects(*arguments, "--out", tmp_path / "any", "--any-ground")
+    dark = {name: np.mean([row["placement"]["x"] < 66 for row in rows(tmp_path / name)]) for name in ("likely", "any")}
+    assert dark["likely"] > 0.9
+    assert dark["any"] < 0.7
+
+
+@pytest.mark.parametrize("inpaint", [False, True])
+def test_same_bytes_where_grounds_are_chosen_for_any_workers_and_after_an_interruption(
+    tmp_path: Path, inpaint: bool
+) -> None:
+    root = tmp_path / "data"
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for number in range(5):
+        picture = np.random.default_rng(number).integers(40 + 20 * number, 90 + 20 * number, (60, 80, 3))
+        (root / "images" / f"{number}.png").write_bytes(encode_image(picture.astype(np.uint8)))
+        if inpaint:
+            defect = np.zeros((60, 80), bool)
+            defect[5:9, 60:66] = True
+            (root / "masks" / f"{number}.png").write_bytes(encode_image(defect))
+    grounds = [Ground(0.2 + i / 20, 0.05) for i in range(7)]
+    stem = save_blender(tmp_path / "net", grounds=grounds)
+    region = np.zeros((60, 80), bool)
+    region[4:56, 4:76] = True
+    (tmp_path / "roi.png").write_bytes(encode_image(region))
+    masks = save_masks_of(tmp_path / "masks", 60, 80)
+    arguments = (
+        "--masks",
+        masks,
+        "--backgrounds",
+        root,
+        "--checkpoint",
+        stem,
+        "--num",
+        4,
+        "--roi",
+        tmp_path / "roi.png",
+    )
+    arguments = (*arguments, "--scale", "0.4,0.6", "--guide", "brightness=random,thickness=random")
+    arguments = (*arguments, *(("--inpaint",) if inpaint else ()))
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert not gen_defects(*arguments, "--out", one, "--workers", 1)
+    assert not gen_defects(*arguments, "--out", two, "--workers", 3, "--batch-size", 1)
+    assert tree(one) == tree(two)
+    lines = (two / "metadata.jsonl").read_text().splitlines(keepends=True)
+    (two / "metadata.jsonl").write_text("".join(lines[:3]))
+    assert not gen_defects(*arguments, "--out", two, "--resume")
+    assert tree(one) == tree(two)
+
+
 def test_a_generator_that_does_not_tell_of_grounds_draws_on_any(tmp_path: Path) -> None:
     grounds = save_grounds(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
