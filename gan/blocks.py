@@ -86,6 +86,7 @@ class Up(nn.Module):
         norm: str | None,
         modulation: bool,
         texture: bool,
+        lay: bool = False,
         padding: str = "zeros",
     ) -> None:
         super().__init__()
@@ -94,9 +95,11 @@ class Up(nn.Module):
         self.normalise = normalisation(norm, channels_out) if norm else nn.Identity()
         self.modulate = nn.Linear(code, 2 * channels_out) if modulation else None
         self.strength = nn.Parameter(torch.full((1, channels_out, 1, 1), 0.1)) if texture else None
+        self.lay = nn.Parameter(torch.full((2, channels_out, 1, 1), 0.1)) if lay else None
 
     def forward(self, features: Tensor, skip: Tensor, code: Tensor, texture: Tensor | None) -> Tensor:
-        """`features` (N, C, h, w), `skip` (N, B, H, W), `code` (N, K), `texture` (N, 1, H, W) standard normal.
+        """`features` (N, C, h, w), `skip` (N, B, H, W), `code` (N, K), `texture` (N, 1, H, W) standard normal,
+        or (N, 3, H, W) with the two maps of the lay.
 
         Returns:
             (N, C', H, W).
@@ -109,7 +112,9 @@ class Up(nn.Module):
             scale, shift = self.modulate(code)[:, :, None, None].chunk(2, dim=1)
             features = torch.addcmul(shift, features, 1 + scale)
         if self.strength is not None and texture is not None:
-            features = torch.addcmul(features, self.strength, texture)
+            features = torch.addcmul(features, self.strength, texture[:, :1])
+            if self.lay is not None:
+                features = features + self.lay[0] * texture[:, 1:2] + self.lay[1] * texture[:, 2:]
         return F.leaky_relu(features, SLOPE)
 
 

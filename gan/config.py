@@ -34,6 +34,9 @@ class NetworkConfig(Section):
     normalisation: Literal["batch", "pixel"] = "pixel"
     modulation: bool = Field(True, description="noise and guide scale and shift every decoder stage")
     texture: bool = Field(True, description="spatial noise at every decoder stage (as in StyleGAN)")
+    lay: bool = Field(
+        False, description="blend: noise that is equal down columns or along rows, for ground or rolled surfaces"
+    )
     posterior: bool = Field(True, description="an encoder gives the noise of the paired image (as in BicycleGAN)")
     padding: Literal["zeros", "reflect"] = Field(
         "zeros", description="beyond the border of the generator's maps; zeros leave a faint frame of one pixel"
@@ -60,6 +63,7 @@ class LossConfig(Section):
     style: Weight = 0.1
     kl: Weight = 0.0
     features: Weight = Field(0.0, description="blend: agreement with the real image inside the discriminator")
+    texture: Weight = Field(0.0, description="blend: strength of the grain near the defect, see gan.blend.texture")
     swap: Weight = Field(0.0, description="reconstruction of a ground under another image's defect")
     guide: Weight = Field(0.0, description="measured against requested brightness, on images of a swapped ground")
     style_every: int = Field(1, ge=1, description="steps between style terms, which then weigh as many times more")
@@ -95,7 +99,7 @@ class DataConfig(Section):
         0.0, ge=0, le=2, description="blend: largest relative change of the light, by a quarter as much of its colour"
     )
     colour: float = Field(
-        0.0, ge=0, le=1, description="blend: blend: largest share of the picture's colour that is taken away"
+        0.0, ge=0, le=1, description="blend: largest share of the picture's colour that is taken away"
     )
     jitter_share: float = Field(0.5, ge=0, le=1, description="share of the windows whose conditioning mask is changed")
 
@@ -116,10 +120,10 @@ class TrainConfig(Section):
 
 
 _NOT_USED = {
-    "magna": ("features",),
+    "magna": ("features", "texture"),
     "blend": ("style", "swap"),
-    "pix2pix": ("style", "kl", "swap", "guide", "features"),
-    "cyclegan": ("style", "kl", "swap", "guide", "features"),
+    "pix2pix": ("style", "kl", "swap", "guide", "features", "texture"),
+    "cyclegan": ("style", "kl", "swap", "guide", "features", "texture"),
 }
 
 
@@ -139,6 +143,9 @@ class GanConfig(Section):
         if self.network.architecture != "blend":
             without += [f"data.{name}" for name in ("light", "colour") if getattr(self.data, name)]
             without += [] if self.train.jolts else ["train.jolts"]
+            without += ["network.lay"] if self.network.lay else []
+        if self.network.lay and not self.network.texture:
+            raise ValueError("network.lay is a part of the spatial noise, and network.texture is false; set it to true")
         if self.data.colour and self.network.channels == 1:
             raise ValueError("data.colour would do nothing with network.channels 1, grey pictures; set to 0")
         baseline = self.network.architecture in ("pix2pix", "cyclegan")

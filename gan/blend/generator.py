@@ -90,6 +90,7 @@ class BlendGenerator(nn.Module):
                 norm="pixel" if k >= 2 else None,
                 modulation=config.modulation,
                 texture=config.texture,
+                lay=config.lay,
                 padding=config.padding,
             )
             for k in range(self.levels, -1, -1)
@@ -145,4 +146,13 @@ class BlendGenerator(nn.Module):
         """Noise for `count` crops, all from one generator; without sides for the crops of training."""
         sides = self.texture_sides(height or self.config.side, breadth or self.config.side)
         latent = torch.randn(count, self.config.latent, generator=generator)
-        return Noise(latent, tuple(torch.randn(count, 1, h, w, generator=generator) for h, w in sides))
+        return Noise(latent, tuple(self._texture(count, h, w, generator) for h, w in sides))
+
+    def _texture(self, count: int, height: int, breadth: int, generator: torch.Generator) -> Tensor:
+        """White noise (N, 1, h, w); with the lay of the surface two maps more, equal down columns and along rows."""
+        white = torch.randn(count, 1, height, breadth, generator=generator)
+        if not self.config.lay:
+            return white
+        sides = ((1, breadth), (height, 1))
+        lines = [torch.randn(count, 1, *side, generator=generator).expand_as(white) for side in sides]
+        return torch.cat([white, *lines], dim=1)

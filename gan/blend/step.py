@@ -13,6 +13,7 @@ from defects.guides import GuideSchema, ring_radius
 from gan.blend.critic import NEAR
 from gan.blend.jolts import jolted
 from gan.blend.losses import brightness_near, feature_loss, fooling_loss, hinge_loss, pyramid_loss
+from gan.blend.texture import texture_loss
 from gan.blend.windows import BlendWindow
 from gan.config import GanConfig
 from gan.generator import Noise
@@ -132,6 +133,8 @@ class BlendStep:
             terms["features"] = feature_loss(real=target, fake=drawn, near=near[extra:])
         region = (pairs.distances > -self.reach).float()
         terms["reconstruction"] = pyramid_loss(fake[:n], pairs.images, region)
+        if self.loss.texture:
+            terms["texture"] = texture_loss(fake[:n], pairs.images, region)
         if self.loss.guide and self.brightness is not None and extra:
             shown = brightness_near(fake[n:], pairs.distances[:extra], self.radius)
             low, high = self.brightness.low, self.brightness.high

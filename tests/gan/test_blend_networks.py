@@ -16,8 +16,10 @@ from gan.blend.generator import BlendGenerator, alpha_of, blend
 from gan.blend.jolts import NUMBERS, STILL, jolted
 from gan.blend.losses import brightness_near, pyramid_loss
 from gan.blend.step import BlendStep, Pairs
+from gan.blend.texture import texture_loss
 from gan.blend.windows import signed_distance
 from gan.config import GanConfig, NetworkConfig
+from gan.generator import Noise
 from gan.optimiser import MasterAdam
 from tests.gan.building import tiny
 from tests.gan.test_step import SCHEMA
@@ -83,11 +85,46 @@ def test_a_crop_may_have_any_sides_that_the_stride_divides() -> None:
     assert drawn.alpha.shape == (1, 1, *mask.shape[1:])
 
 
+def test_noise_of_the_lay_is_equal_down_columns_and_along_rows_and_makes_stripes() -> None:
+    network = BlendGenerator(CONFIG.model_copy(update={"lay": True}), 3).eval()
+    noise = network.draw_noise(2, torch.Generator().manual_seed(0), 32, 48)
+    for texture, (height, width) in zip(noise.texture, network.texture_sides(32, 48), strict=True):
+        assert texture.shape == (2, 3, height, width)
+        assert torch.equal(texture[:, 1], texture[:, 1, :1].expand(2, height, width))
+        assert torch.equal(texture[:, 2], texture[:, 2, :, :1].expand(2, height, width))
+        assert texture.std() > 0.5
+    for stage in network.stages:
+        stage.strength.data.zero_()  # type: ignore[union-attr, operator]
+        stage.lay.data[1].zero_()  # type: ignore[union-attr, index]
+    change, _ = network.paint(torch.zeros(1, 3, 96, 96), torch.full((1, 1, 96, 96), 16.0), *_still(network, 96))
+    middle = change[..., 40:56, 40:56].detach()
+    assert float(middle.std(dim=-1).mean()) > 20 * float(middle.std(dim=-2).mean())
+
+
+def _still(network: BlendGenerator, side: int) -> tuple[Noise, Tensor]:
+    return network.draw_noise(1, torch.Generator().manual_seed(0), side, side), torch.zeros(1, 3)
+
+
+def test_the_texture_term_sees_missing_and_turned_stripes_but_not_where_they_lie() -> None:
+    rng = torch.Generator().manual_seed(0)
+    stripes, others = (0.2 * torch.randn(1, 1, 1, 64, generator=rng).expand(1, 1, 64, 64) for _ in range(2))
+    region = torch.ones(1, 1, 64, 64)
+    elsewhere = float(texture_loss(others, stripes, region))
+    assert float(texture_loss(stripes, stripes, region)) == 0
+    assert elsewhere < 0.5
+    assert float(texture_loss(torch.zeros_like(stripes), stripes, region)) > 4 * elsewhere
+    assert float(texture_loss(stripes.transpose(2, 3), stripes, region)) > 8 * elsewhere
+    region[..., 32:] = 0
+    half = stripes.clone()
+    half[..., 40:] = 0
+    assert float(texture_loss(half, stripes, region)) < 0.01
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_parameter_gets_a_gradient_and_none_is_nan(channels: int) -> None:
     config = tiny(
-        network={"architecture": "blend", "channels": channels, "spectral": True, "crop": 32},
-        loss={"features": 1.0, "kl": 0.01, "guide": 1.0},
+        network={"architecture": "blend", "channels": channels, "spectral": True, "crop": 32, "lay": channels == 1},
+        loss={"features": 1.0, "kl": 0.01, "guide": 1.0, "texture": 0.5},
     )
     torch.manual_seed(0)
     networks = build_networks(config.network, SCHEMA)

@@ -56,6 +56,9 @@ def test_the_literal_recipe_holds_what_the_source_says() -> None:
             ["network.architecture=blend", "loss.style=0", "loss.swap=0", "network.channels=1", "data.colour=0.5"],
             "data.colour would do nothing with network.channels 1",
         ),
+        (["loss.texture=1"], "loss.texture would do nothing with network.architecture magna"),
+        (["network.lay=true"], "network.lay would do nothing with network.architecture magna"),
+        (["network.lay=true", "network.texture=false"], "network.lay is a part of the spatial noise"),
         (["data.light=0.3"], "data.light would do nothing with network.architecture magna"),
         (
             ["network.posterior=false"],
