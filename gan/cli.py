@@ -79,6 +79,13 @@ def main(
             help="Least realism, 1 being that of a typical unseen real image of its kind; 0: off.  [default: 0.6]"
         ),
     ] = None,
+    match_difficulty: Annotated[
+        bool,
+        typer.Option(
+            "--match-difficulty",
+            help="In place of --min-label-iou: labels as easy or hard to find as real ones of their kind and size.",
+        ),
+    ] = False,
     tries: Annotated[int | None, typer.Option(help="Candidates for each image at most.  [default: 4]")] = None,
     keep_best: Annotated[
         bool,
@@ -153,6 +160,7 @@ def main(
     wanted = {
         "--min-label-iou": min_label_iou,
         "--min-realism": min_realism,
+        "--match-difficulty": match_difficulty,
         "--tries": tries,
         "--keep-best": keep_best,
     }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.seeding import numpy_generator
 from gan.filter.judge import Judge
 from gan.filter.report import nothing_kept
 from gan.filter.rule import Rule, Scores
@@ -69,8 +70,9 @@ class FilteredPlan(Plan):
             tried = [replace(jobs[i], candidate=candidate) for i in waiting]
             pictures = self._drawn(tried)
             failing = []
-            for i, picture, scores in zip(waiting, pictures, self.judge.scores(pictures), strict=True):
-                passed = not self.rule.failed(scores.label_iou, scores.realism)
+            judged = self.judge.scores(pictures, [self._share(job) for job in tried])
+            for i, picture, scores in zip(waiting, pictures, judged, strict=True):
+                passed = not self.rule.failed(scores)
                 if not passed:
                     failing.append(i)
                     rejected[i].append(_rejection(jobs[i], candidate, picture, scores))
@@ -88,8 +90,12 @@ class FilteredPlan(Plan):
             picture for start in range(0, len(jobs), size) for picture in self.plan.draw(jobs[start : start + size])
         ]
 
+    def _share(self, job: Job) -> float:
+        """Which real defect the candidates of a job are to be as hard to find as."""
+        return float(numpy_generator(self.jobs.request.seed, "difficulty", job.name).random())
+
     def _marked(self, picture: Picture, scores: Scores, candidate: int, *, passed: bool) -> Picture:
-        column: dict[str, Any] = asdict(scores) | {"candidate": candidate}
+        column: dict[str, Any] = scores.row() | {"candidate": candidate}
         if self.rule.keep_best:
             column["passed"] = passed
         columns = {**picture.columns, "filter": column}
@@ -98,7 +104,7 @@ class FilteredPlan(Plan):
 
 def _rejection(job: Job, candidate: int, picture: Picture, scores: Scores) -> dict[str, Any]:
     """A row of `rejected.jsonl`."""
-    return {"name": job.name, "candidate": candidate, "label": picture.kind, **asdict(scores)}
+    return {"name": job.name, "candidate": candidate, "label": picture.kind, **scores.row()}
 
 
 def filtered(plan: Plan, judge: Judge, rule: Rule) -> FilteredPlan:

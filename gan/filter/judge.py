@@ -20,6 +20,7 @@ from defects.windows import Framing, window_of
 from engine.errors import DataError
 from engine.progress import Progress
 from engine.threads import threads_set
+from gan.filter.difficulty import Difficulty, measure_difficulty
 from gan.filter.likeness import Likeness
 from gan.filter.references import References
 from gan.filter.rule import Rule, Scores
@@ -31,7 +32,7 @@ from metrics.label_fidelity import overlaps
 from metrics.segmenter import Segmenter, SegmenterSettings, load_or_train
 
 SEED = 1
-"""Of the segmenter. bench-fid's own is another: a set must not be scored by the very network that chose it."""
+"""Of the first segmenter. bench-fid's own is another: a set must not be scored by the very network that chose it."""
 
 THREADS = 1
 """A network's rounding depends on how many computed it; one alone is also not held up where others are busy."""
@@ -55,27 +56,35 @@ class Judge:
 
     Attributes:
         framing: how a written picture becomes what is judged; see `judge_framing`.
-        finder: None where labels are not judged.
+        finders: judge labels, each for itself; empty where labels are not judged.
         likeness: None where realism is not judged.
         digest: names the real images and the networks learnt from them.
+        difficulty: of real defects; None where it is not matched.
     """
 
     framing: Framing
-    finder: Finder | None
+    finders: tuple[Finder, ...]
     likeness: Likeness | None
     digest: str
+    difficulty: Difficulty | None = None
 
-    def scores(self, pictures: Sequence[Picture]) -> list[Scores]:
-        """What is to be said of each picture."""
+    def scores(self, pictures: Sequence[Picture], draws: Sequence[float]) -> list[Scores]:
+        """What is to be said of each picture; `draws`, 0..1, tell at the difficulty of which real defect it aims."""
         windows = [window_of(picture.image, picture.label, self.framing) for picture in pictures]
         images, labels = np.stack([image for image, _ in windows]), np.stack([label for _, label in windows])
+        kinds = [picture.kind for picture in pictures]
         nothing: list[float | None] = [None] * len(windows)
-        found, real = nothing, nothing
-        if self.finder is not None:
-            found = _rounded(overlaps(self.finder.probabilities(images) >= 0.5, labels))
+        found, real, aims = nothing, nothing, nothing
+        if self.finders:
+            each = [overlaps(finder.probabilities(images) >= 0.5, labels) for finder in self.finders]
+            found = _rounded(np.mean(each, axis=0))
         if self.likeness is not None:
-            real = _rounded(self.likeness.realism(images, [picture.kind for picture in pictures]))
-        return [Scores(*both) for both in zip(found, real, strict=True)]
+            real = _rounded(self.likeness.realism(images, kinds))
+        if self.difficulty is not None:
+            areas = [int(label.sum()) for label in labels]
+            wanted = map(self.difficulty.target, kinds, areas, draws)
+            aims = [round(aim, DIGITS) for aim in wanted]
+        return [Scores(*each) for each in zip(found, real, aims, strict=True)]
 
 
 def judge_framing(framing: Framing, *, photographs: bool) -> Framing:
@@ -110,15 +119,24 @@ def train_judge(
     """
     progress = show or (lambda total, label, unit: Progress(total, label, quiet=True, unit=unit))
     digest = hashlib.sha256()
-    finder: Segmenter | None = None
+    finders: tuple[Segmenter, ...] = ()
     likeness: Likeness | None = None
+    difficulty: Difficulty | None = None
+    kept = folder / "segmenters" if folder is not None else None
     chosen = settings or SegmenterSettings()
     try:
-        if rule.min_label_iou:
+        if rule.match_difficulty:
+            difficulty, finders = measure_difficulty(
+                references.samples, framing, kept, settings=chosen, seed=SEED, threads=THREADS, show=progress
+            )
+            digest.update(difficulty.digest.encode())
+        elif rule.judges_labels:
             real = ImageSet("--keep-like", references.samples, framing)
-            kept = folder / "segmenters" if folder is not None else None
             with progress(chosen.steps, "segmenter of real defects", "step") as bar:
-                finder = load_or_train(real, kept, settings=chosen, seed=SEED, threads=THREADS, on_progress=bar.update)
+                finders = (
+                    load_or_train(real, kept, settings=chosen, seed=SEED, threads=THREADS, on_progress=bar.update),
+                )
+        for finder in finders:
             for name, tensor in sorted(finder.network.state_dict().items()):
                 digest.update(name.encode())
                 digest.update(tensor.contiguous().numpy().tobytes())
@@ -130,7 +148,7 @@ def train_judge(
             digest.update(likeness.digest.encode())
     except ValueError as error:
         raise DataError(f"--keep-like: cannot be learnt from ({error})") from None
-    return Judge(judge_framing(framing, photographs=photographs), finder, likeness, digest.hexdigest())
+    return Judge(judge_framing(framing, photographs=photographs), finders, likeness, digest.hexdigest(), difficulty)
 
 
 def _rounded(values: NDArray[np.float64]) -> list[float | None]:

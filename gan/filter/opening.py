@@ -55,6 +55,8 @@ def ask(plan: Plan, keep_like: Path | None, given: Mapping[str, Any], out: Path)
             raise UsageError(f"{next(iter(options))}: filters by real images; give --keep-like DIR, or leave it out")
         return None
     check_apart("--keep-like", keep_like, out)
+    if "--match-difficulty" in options and "--min-label-iou" in options:
+        raise UsageError("--match-difficulty and --min-label-iou: each says how well labels are to be found; give one")
     rule = Rule(**{flag.removeprefix("--").replace("-", "_"): value for flag, value in options.items()})
     return Asked(rule, open_references(keep_like, plan.provenance, rule))
 

@@ -64,7 +64,7 @@ def open_references(folder: Path, provenance: Provenance, rule: Rule) -> Referen
         for sample, digest in zip(dataset.samples, hashes, strict=True)
         if digest in provenance.train_sha256
         and sample.name not in held
-        and (sample.has_pixels or not rule.min_label_iou)
+        and (sample.has_pixels or not rule.judges_labels)
     ]
     found = References(used, len(hashes) - len(used))
     if len(found.defective) < LEAST:

@@ -11,7 +11,7 @@ from typing import Any
 from defects.manifest import NAME as MANIFEST
 from engine.files import from_json
 from gan.filter.rejections import NAME as REJECTED
-from gan.filter.rule import Rule
+from gan.filter.rule import TOLERANCE, Rule, Scores
 
 Row = Mapping[str, Any]
 
@@ -73,7 +73,7 @@ def tallies(rows: Iterable[Row], rejected: Iterable[Row], rule: Rule) -> tuple[T
             tally.candidates += 1
             tally.rejected += 1
             tally.left_out += last and not rule.keep_best
-            tally.failed.update(rule.failed(row["label_iou"], row["realism"]))
+            tally.failed.update(rule.failed(_scores(row)))
     return overall, dict(sorted(kinds.items()))
 
 
@@ -100,18 +100,23 @@ def nothing_kept(rejected: Iterable[Row], rule: Rule) -> str:
     """Why a folder would be empty, in one line."""
     tried = list(rejected)
     overall, _ = tallies([], tried, rule)
-    best = ", ".join(
-        f"the best {name} was {max(row[key] for row in tried):.2f} of {least:g}"
-        for name, key, least in (
-            ("label IoU", "label_iou", rule.min_label_iou),
-            ("realism", "realism", rule.min_realism),
-        )
-        if least and tried
-    )
+    found = []
+    if rule.match_difficulty and tried:
+        missed = min(abs(row["label_iou"] - row["aim"]) for row in tried)
+        found.append(f"the nearest label IoU missed its aim by {missed:.2f}, and {TOLERANCE:g} passes")
+    elif rule.min_label_iou and tried:
+        found.append(f"the best label IoU was {max(row['label_iou'] for row in tried):.2f} of {rule.min_label_iou:g}")
+    if rule.min_realism and tried:
+        found.append(f"the best realism was {max(row['realism'] for row in tried):.2f} of {rule.min_realism:g}")
+    best = ", ".join(found)
     return (
         f"all {overall.candidates} candidates of {overall.left_out} images were rejected (100 %; {best}), so nothing "
         "was made; lower --min-label-iou or --min-realism, raise --tries, or add --keep-best"
     )
+
+
+def _scores(row: Row) -> Scores:
+    return Scores(row["label_iou"], row["realism"], row.get("aim"))
 
 
 def _lines(path: Path) -> Iterator[Row]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.errors import UsageError
 
 MIN_LABEL_IOU, MIN_REALISM, TRIES = 0.3, 0.6, 4
 MOST_TRIES = 100
+TOLERANCE = 0.1
+"""A label IoU that misses its aim by no more passes."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,16 @@ class Scores:
         label_iou: overlap of the written label with what a segmenter of real defects finds in the image.
         realism: 1 where it is as near to the real images as a typical real one of its kind is to those of other parts,
             see `gan.filter.likeness`.
+        aim: the overlap that is wanted, see `gan.filter.difficulty`.
     """
 
     label_iou: float | None
     realism: float | None
+    aim: float | None = None
+
+    def row(self) -> dict[str, Any]:
+        """For the manifest; without an aim where there is none."""
+        return {name: value for name, value in asdict(self).items() if name != "aim" or value is not None}
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,11 @@ class Rule:
     """What is kept.
 
     Attributes:
-        min_label_iou: 0 asks for none.
+        min_label_iou: 0 asks for none; not looked at where the difficulty is matched.
         min_realism: 0 asks for none.
         tries: candidates for an image at most, the one that would be made without a filter among them.
         keep_best: where no candidate passes, keep the best of them and say so in its row.
+        match_difficulty: a label is to be found as well, or as badly, as that of a real defect drawn at random.
 
     Raises:
         UsageError: a value is out of range, or nothing is asked for.
@@ -44,6 +53,7 @@ class Rule:
     min_realism: float = MIN_REALISM
     tries: int = TRIES
     keep_best: bool = False
+    match_difficulty: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_label_iou <= 1:
@@ -54,27 +64,37 @@ class Rule:
             )
         if not 1 <= self.tries <= MOST_TRIES:
             raise UsageError(f"--tries: {self.tries} candidates for an image; ask for 1 to {MOST_TRIES}")
-        if not (self.min_label_iou or self.min_realism):
+        if not (self.min_label_iou or self.min_realism or self.match_difficulty):
             raise UsageError(
                 "--keep-like: --min-label-iou and --min-realism are both 0, so nothing would be rejected; "
                 "raise one of them, or leave --keep-like out"
             )
 
-    def failed(self, label_iou: float | None, realism: float | None) -> list[str]:
-        """Which scores are too low."""
-        bounds = (("label_iou", label_iou, self.min_label_iou), ("realism", realism, self.min_realism))
-        return [name for name, score, least in bounds if least and (score is None or score < least)]
+    @property
+    def judges_labels(self) -> bool:
+        """Whether a segmenter is needed."""
+        return self.match_difficulty or self.min_label_iou > 0
+
+    def failed(self, scores: Scores) -> list[str]:
+        """Which scores do not do."""
+        return [name for name, share in self._shares(scores).items() if share < 1]
 
     def worth(self, scores: Scores) -> float:
         """The share of what is asked for that the weaker score reaches; 1 and more pass."""
-        pairs = ((scores.label_iou, self.min_label_iou), (scores.realism, self.min_realism))
-        return min((score or 0.0) / least for score, least in pairs if least)
+        return min(self._shares(scores).values())
+
+    def _shares(self, scores: Scores) -> dict[str, float]:
+        shares = {}
+        if self.match_difficulty:
+            missed = abs((scores.label_iou or 0.0) - (scores.aim or 0.0))
+            shares["label_iou"] = (1 - missed) / (1 - TOLERANCE)
+        elif self.min_label_iou:
+            shares["label_iou"] = (scores.label_iou or 0.0) / self.min_label_iou
+        if self.min_realism:
+            shares["realism"] = (scores.realism or 0.0) / self.min_realism
+        return shares
 
     def describe(self) -> dict[str, Any]:
         """For `request.json`."""
-        return {
-            "min-label-iou": self.min_label_iou,
-            "min-realism": self.min_realism,
-            "tries": self.tries,
-            "keep-best": self.keep_best,
-        }
+        label = {"match-difficulty": True} if self.match_difficulty else {"min-label-iou": self.min_label_iou}
+        return {**label, "min-realism": self.min_realism, "tries": self.tries, "keep-best": self.keep_best}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from metrics.paper.making import Made
+from metrics.paper.making import MATCHED, Made
 from metrics.paper.published import PUBLISHED
 from metrics.paper.runs import Run
 from metrics.report.html import shown
@@ -139,14 +139,21 @@ def _findings(
             found.append(f"The source's order of FID, CycleGAN > Pix2Pix > Magna, {verdict} here{sure}: {text}.")
     blend, peer = architectures.get("blend"), architectures.get("pix2pix")
     if blend and peer:
-        for short in ("fid", "kid"):
-            ours, theirs = scores[blend][f"{short}{suffix}"].value, scores[peer][f"{short}{suffix}"].value
-            if ours is not None and theirs:
-                found.append(f"{short.upper()} of {blend} is {ours / theirs:.2f} times that of {peer}.")
-        label = scores[blend].get("label_iou")
-        if label is not None and label.value is not None and label.floor is not None:
-            beside = f"the same segmenter has {shown(label.floor)} on unseen real images"
-            found.append(f"Label IoU of {blend} is {shown(label.value)}; {beside}.")
+        for name in (blend, f"{blend}{MATCHED}"):
+            found += _beside(name, peer, scores, suffix) if name in scores else []
+    return found
+
+
+def _beside(blend: str, peer: str, scores: Mapping[str, Mapping[str, Score]], suffix: str) -> list[str]:
+    found = []
+    for short in ("fid", "kid"):
+        ours, theirs = scores[blend][f"{short}{suffix}"].value, scores[peer][f"{short}{suffix}"].value
+        if ours is not None and theirs:
+            found.append(f"{short.upper()} of {blend} is {ours / theirs:.2f} times that of {peer}.")
+    label = scores[blend].get("label_iou")
+    if label is not None and label.value is not None and label.floor is not None:
+        beside = f"the same segmenter has {shown(label.floor)} on unseen real images"
+        found.append(f"Label IoU of {blend} is {shown(label.value)}; {beside}.")
     return found
 
 

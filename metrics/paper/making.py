@@ -22,12 +22,15 @@ from engine.errors import DataError, MagnaError, OutputError
 from engine.files import from_json, write_json
 from metrics.paper.runs import Run
 
-__all__ = ["BASELINES", "Call", "Made", "make_sets", "set_commands"]
+__all__ = ["BASELINES", "MATCHED", "Call", "Made", "make_sets", "set_commands"]
 
 BASELINES = {"pasted": "alpha", "perlin": "perlin"}
 """Names in the table and the method of `mix-defects paste`."""
 
 BLEND = "blend"
+MATCHED = "-matched"
+"""Added to the name of a Magna-Blend run: the same masks, made as hard to find as real defects are."""
+FILTER = ("--match-difficulty", "--min-realism", "0", "--keep-best")
 MASKS, WHOLE = "masks", "masks-whole"
 
 
@@ -59,7 +62,8 @@ def set_commands(runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: 
 
     Every held-out mask is drawn `num` times with its own kind, its own thickness and a brightness out of the training
     images'; Magna-Blend draws it where it was in its photograph, into good training photographs, or, without any, into
-    those with their defects painted out. The baselines are as many images, pasted from the training photographs.
+    those with their defects painted out, and once more with the filter behind it. The baselines are as many images,
+    pasted from the training photographs.
 
     Args:
         runs: Trained on the same photographs.
@@ -89,6 +93,8 @@ def set_commands(runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: 
         words += ["--backgrounds", str(real), *([] if good else ["--inpaint"])] if blends else []
         words += ["--size", str(side)] if blends or run.provenance.size != side else []
         found[run.name] = [*words, "--seed", str(seed)]
+        if blends:
+            found.setdefault(f"{run.name}{MATCHED}", [*words, *FILTER, "--keep-like", str(real), "--seed", str(seed)])
     for name, method in BASELINES.items():
         words = ["mix-defects", "paste", "--real", str(real), "--num", str(num * count), "--method", method]
         words += ["--size", str(side), *(["--window", str(first.window)] if first.window else [])]
@@ -119,7 +125,7 @@ def make_sets(
     write_masks(samples, finest, out / MASKS)
     if any(run.provenance.architecture == BLEND for run in runs):
         write_masks(samples, None, out / WHOLE)
-    checkpoints = {run.name: run.provenance.checkpoint for run in runs}
+    checkpoints = {f"{run.name}{end}": run.provenance.checkpoint for run in runs for end in ("", MATCHED)}
     return [_made(name, list(words), checkpoints.get(name), out, call or _run) for name, words in commands.items()]
 
 

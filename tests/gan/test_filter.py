@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from defects.images import encode_image, read_image, read_mask_image
@@ -22,6 +23,7 @@ from defects.windows import Framing, read_window, window_of
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from engine.errors import DataError, MagnaError, OutputError, UsageError
 from engine.linelog import LineLog
+from gan.filter import difficulty as difficulty_module
 from gan.filter import judge as judge_module
 from gan.filter import opening
 from gan.filter.candidates import FilteredPlan, filtered
@@ -34,6 +36,7 @@ from gan.paint import Painter
 from gan.picture import Picture
 from gan.plan import Plan, make_plan
 from gan.request import Request
+from metrics.image_set import ImageSet
 from metrics.segmenter import SegmenterSettings
 from tests.gan.building import part
 from tests.generate.running import SIDE, files, gen_defects, save_masks, save_tiny_generator, tree_hash
@@ -51,7 +54,7 @@ class Strict:
     def __init__(self, share: float) -> None:
         self.share = share
 
-    def scores(self, pictures: Sequence[Picture]) -> list[Scores]:
+    def scores(self, pictures: Sequence[Picture], draws: Sequence[float]) -> list[Scores]:
         values = [hashlib.sha256(picture.image.tobytes()).digest()[0] / 256 for picture in pictures]
         return [Scores(1.0 if value < self.share else round(value / 4, 4), None) for value in values]
 
@@ -169,7 +172,7 @@ def test_an_image_whose_defect_was_erased_is_rejected_and_the_next_candidate_kep
         return images
 
     monkeypatch.setattr(Painter, "paint", paint)
-    judge = Judge(Framing(SIDE), Bright(), None, "bright")
+    judge = Judge(Framing(SIDE), (Bright(),), None, "bright")
     plan = filtered(make_plan(Request(), masks, checkpoint, device="cpu"), judge, RULE)
     _make(plan, tmp_path / "out")
     rows = _rows(tmp_path / "out")
@@ -312,13 +315,94 @@ def test_a_trained_judge_tells_defects_from_erased_ones_and_is_the_same_again(tm
     def trained(folder: Path | None) -> Judge:
         return train_judge(references, framing, Rule(), photographs=False, folder=folder, settings=SHORT)
 
+    draws = [0.5] * len(pictures)
     judge = trained(tmp_path / "cache")
-    good, bad = judge.scores(pictures), judge.scores(erased)
+    good, bad = judge.scores(pictures, draws), judge.scores(erased, draws)
     assert np.mean([each.label_iou for each in good]) > np.mean([each.label_iou for each in bad]) + 0.3  # type: ignore[misc]
     again, anew = trained(tmp_path / "cache"), trained(None)
     assert judge.digest == again.digest == anew.digest
-    alone = [again.scores([picture])[0] for picture in reversed(pictures)]
+    alone = [again.scores([picture], [0.5])[0] for picture in reversed(pictures)]
     assert alone[::-1] == good
+
+
+class Steps:
+    """Finds the upper left part of every label, more of it in some pictures than in others, by their pixels."""
+
+    digest = "steps"
+    aim = 0.6
+
+    def scores(self, pictures: Sequence[Picture], draws: Sequence[float]) -> list[Scores]:
+        values = [hashlib.sha256(picture.image.tobytes()).digest()[0] / 255 for picture in pictures]
+        return [Scores(round(value, 4), None, self.aim) for value in values]
+
+
+def test_a_label_is_to_be_found_as_well_as_a_real_one_and_not_better(
+    masks: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    rule = Rule(min_realism=0, tries=3, keep_best=True, match_difficulty=True)
+    plan = filtered(make_plan(Request(num=NUM), masks, checkpoint, device="cpu"), Steps(), rule)  # type: ignore[arg-type]
+    _make(plan, tmp_path / "out")
+    rows = [row["filter"] for row in _rows(tmp_path / "out")]
+    rejected = _rows(tmp_path / "out", "rejected.jsonl")
+    assert {row["aim"] for row in (*rows, *rejected)} == {0.6}
+    assert all(row["passed"] == (0.5 <= row["label_iou"] <= 0.7) for row in rows)
+    assert any(row["label_iou"] > 0.7 for row in rejected)
+    assert any(row["label_iou"] < 0.5 for row in rejected)
+    missed: dict[str, list[float]] = {}
+    for row in rejected:
+        missed.setdefault(row["name"], []).append(abs(row["label_iou"] - 0.6))
+    for row in _rows(tmp_path / "out"):
+        if not row["filter"]["passed"]:
+            tried = missed[row["file_name"].removeprefix("images/").removesuffix(".png")]
+            assert abs(row["filter"]["label_iou"] - 0.6) == min(tried)
+    found = filter_result(tmp_path / "out", rule)
+    assert found["kept"] == len(NAMES) * NUM
+    assert found["failed"] == {"label_iou": len(rejected)}
+    never = replace(rule, keep_best=False, tries=1)
+    far = Steps()
+    far.aim = 9.0
+    plan = filtered(make_plan(Request(num=2), masks, checkpoint, device="cpu"), far, never)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"the nearest label IoU missed its aim by 8\.\d\d, and 0\.1 passes"):
+        _make(plan, tmp_path / "none")
+
+
+def test_the_difficulty_of_a_real_defect_is_told_by_who_has_not_seen_its_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = save_reals(tmp_path / "real", 12)
+    references = open_references(tmp_path / "real", _provenance(hashes), Rule())
+    seen: list[set[str]] = []
+
+    class Untrained:
+        def __init__(self, known: set[str]) -> None:
+            self.known, self.network = known, torch.nn.Linear(1, 1)
+
+        def predict(self, images: ImageSet) -> NDArray[np.bool_]:
+            assert not self.known & {sample.name for sample in images.samples}
+            return images.masks() if len(self.known) % 2 else np.zeros_like(images.masks())
+
+    def trained(train: ImageSet, *_: object, **__: object) -> Untrained:
+        seen.append({sample.name for sample in train.samples})
+        return Untrained(seen[-1])
+
+    monkeypatch.setattr(difficulty_module, "load_or_train", trained)
+    rule = Rule(match_difficulty=True, min_realism=0)
+    judge = train_judge(references, Framing(SIDE, None, 3), rule, photographs=False, folder=None)
+    everyone = {sample.name for sample in references.samples}
+    assert len(seen) == len(judge.finders) == difficulty_module.FOLDS
+    assert all(set() < known < everyone for known in seen)
+    assert all(sum(name in known for known in seen) == difficulty_module.FOLDS - 1 for name in everyone)
+    difficulty = judge.difficulty
+    assert difficulty is not None
+    assert sorted(difficulty.kinds.tolist()) == sorted(sample.label for sample in references.samples)
+    aims = {difficulty.target("crack", 40, share) for share in np.linspace(0, 1, 50)}
+    assert aims <= set(difficulty.overlaps.tolist()) <= {0.0, 1.0}
+    one = next(iter(references.samples))
+    with pytest.raises(DataError, match="cannot be learnt from"):
+        train_judge(
+            replace(references, samples=[replace(one, mask=None, label="good")]),
+            Framing(SIDE, None, 3), rule, photographs=False, folder=None,
+        )  # fmt: skip
 
 
 def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float = 0.4) -> list[object]:
@@ -375,6 +459,7 @@ def test_the_command_ends_with_one_line_where_nothing_passes(
         (("--tries", 0), "--tries: 0 candidates"),
         (("--min-label-iou", 0), "both 0, so nothing would be rejected"),
         (("--keep-like", "nowhere"), "nowhere"),
+        (("--match-difficulty", "--min-label-iou", 0.4), "--match-difficulty and --min-label-iou: each says"),
     ],
 )
 def test_bad_options_are_one_line(
@@ -388,7 +473,9 @@ def test_bad_options_are_one_line(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("extra", [("--min-label-iou", 0.5), ("--min-realism", 1), ("--tries", 2), ("--keep-best",)])
+@pytest.mark.parametrize(
+    "extra", [("--min-label-iou", 0.5), ("--min-realism", 1), ("--tries", 2), ("--keep-best",), ("--match-difficulty",)]
+)
 def test_options_without_real_images_are_one_line(
     masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: tuple[object, ...]
 ) -> None:

@@ -100,8 +100,9 @@ def test_magna_blend_draws_into_good_photographs_at_the_size_of_the_others(
     tmp_path: Path, real: Path, held: list[str]
 ) -> None:
     commands = set_commands(runs_of(tmp_path, held), real, tmp_path / "sets", num=3, seed=0)
-    assert list(commands) == ["cyclegan", "pix2pix", "magna", "blend", "pasted", "perlin"]
+    assert list(commands) == ["cyclegan", "pix2pix", "magna", "blend", "blend-matched", "pasted", "perlin"]
     assert commands["blend"][-6:] == ["--backgrounds", str(real), "--size", str(SIDE), "--seed", "0"]
+    assert {"--match-difficulty", "--keep-best", "--backgrounds"} < set(commands["blend-matched"])
     assert "--backgrounds" not in commands["magna"]
     assert commands["pasted"][commands["pasted"].index("--num") + 1] == str(3 * len(held))
 
@@ -135,7 +136,7 @@ def test_sets_are_made_once_and_say_how_fast(tmp_path: Path, real: Path, held: l
     runs, sets, commands = runs_of(tmp_path, held), tmp_path / "sets", Commands()
     words = set_commands(runs, real, sets, num=1, seed=0)
     made = make_sets(words, runs, real, sets, call=commands)
-    assert [one.speed for one in made] == [5.0] * 6
+    assert [one.speed for one in made] == [5.0] * 7
     assert make_sets(words, runs, real, sets, call=commands) == made
     assert commands.called == list(words)
     assert len(list((sets / "masks").rglob("*.png"))) == len(held)
