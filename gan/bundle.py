@@ -58,7 +58,7 @@ def describe(
         "network": network.model_dump(),
         "guides": schema.to_dict(),
         "table": table,
-        "grounds": [list(ground) for ground in grounds],
+        "grounds": [ground.numbers() for ground in grounds],
     }
 
 
@@ -80,11 +80,9 @@ def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGe
         build = build_blender if config.architecture == "blend" else build_generator
         network: Generator | BlendGenerator = build(config, schema)
         table = [dict(row) for row in meta["table"]]
-        grounds = [Ground(float(level), float(grain)) for level, grain in meta.get("grounds", ())]
+        grounds = [Ground.of(numbers) for numbers in meta.get("grounds", ())]
         if grounds and len(grounds) != len(table):
             raise ValueError(f"{len(grounds)} grounds for {len(table)} rows")
-        if not all(0 <= ground.level <= 1 and 0 <= ground.grain <= 1 for ground in grounds):
-            raise ValueError("a ground that is none, of a level or a grain outside 0..1")
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
         sha256 = stated_sha256(file)
         provenance = Provenance.from_checkpoint(meta, sha256)

@@ -109,8 +109,8 @@ def prepare(
             row["background"] = window.guide["background"] = name
     table = [window.guide for window in windows[: len(defective)]]
     radius = ring_radius(config.network.size)
-    on = windows[: len(defective)] if config.network.architecture == "blend" else []
-    grounds = [ground_around(window.image, window.mask, radius) for window in on]
+    blends = config.network.architecture == "blend"
+    grounds = [ground_around(*source.scaled(i), radius) for i in range(len(defective))] if blends else []
     order = ("thickness", "brightness", "background", "kind")
     present = {name for row in table for name in row}
     names = [n for n in order if n in present] + sorted(present - set(order))

@@ -25,6 +25,8 @@ Floats = NDArray[np.float64]
 
 LEVEL, GRAIN = 0.05, 0.5
 """Differences of grounds that count as one: of luminance, and of the logarithm of its deviation."""
+PLACE, SIDE = 0.15, 0.08
+"""The same of places in a photograph, as shares of the free room, and of what lies on one side of a defect."""
 LIGHT, WIDTH = 0.08, 0.3
 """Differences that count as one where a contrast is taken over: of luminance, which is allowed for, and of the
 logarithm of the width, on which it depends more than on anything else: small pits of BSData are half as dark."""
@@ -60,23 +62,20 @@ class Seen:
             off = np.array([((self.grounds[i].level - ground.level) / LIGHT) ** 2 for i in usable])
             if width is not None:
                 off += (np.log(self._widths(usable) / max(width, 0.5)) / WIDTH) ** 2
-            weights = np.exp(-0.5 * (off - off.min()))
-            weights[weights < UNLIKE] = 0
-            sums = np.cumsum(weights)
-            pick = min(int(np.searchsorted(sums, share * sums[-1], side="right")), len(usable) - 1)
-            return self._brought(usable[pick], ground)
+            return self._brought(usable[_drawn(off, share)], ground)
 
         return choose
 
     def likeliest(self, grounds: Sequence[Ground], kind: str, share: float) -> int:
         """Which of several grounds is most like that of a training defect, which is itself drawn by `share`.
 
-        So defects lie on grounds of all sorts in the proportions of the training images, not all on the commonest.
+        So defects lie on grounds of all sorts in the proportions of the training images, not all on the commonest. It
+        is drawn among those that lie where one of the grounds is: a mask at the upper edge takes after a defect there.
         """
         usable = self._of({"kind": kind} if kind else {})
-        target = self.grounds[usable[int(share * len(usable))]]
-        off = [_difference(ground, target) for ground in grounds]
-        return int(np.argmin(off))
+        apart = [min(_apart(self.grounds[i], ground) for ground in grounds) for i in usable]
+        target = self.grounds[usable[_drawn(np.array(apart), share)]]
+        return int(np.argmin([_difference(ground, target) for ground in grounds]))
 
     def knows(self, ground: Ground) -> bool:
         """Whether a training defect lay on a ground like this."""
@@ -105,9 +104,27 @@ class Seen:
         return {**row, "brightness": brightness * float(np.clip(ratio, 1 / MOST_LIGHT, MOST_LIGHT))}
 
 
+def _drawn(off: Floats, share: float) -> int:
+    """One of several, by squared differences of which 1 counts as one; `share`, 0..1, tells which."""
+    weights = np.exp(-0.5 * (off - off.min()))
+    weights[weights < UNLIKE] = 0
+    sums = np.cumsum(weights)
+    return min(int(np.searchsorted(sums, share * sums[-1], side="right")), len(off) - 1)
+
+
+def _apart(one: Ground, other: Ground) -> float:
+    """How far apart they lie in their photographs; 0 where that is not known."""
+    if one.setting is None or other.setting is None:
+        return 0.0
+    return sum(((a - b) / PLACE) ** 2 for a, b in zip(one.setting[:2], other.setting[:2], strict=True))
+
+
 def _difference(one: Ground, other: Ground) -> float:
     grain = _roughness(one) - _roughness(other)
-    return ((one.level - other.level) / LEVEL) ** 2 + (grain / GRAIN) ** 2
+    off = ((one.level - other.level) / LEVEL) ** 2 + (grain / GRAIN) ** 2
+    if one.setting is not None and other.setting is not None:
+        off += sum(((a - b) / SIDE) ** 2 for a, b in zip(one.setting[2:], other.setting[2:], strict=True))
+    return off + _apart(one, other)
 
 
 def _roughness(ground: Ground) -> float:

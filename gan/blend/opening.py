@@ -87,7 +87,9 @@ def make_blend_plan(
         "backgrounds": {"count": len(grounds), "sha256": grounds.digest, "inpaint": inpaint},
         "placement": wanted.describe() | {"any_ground": any_ground},
         "checkpoint": generator.sha256,
-        "training-defects": sha256_bytes(to_json([generator.table, generator.grounds])),
+        "training-defects": sha256_bytes(
+            to_json([generator.table, [ground.numbers() for ground in generator.grounds]])
+        ),
         **request.describe(jobs.guide, jobs.size),
         "size": request.size or "background",
         "classes": list(jobs.classes),

@@ -81,7 +81,7 @@ class BlendPlan(Plan):
         if chosen.painted_out:
             background["painted_out"] = True
         if site.ground is not None:
-            background["ground"] = [round(value, 4) for value in site.ground]
+            background["ground"] = [round(value, 4) for value in site.ground[:2]]
         columns = {"background": background, "placement": site.placed.to_dict()}
         return Picture(image, mask, guide.kind, guide.raw, guide.scaled, columns)
 

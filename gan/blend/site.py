@@ -16,7 +16,7 @@ from gan.blend.place import Placed, Placement, place
 
 TRIES = 24
 """Backgrounds tried for a mask at its own size, before all of them are tried with a smaller one."""
-LOOKS = 6
+LOOKS = 16
 """Places that a mask fits of which the likeliest is taken: one in each of so many photographs, more in each of fewer
 where masks are moved."""
 

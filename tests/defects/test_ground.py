@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.ground import ground_around
+from defects.ground import Ground, Setting, ground_around
 
 
 def patch(side: int = 40) -> np.ndarray:
@@ -36,3 +36,29 @@ def test_a_mask_that_leaves_no_ring_is_measured_by_what_it_leaves_or_by_all() ->
 def test_an_empty_mask_lies_on_nothing() -> None:
     with pytest.raises(ValueError, match="got an empty one"):
         ground_around(np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8), bool), 3)
+
+
+def test_the_setting_tells_of_the_edge_of_a_part_and_of_the_place_in_the_photograph() -> None:
+    image = np.full((40, 60, 1), 200, np.uint8)
+    image[:10] = 20  # beyond the part
+    mask = np.zeros((40, 60), bool)
+    mask[10:14, 0:30] = True
+    setting = ground_around(image, mask, 6).setting
+    assert setting is not None
+    assert (setting.x, setting.y) == (0.0, pytest.approx(10 / 36))
+    assert setting.above < -0.3
+    assert setting.below > 0.2
+    assert abs(setting.left) < 0.05  # the photograph ends there
+    across = ground_around(np.swapaxes(image, 0, 1), mask.T, 6).setting
+    assert across is not None
+    assert (across.left, across.right) == pytest.approx((setting.above, setting.below), abs=0.02)
+    assert across.y == setting.x
+
+
+def test_a_ground_is_a_row_of_numbers_and_back_and_nonsense_is_refused() -> None:
+    ground = Ground(0.5, 0.1, Setting(0.0, 1.0, -0.2, 0.1, 0.0, 0.1))
+    assert Ground.of(ground.numbers()) == ground
+    assert Ground.of([0.5, 0.1]) == Ground(0.5, 0.1)
+    for wrong in ([0.5, 1.1], [0.5, float("nan")], [0.5], [0.5, 0.1, 0.2], [0.5, 0.1, 0, 0, 2, 0, 0, 0]):
+        with pytest.raises(ValueError, match=r"ground|unpack"):
+            Ground.of(wrong)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.ground import Ground
+from defects.ground import Ground, Setting
 from gan.blend.likely import MOST_LIGHT, Seen
 
 WEBER = -0.4
@@ -53,6 +53,19 @@ def test_grounds_are_chosen_in_the_proportions_of_the_training_images() -> None:
     found = Seen([{"kind": "pit"}] * 4, [dark, dark, dark, bright])
     chosen = [found.likeliest([bright, Ground(0.25, 0.05)], "pit", share) for share in (0.1, 0.3, 0.6, 0.9)]
     assert chosen == [1, 1, 1, 0]
+
+
+def test_a_mask_at_an_edge_takes_a_photograph_in_which_the_part_ends_there() -> None:
+    at_edge = Ground(0.5, 0.1, Setting(0.5, 0.0, -0.3, 0.0, 0.3, 0.0))
+    inside = Ground(0.5, 0.1, Setting(0.5, 0.6, 0.0, 0.0, 0.0, 0.0))
+    found = Seen([{"kind": "break"}] * 10, [at_edge, *[inside] * 9])
+    above = [
+        Ground(0.5, 0.1, Setting(0.5, 0.02, *sides)) for sides in ((0, 0, 0, 0), (-0.25, 0, 0.2, 0), (0, 0.2, 0, 0))
+    ]
+    assert {found.likeliest(above, "break", share) for share in np.linspace(0, 0.99, 20)} == {1}
+    below = [Ground(0.5, 0.1, Setting(0.5, 0.7, *sides)) for sides in ((-0.25, 0, 0.2, 0), (0.01, 0, 0, 0))]
+    assert {found.likeliest(below, "break", share) for share in np.linspace(0, 0.99, 20)} == {1}
+    assert found.likeliest([Ground(0.9, 0.1), Ground(0.52, 0.1)], "break", 0.5) == 1
 
 
 def test_nothing_known_is_false() -> None:
