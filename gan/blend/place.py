@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,9 +90,10 @@ def place(
     shape: tuple[int, int],
     roi: Mask | None,
     wanted: Placement,
-    rng: np.random.Generator,
+    draw: Sequence[float],
     *,
     shrink: bool = False,
+    rough: bool = False,
 ) -> Placed | None:
     """One place, or None where the mask does not fit.
 
@@ -101,19 +103,19 @@ def place(
         shape: (H, W) of the photograph.
         roi: (H, W) where the mask may go when it is moved; None for everywhere.
         wanted: ranges.
-        rng: four numbers are drawn from it, whatever comes out.
+        draw: four numbers, 0..1, that decide.
         shrink: a mask that is too large is made as small as the photograph, down to `SMALLEST` of its size.
+        rough: see `turned`.
     """
-    draw = rng.random(4)
     angle = wanted.rotate[0] + draw[0] * (wanted.rotate[1] - wanted.rotate[0])
     low, high = np.log(wanted.scale)
     scale = zoom * float(np.exp(low + draw[1] * (high - low)))
     x, y, w, h = bounding_box(mask) or (0, 0, 1, 1)
-    part = turned(mask[y : y + h, x : x + w], angle, scale)
+    part = turned(mask[y : y + h, x : x + w], angle, scale, rough=rough)
     least = min(have / need for have, need in zip(shape, part.shape, strict=True))
     if shrink and SMALLEST <= least < 1:
         scale *= least * 0.999
-        part = turned(mask[y : y + h, x : x + w], angle, scale)
+        part = turned(mask[y : y + h, x : x + w], angle, scale, rough=rough)
     room = shape[1] - part.shape[1], shape[0] - part.shape[0]
     if min(room) < 0:
         return None
@@ -128,12 +130,15 @@ def place(
     return Placed(part, *corner, angle, scale)
 
 
-def turned(part: Mask, angle: float, scale: float) -> Mask:
-    """A mask cut to its box, turned counter-clockwise and scaled, cut to its box again; thin lines stay whole."""
+def turned(part: Mask, angle: float, scale: float, *, rough: bool = False) -> Mask:
+    """A mask cut to its box, turned counter-clockwise and scaled, cut to its box again.
+
+    Thin lines stay whole, which takes most of the time, unless it may be rough.
+    """
     height, breadth = part.shape
     if angle % 360 == 0:
         size = max(1, round(height * scale)), max(1, round(breadth * scale))
-        return resize_mask(part, size)
+        return rough_mask(part, size) if rough else resize_mask(part, size)
     turn = np.deg2rad(angle)
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     side = int(np.ceil(abs(scale) * np.hypot(height, breadth))) + 4
@@ -146,6 +151,13 @@ def turned(part: Mask, angle: float, scale: float) -> Mask:
         result = smooth == smooth.max()
     x, y, w, h = bounding_box(result) or (0, 0, 1, 1)
     return np.ascontiguousarray(result[y : y + h, x : x + w])
+
+
+def rough_mask(part: Mask, size: tuple[int, int]) -> Mask:
+    """A mask at another size, every pixel that of the nearest; at least one stays."""
+    result = cv2.resize(part.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    result[0, 0] |= not result.any()
+    return np.asarray(result)
 
 
 def _inside(part: Mask, roi: Mask | None, room: tuple[int, int], draws: tuple[float, float]) -> tuple[int, int] | None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from defects.ground import Ground, ground_around
 from defects.guides import ring_radius
-from defects.masks import Mask, resize_mask
+from defects.masks import Mask
 from gan.blend.backgrounds import Backgrounds
 from gan.blend.likely import Seen
-from gan.blend.place import Placed, Placement, place
+from gan.blend.place import Placed, Placement, place, rough_mask
 
 TRIES = 24
 """Backgrounds tried for a mask at its own size, before all of them are tried with a smaller one."""
@@ -67,27 +68,33 @@ class Sites:
         if self.placement.move:
             order *= -(-looks // len(order))
         for shrink, tries in ((False, order[:TRIES]), (True, order)):
-            sites: list[Site] = []
+            sites: list[tuple[Site, NDArray[np.float64]]] = []
             for number in tries:
-                placed = self._place(mask, number, rng, shrink=shrink)
+                draw = rng.random(4)
+                placed = self._place(mask, number, draw, shrink=shrink, rough=looks > 1)
                 if placed is not None:
-                    sites.append(Site(number, placed, self._ground(number, placed) if self.seen else None))
+                    sites.append((Site(number, placed, self._ground(number, placed) if self.seen else None), draw))
                 if len(sites) == looks:
                     break
-            if sites:
-                return self._likeliest(sites, kind, share)
+            while sites:
+                site, draw = sites.pop(self._likeliest([site for site, _ in sites], kind, share))
+                exact = self._place(mask, site.number, draw, shrink=shrink) if looks > 1 else site.placed
+                if exact is not None:
+                    return replace(site, placed=exact)
         return None
 
-    def _place(self, mask: Mask, number: int, rng: np.random.Generator, *, shrink: bool) -> Placed | None:
+    def _place(
+        self, mask: Mask, number: int, draw: NDArray[np.float64], *, shrink: bool, rough: bool = False
+    ) -> Placed | None:
         chosen = self.backgrounds[number]
         zoom = self.backgrounds.scale((mask.shape[0], mask.shape[1])) / self.backgrounds.scale(chosen.shape)
         roi = self.backgrounds.read(number)[1] if chosen.roi is not None else None
-        return place(mask, zoom, chosen.shape, roi, self.placement, rng, shrink=shrink)
+        return place(mask, zoom, chosen.shape, roi, self.placement, list(draw), shrink=shrink, rough=rough)
 
     def _ground(self, number: int, placed: Placed) -> Ground:
         small, scale = self.backgrounds.small(number), self.backgrounds.scale(self.backgrounds[number].shape)
         high, wide = placed.mask.shape
-        part = resize_mask(placed.mask, (max(1, round(high * scale)), max(1, round(wide * scale))))
+        part = rough_mask(placed.mask, (max(1, round(high * scale)), max(1, round(wide * scale))))
         mask = np.zeros((small.shape[0], small.shape[1]), bool)
         top, left = (
             min(round(at * scale), side - 1) for at, side in zip((placed.y, placed.x), mask.shape, strict=True)
@@ -97,7 +104,7 @@ class Sites:
         mask[top, left] |= not mask.any()
         return ground_around(small, mask, ring_radius(self.size))
 
-    def _likeliest(self, sites: Sequence[Site], kind: str, share: float) -> Site:
+    def _likeliest(self, sites: Sequence[Site], kind: str, share: float) -> int:
         if len(sites) == 1:
-            return sites[0]
-        return sites[self.seen.likeliest([site.ground for site in sites if site.ground is not None], kind, share)]
+            return 0
+        return self.seen.likeliest([site.ground for site in sites if site.ground is not None], kind, share)

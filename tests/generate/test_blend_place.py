@@ -11,8 +11,8 @@ from engine.errors import UsageError
 from gan.blend.place import Placement, parse_range, place, turned
 
 
-def drawn(seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed)
+def drawn(seed: int = 0) -> list[float]:
+    return list(np.random.default_rng(seed).random(4))
 
 
 def mark(height: int = 40, width: int = 50) -> np.ndarray:
