@@ -32,7 +32,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "no discriminator": ("loss.features=0", "loss.adversarial=0"),
     "no brightness loss": ("loss.guide=0",),
     "one scale": ("network.critic_scales=1",),
-    "no spatial noise": ("network.texture=false",),
+    "no texture term": ("loss.texture=0",),
+    "no lay of the surface": ("network.lay=false",),
+    "no spatial noise": ("network.texture=false", "network.lay=false"),
 }
 DRAWN_ANYWHERE = "drawn on any ground"
 BLIND = "any ground, and brightness without a look at it"
@@ -87,8 +89,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="trainings at once, a thread each")
     parser.add_argument("--parts", type=int, default=len(PARTS), help="how many, in the order of PARTS")
     given = parser.parse_args()
-    parts = list(PARTS)[: given.parts]
     config = load_config(given.config, GanConfig, [], folder="gan")
+    there = [
+        name for name, sets in PARTS.items() if load_config(given.config, GanConfig, list(sets), folder="gan") != config
+    ]
+    parts = [ALL, *there][: given.parts]
     dataset = open_dataset(given.data)
     defective = sum(sample.label != GOOD for sample in dataset.samples) * (1 - config.data.test_fraction)
     epochs = max(1, round(given.images / defective))
