@@ -50,12 +50,12 @@ class Ground(NamedTuple):
         >>> Ground.of([0.5, 0.1]).numbers()
         [0.5, 0.1]
         """
+        if len(numbers) not in (2, 2 + len(Setting._fields)):
+            raise ValueError(f"expected a ground of 2 or 8 numbers, got {len(numbers)}")
         level, grain, *rest = (float(number) for number in numbers)
         shares, sides = [level, grain, *rest[:2]], rest[2:]
         if not (all(0 <= share <= 1 for share in shares) and all(-1 <= side <= 1 for side in sides)):
-            raise ValueError("a ground that is none, with a number out of range")
-        if rest and len(rest) != len(Setting._fields):
-            raise ValueError(f"a ground of {2 + len(rest)} numbers")
+            raise ValueError(f"expected a ground of numbers in 0..1 and sides in -1..1, got {list(numbers)}")
         return cls(level, grain, Setting(*rest) if rest else None)
 
 
@@ -80,10 +80,20 @@ def ground_around(image: NDArray[np.uint8], mask: Mask, radius: int) -> Ground:
     rows, columns = np.nonzero(around)
     values = light[around]
     level = float(values.mean(dtype=np.float64))
-    # Quarters of the mask's own box, so that what lies above a long and flat defect is not counted to its ends.
-    down = (rows + cut[0].start - (y + h / 2 - 0.5)) / (h / 2 + radius)
-    across = (columns + cut[1].start - (x + w / 2 - 0.5)) / (w / 2 + radius)
-    upright = np.abs(down) >= np.abs(across)
-    quarters = (upright & (down < 0), ~upright & (across > 0), upright & (down > 0), ~upright & (across < 0))
+    rows, columns = rows + (cut[0].start or 0), columns + (cut[1].start or 0)
+    over, right = _beyond(rows, y, h), _beyond(columns, x, w)
+    upright = np.abs(over) > np.abs(right)
+    beside = (over != 0) | (right != 0)  # what lies in the box itself, as within a ring, is on no side of it
+    quarters = (
+        upright & (over < 0),
+        beside & ~upright & (right > 0),
+        upright & (over > 0),
+        beside & ~upright & (right < 0),
+    )
     sides = [float(values[part].mean(dtype=np.float64)) - level if part.any() else 0.0 for part in quarters]
     return Ground(level, float(values.std(dtype=np.float64)), Setting(*place, *sides))
+
+
+def _beyond(at: NDArray[np.intp], first: int, length: int) -> NDArray[np.intp]:
+    """By how many px a row or column lies before (less than 0) or behind a box; 0 inside."""
+    return np.minimum(at - first, 0) + np.maximum(at - (first + length - 1), 0)

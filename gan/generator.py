@@ -26,7 +26,8 @@ STEPS = 7
 
 
 class Noise(NamedTuple):
-    """What is random in an image: `latent` (N, 132) and one `texture` map (N, 1, h, w) for each decoder stage."""
+    """What is random in an image: `latent` (N, 132) and for each decoder stage one `texture` (N, 1, h, w), or
+    (N, 3, h, w) with the lay of a surface."""
 
     latent: Tensor
     texture: tuple[Tensor, ...]

@@ -21,7 +21,7 @@ from engine.errors import DataError, FaultsError
 from engine.files import sha256_file
 from gan.columns import background_statistics, cluster_backgrounds, guide_columns
 from gan.config import GanConfig
-from gan.windows import WindowSource
+from gan.windows import Window, WindowSource
 
 logger = logging.getLogger(__name__)
 
@@ -100,17 +100,17 @@ def prepare(
     )
     clustered = "background" not in columns[0] and config.data.backgrounds > 1
     tell(f"measuring {len(train) if clustered else len(defective)} images")
+    blends, radius = config.network.architecture == "blend", ring_radius(config.network.size)
     with ThreadPoolExecutor(workers) as pool:
         windows = list(pool.map(lambda i: source.cut(i, None), range(len(train) if clustered else len(defective))))
+        numbers = range(len(defective)) if blends else ()
+        grounds = list(pool.map(lambda i: _ground(source, i, windows[i], radius), numbers))
     if clustered:
         statistics = np.stack([background_statistics(w.image, w.mask) for w in windows])
         names = cluster_backgrounds(statistics, config.data.backgrounds, config.train.seed)
         for row, window, name in zip(columns, windows, names, strict=True):
             row["background"] = window.guide["background"] = name
     table = [window.guide for window in windows[: len(defective)]]
-    radius = ring_radius(config.network.size)
-    blends = config.network.architecture == "blend"
-    grounds = [ground_around(*source.scaled(i), radius) for i in range(len(defective))] if blends else []
     order = ("thickness", "brightness", "background", "kind")
     present = {name for row in table for name in row}
     names = [n for n in order if n in present] + sorted(present - set(order))
@@ -132,6 +132,12 @@ def prepare(
         }
     }
     return Prepared(source, test, schema, table, grounds, meta)
+
+
+def _ground(source: WindowSource, index: int, window: Window, radius: int) -> Ground:
+    """What a defect lies on: level and grain as its brightness is measured, in its window; the setting in the whole."""
+    whole = ground_around(*source.scaled(index), radius)
+    return ground_around(window.image, window.mask, radius)._replace(setting=whole.setting)
 
 
 def has_defect(sample: Sample) -> bool:

@@ -29,6 +29,14 @@ def main(
         typer.Option(metavar="NAME=RUN", help="A run of train-gan, for --table; may be repeated."),
     ] = None,
     num: Annotated[int, typer.Option(min=1, help="Images of every held-out mask, for --table.")] = 4,
+    matched: Annotated[
+        bool,
+        typer.Option(
+            "--matched",
+            help="For --table: a Magna-Blend's images once more, as hard to find as real defects (gen-defects "
+            "--match-difficulty); three segmenters are trained for it.",
+        ),
+    ] = False,
     extractor: Annotated[
         list[str] | None,
         typer.Option(help="efficientnet_lite0 (the default), inception or an .onnx file; may be repeated."),
@@ -89,7 +97,7 @@ def main(
     left_out = _parts(skip)
     check_out(out, force=force)
     request = Request(real, fakes, train, held_out, allow_trained, good, window, size, channels, seed)
-    paper = _paper(table, run or [], request, out, num)
+    paper = _paper(table, run or [], request, out, num, matched)
     if paper is not None:
         if dry_run:
             typer.echo(json_text.dumps(paper.to_dict(), ensure_ascii=False) if json else "\n".join(paper.lines()))
@@ -164,7 +172,7 @@ def _check(channels: int | None, cache: Path | None, no_cache: bool) -> None:
         raise UsageError(f"--cache: {cache} is a file; give a folder")
 
 
-def _paper(table: str, runs: list[str], request: Request, out: Path, num: int) -> Paper | None:
+def _paper(table: str, runs: list[str], request: Request, out: Path, num: int, matched: bool) -> Paper | None:
     """What `--table` asks for; None without it."""
     from engine.errors import UsageError
 
@@ -173,11 +181,13 @@ def _paper(table: str, runs: list[str], request: Request, out: Path, num: int) -
     if not table:
         if runs:
             raise UsageError("--run: is for the source's table; add --table paper, or give images by --fake NAME=DIR")
+        if matched:
+            raise UsageError("--matched: is for the source's table; add --table paper, or leave it out")
         return None
     from metrics.named_folders import parse_named
     from metrics.paper.protocol import open_paper
 
-    return open_paper(parse_named(runs, "--run"), request, out, num)
+    return open_paper(parse_named(runs, "--run"), request, out, num, matched=matched)
 
 
 def _parts(skip: str) -> frozenset[str]:

@@ -73,8 +73,10 @@ class Seen:
         is drawn among those that lie where one of the grounds is: a mask at the upper edge takes after a defect there.
         """
         usable = self._of({"kind": kind} if kind else {})
-        apart = [min(_apart(self.grounds[i], ground) for ground in grounds) for i in usable]
-        target = self.grounds[usable[_drawn(np.array(apart), share)]]
+        here = _places(grounds)
+        apart = ((self._lie[usable][:, None] - here[None]) / PLACE) ** 2
+        nearest = np.nan_to_num(apart).sum(axis=2).min(axis=1)  # where a place is not known, none is preferred
+        target = self.grounds[usable[_drawn(nearest, share)]]
         return int(np.argmin([_difference(ground, target) for ground in grounds]))
 
     def knows(self, ground: Ground) -> bool:
@@ -87,6 +89,11 @@ class Seen:
     def _known(self) -> Floats:
         """(N, 2) level and logarithm of the grain."""
         return np.array([(ground.level, _roughness(ground)) for ground in self.grounds])
+
+    @cached_property
+    def _lie(self) -> Floats:
+        """(N, 2) where in their photographs they lie."""
+        return _places(self.grounds)
 
     def _of(self, fixed: Mapping[str, str]) -> list[int]:
         every = range(len(self.rows))
@@ -112,19 +119,18 @@ def _drawn(off: Floats, share: float) -> int:
     return min(int(np.searchsorted(sums, share * sums[-1], side="right")), len(off) - 1)
 
 
-def _apart(one: Ground, other: Ground) -> float:
-    """How far apart they lie in their photographs; 0 where that is not known."""
-    if one.setting is None or other.setting is None:
-        return 0.0
-    return sum(((a - b) / PLACE) ** 2 for a, b in zip(one.setting[:2], other.setting[:2], strict=True))
+def _places(grounds: Sequence[Ground]) -> Floats:
+    """(N, 2) where in their photographs they lie; NaN where that is not known."""
+    return np.array([ground.setting[:2] if ground.setting else (np.nan, np.nan) for ground in grounds])
 
 
 def _difference(one: Ground, other: Ground) -> float:
     grain = _roughness(one) - _roughness(other)
     off = ((one.level - other.level) / LEVEL) ** 2 + (grain / GRAIN) ** 2
     if one.setting is not None and other.setting is not None:
-        off += sum(((a - b) / SIDE) ** 2 for a, b in zip(one.setting[2:], other.setting[2:], strict=True))
-    return off + _apart(one, other)
+        scales = (PLACE, PLACE, SIDE, SIDE, SIDE, SIDE)
+        off += sum(((a - b) / s) ** 2 for a, b, s in zip(one.setting, other.setting, scales, strict=True))
+    return off
 
 
 def _roughness(ground: Ground) -> float:

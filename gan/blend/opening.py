@@ -15,7 +15,7 @@ from gan.blend.generator import BlendGenerator
 from gan.blend.likely import Seen
 from gan.blend.place import Placement
 from gan.blend.plan import BlendPlan
-from gan.blend.site import Sites
+from gan.blend.site import LOOKS, Sites
 from gan.bundle import load_generator
 from gan.jobs import JobList
 from gan.mask_list import inspect, list_masks
@@ -85,7 +85,7 @@ def make_blend_plan(
     description = {
         "masks": {"count": len(found.entries), "sha256": seen.digest},
         "backgrounds": {"count": len(grounds), "sha256": grounds.digest, "inpaint": inpaint},
-        "placement": wanted.describe() | {"any_ground": any_ground},
+        "placement": wanted.describe() | {"any_ground": any_ground, "looks": LOOKS},
         "checkpoint": generator.sha256,
         "training-defects": sha256_bytes(
             to_json([generator.table, [ground.numbers() for ground in generator.grounds]])

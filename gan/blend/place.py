@@ -133,7 +133,7 @@ def place(
 def turned(part: Mask, angle: float, scale: float, *, rough: bool = False) -> Mask:
     """A mask cut to its box, turned counter-clockwise and scaled, cut to its box again.
 
-    Thin lines stay whole, which takes most of the time, unless it may be rough.
+    Thin lines stay whole, which takes most of the time where nothing is turned; a rough mask has the same box.
     """
     height, breadth = part.shape
     if angle % 360 == 0:
@@ -154,10 +154,12 @@ def turned(part: Mask, angle: float, scale: float, *, rough: bool = False) -> Ma
 
 
 def rough_mask(part: Mask, size: tuple[int, int]) -> Mask:
-    """A mask at another size, every pixel that of the nearest; at least one stays."""
-    result = cv2.resize(part.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST) > 0
-    result[0, 0] |= not result.any()
-    return np.asarray(result)
+    """A mask at another size; made smaller, a pixel is set when any of it was, so that nothing vanishes."""
+    if part.shape == size:
+        return part
+    smaller = size[0] * size[1] < part.size
+    how = cv2.INTER_AREA if smaller else cv2.INTER_NEAREST
+    return np.asarray(cv2.resize(part.astype(np.float32), size[::-1], interpolation=how) > 0)
 
 
 def _inside(part: Mask, roi: Mask | None, room: tuple[int, int], draws: tuple[float, float]) -> tuple[int, int] | None:

@@ -78,10 +78,22 @@ class Sites:
                     break
             while sites:
                 site, draw = sites.pop(self._likeliest([site for site, _ in sites], kind, share))
-                exact = self._place(mask, site.number, draw, shrink=shrink) if looks > 1 else site.placed
+                exact = self._exact(mask, site, draw, shrink=shrink) if looks > 1 else site
                 if exact is not None:
-                    return replace(site, placed=exact)
+                    return exact
         return None
+
+    def _exact(self, mask: Mask, site: Site, draw: NDArray[np.float64], *, shrink: bool) -> Site | None:
+        """The mask itself where a rough one was looked at, or where it fits if it does not fit there."""
+        placed = self._place(mask, site.number, draw, shrink=shrink)
+        if placed is None:
+            return None
+        there = replace(placed, x=site.placed.x, y=site.placed.y)
+        chosen = self.backgrounds[site.number]
+        roi = self.backgrounds.read(site.number)[1] if chosen.roi is not None else None
+        if roi is None or not (there.whole(chosen.shape) & ~roi).any():
+            return replace(site, placed=there)
+        return replace(site, placed=placed, ground=self._ground(site.number, placed))
 
     def _place(
         self, mask: Mask, number: int, draw: NDArray[np.float64], *, shrink: bool, rough: bool = False

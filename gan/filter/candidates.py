@@ -91,7 +91,7 @@ class FilteredPlan(Plan):
         ]
 
     def _share(self, job: Job) -> float:
-        """Which real defect the candidates of a job are to be as hard to find as."""
+        """Which real defect the candidates of a job are to be as hard to find as, of those of a candidate's area."""
         return float(numpy_generator(self.jobs.request.seed, "difficulty", job.name).random())
 
     def _marked(self, picture: Picture, scores: Scores, candidate: int, *, passed: bool) -> Picture:

@@ -3,7 +3,8 @@
 A filter that keeps what is found well leaves easy defects over, and a classifier has little to learn from those. Real
 ones are found well, badly or not at all. So every image aims at what a segmenter finds of one real defect, drawn at
 random, of the same kind and a like size. The segmenter must not have learnt from that defect: there are several, each
-of which has seen all parts but its own share (cross-fitting), and all of them judge a synthetic image.
+of which has seen all parts but its own share (cross-fitting). A synthetic image is judged by the one that has not seen
+the photograph it was drawn into, and otherwise by that of the real defect it aims at.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.sample import Sample
+from defects.sample import GOOD, Sample
 from defects.splits import near_duplicate_groups, split
 from defects.windows import Framing
 from engine.progress import Progress
@@ -42,18 +43,21 @@ class Difficulty:
         kinds: (N,) folded names.
         areas: (N,) px of the label in its window.
         overlaps: (N,) IoU of label and what was found.
+        folds: (N,) number of the segmenter that found it.
     """
 
     kinds: NDArray[np.str_]
     areas: NDArray[np.float64]
     overlaps: NDArray[np.float64]
+    folds: NDArray[np.int64]
 
-    def target(self, kind: str, area: int, share: float) -> float:
-        """The IoU of a defect of a kind and a like area; `share`, 0..1, tells which.
+    def target(self, kind: str, area: int, share: float) -> tuple[float, int]:
+        """The IoU of a defect of a kind and a like area, and its segmenter; `share`, 0..1, tells which.
 
-        >>> two = Difficulty(np.array(["pit"] * 6), np.array([9.0] * 3 + [900.0] * 3), np.array([0.0] * 3 + [0.8] * 3))
+        >>> kinds, areas, found = ["pit"] * 6, [9.0] * 3 + [900.0] * 3, [0.0] * 3 + [0.8] * 3
+        >>> two = Difficulty(np.array(kinds), np.array(areas), np.array(found), np.array([0, 0, 0, 1, 1, 1]))
         >>> two.target("pit", 10, 0.9), two.target("pit", 1000, 0.1)
-        (0.0, 0.8)
+        ((0.0, 0), (0.8, 1))
         """
         own = np.flatnonzero(self.kinds == kind.casefold())
         usable = own if own.size >= ANY else np.arange(self.kinds.size)
@@ -62,13 +66,13 @@ class Difficulty:
         weights[weights < UNLIKE] = 0
         sums = np.cumsum(weights)
         pick = min(int(np.searchsorted(sums, share * sums[-1], side="right")), usable.size - 1)
-        return float(self.overlaps[usable[pick]])
+        return float(self.overlaps[usable[pick]]), int(self.folds[usable[pick]])
 
     @property
     def digest(self) -> str:
         """Names what was measured."""
         content = hashlib.sha256("\n".join(self.kinds.tolist()).encode())
-        content.update(self.areas.tobytes() + self.overlaps.tobytes())
+        content.update(self.areas.tobytes() + self.overlaps.tobytes() + self.folds.tobytes())
         return content.hexdigest()
 
 
@@ -81,7 +85,7 @@ def measure_difficulty(
     seed: int,
     threads: int | None,
     show: Callable[[int, str, str], AbstractContextManager[Progress]],
-) -> tuple[Difficulty, tuple[Segmenter, ...]]:
+) -> tuple[Difficulty, tuple[Segmenter, ...], list[int]]:
     """Trains `FOLDS` segmenters, or takes them from where they were kept.
 
     Args:
@@ -93,6 +97,9 @@ def measure_difficulty(
         threads: of PyTorch.
         show: makes what shows a part of the work.
 
+    Returns:
+        What was found, the segmenters, and for each sample the number of the one that has not seen it.
+
     Raises:
         ValueError: there are too few parts with a defect.
         DataError: an image does not open.
@@ -100,32 +107,28 @@ def measure_difficulty(
     """
     every = list(samples)
     if not any(sample.group for sample in every):
-        every = [
-            replace(sample, group=group) for sample, group in zip(every, near_duplicate_groups(every), strict=True)
-        ]
-    folds = split(every, {str(fold): 1 / FOLDS for fold in range(FOLDS)}, seed)
-    finders = []
-    kinds: list[str] = []
-    areas: list[float] = []
-    found: list[float] = []
-    for number, own in enumerate(folds.values()):
-        mine = {sample.name for sample in own}
-        others = ImageSet("--keep-like", [sample for sample in every if sample.name not in mine], framing)
-        with show(settings.steps, f"segmenter of real defects, {number + 1} of {FOLDS}", "step") as bar:
-            finders.append(
-                load_or_train(
-                    others, kept, settings=settings, seed=seed + number, threads=threads, on_progress=bar.update
-                )
+        groups = near_duplicate_groups(every)
+        every = [replace(sample, group=group) for sample, group in zip(every, groups, strict=True)]
+    folds = list(split(every, {str(fold): 1 / FOLDS for fold in range(FOLDS)}, seed).values())
+    if not all(any(sample.label != GOOD for sample in fold) for fold in folds):
+        parts = len({sample.part for sample in every if sample.label != GOOD})
+        raise ValueError(f"expected defects of at least {FOLDS} parts, got {parts}; give more, or --min-label-iou")
+    whose = {sample.name: number for number, fold in enumerate(folds) for sample in fold}
+    numbers = [whose[sample.name] for sample in every]
+    images = ImageSet("--keep-like", every, framing)
+    finders, rows = [], []
+    for number in range(FOLDS):
+        others = images.part([i for i, fold in enumerate(numbers) if fold != number])
+        title = f"segmenter of real defects, {number + 1} of {FOLDS}"
+        with show(settings.steps, title, "step") as bar:
+            finder = load_or_train(
+                others, kept, settings=settings, seed=seed + number, threads=threads, on_progress=bar.update
             )
-        unseen = ImageSet("--keep-like", own, framing)
-        labels = unseen.masks() if own else np.zeros((0, framing.size, framing.size), np.bool_)
-        marked = np.flatnonzero(labels.any(axis=(1, 2)))
-        if not marked.size:
-            continue
-        values = overlaps(finders[-1].predict(unseen.part([int(i) for i in marked])), labels[marked])
-        kinds += [own[i].label.casefold() for i in marked]
-        areas += [float(labels[i].sum()) for i in marked]
-        found += values.tolist()
-    if not found:
-        raise ValueError(f"expected defects of at least {FOLDS} parts, got none that its segmenter has not seen")
-    return Difficulty(np.asarray(kinds), np.asarray(areas), np.asarray(found)), tuple(finders)
+        finders.append(finder)
+        unseen = images.part([i for i, fold in enumerate(numbers) if fold == number])
+        labels = unseen.masks()
+        for sample, label, iou in zip(unseen.samples, labels, overlaps(finder.predict(unseen), labels), strict=True):
+            if label.any():
+                rows.append((sample.label.casefold(), float(label.sum()), float(iou), number))
+    kinds, areas, found, told = zip(*rows, strict=True)
+    return Difficulty(*map(np.asarray, (kinds, areas, found, told))), tuple(finders), numbers

@@ -7,9 +7,9 @@ so that a score is the same on whichever thread, in whichever batch and after wh
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -56,10 +56,11 @@ class Judge:
 
     Attributes:
         framing: how a written picture becomes what is judged; see `judge_framing`.
-        finders: judge labels, each for itself; empty where labels are not judged.
+        finders: one judges a label; empty where labels are not judged.
         likeness: None where realism is not judged.
         digest: names the real images and the networks learnt from them.
         difficulty: of real defects; None where it is not matched.
+        unseen: by SHA-256 of a real image the number of the finder that has not learnt from it.
     """
 
     framing: Framing
@@ -67,6 +68,7 @@ class Judge:
     likeness: Likeness | None
     digest: str
     difficulty: Difficulty | None = None
+    unseen: Mapping[str, int] = field(default_factory=dict)
 
     def scores(self, pictures: Sequence[Picture], draws: Sequence[float]) -> list[Scores]:
         """What is to be said of each picture; `draws`, 0..1, tell at the difficulty of which real defect it aims."""
@@ -74,17 +76,23 @@ class Judge:
         images, labels = np.stack([image for image, _ in windows]), np.stack([label for _, label in windows])
         kinds = [picture.kind for picture in pictures]
         nothing: list[float | None] = [None] * len(windows)
-        found, real, aims = nothing, nothing, nothing
-        if self.finders:
-            each = [overlaps(finder.probabilities(images) >= 0.5, labels) for finder in self.finders]
-            found = _rounded(np.mean(each, axis=0))
-        if self.likeness is not None:
-            real = _rounded(self.likeness.realism(images, kinds))
+        found, real, aims = list(nothing), nothing, nothing
+        whose = [0] * len(windows)
         if self.difficulty is not None:
             areas = [int(label.sum()) for label in labels]
-            wanted = map(self.difficulty.target, kinds, areas, draws)
-            aims = [round(aim, DIGITS) for aim in wanted]
-        return [Scores(*each) for each in zip(found, real, aims, strict=True)]
+            wanted = list(map(self.difficulty.target, kinds, areas, draws))
+            aims = [round(aim, DIGITS) for aim, _ in wanted]
+            grounds = [str(picture.columns.get("background", {}).get("sha256")) for picture in pictures]
+            whose = [self.unseen.get(ground, fold) for ground, (_, fold) in zip(grounds, wanted, strict=True)]
+        for number, finder in enumerate(self.finders):
+            own = [i for i, each in enumerate(whose) if each == number]
+            if own:
+                values = _rounded(overlaps(finder.probabilities(images[own]) >= 0.5, labels[own]))
+                for i, value in zip(own, values, strict=True):
+                    found[i] = value
+        if self.likeness is not None:
+            real = _rounded(self.likeness.realism(images, kinds))
+        return [Scores(*three) for three in zip(found, real, aims, strict=True)]
 
 
 def judge_framing(framing: Framing, *, photographs: bool) -> Framing:
@@ -122,13 +130,15 @@ def train_judge(
     finders: tuple[Segmenter, ...] = ()
     likeness: Likeness | None = None
     difficulty: Difficulty | None = None
+    unseen: dict[str, int] = {}
     kept = folder / "segmenters" if folder is not None else None
     chosen = settings or SegmenterSettings()
     try:
         if rule.match_difficulty:
-            difficulty, finders = measure_difficulty(
+            difficulty, finders, folds = measure_difficulty(
                 references.samples, framing, kept, settings=chosen, seed=SEED, threads=THREADS, show=progress
             )
+            unseen = dict(zip(references.hashes, folds, strict=True))
             digest.update(difficulty.digest.encode())
         elif rule.judges_labels:
             real = ImageSet("--keep-like", references.samples, framing)
@@ -148,7 +158,9 @@ def train_judge(
             digest.update(likeness.digest.encode())
     except ValueError as error:
         raise DataError(f"--keep-like: cannot be learnt from ({error})") from None
-    return Judge(judge_framing(framing, photographs=photographs), finders, likeness, digest.hexdigest(), difficulty)
+    return Judge(
+        judge_framing(framing, photographs=photographs), finders, likeness, digest.hexdigest(), difficulty, unseen
+    )
 
 
 def _rounded(values: NDArray[np.float64]) -> list[float | None]:

@@ -25,10 +25,12 @@ class References:
 
     Attributes:
         samples: those that are used, good ones among them.
+        hashes: SHA-256 of their files, in the same order.
         left_out: how many others the folder holds.
     """
 
     samples: list[Sample]
+    hashes: list[str]
     left_out: int
 
     @property
@@ -60,13 +62,13 @@ def open_references(folder: Path, provenance: Provenance, rule: Rule) -> Referen
     hashes = file_hashes(dataset.samples)
     held = set(provenance.test)
     used = [
-        sample
+        (sample, digest)
         for sample, digest in zip(dataset.samples, hashes, strict=True)
         if digest in provenance.train_sha256
         and sample.name not in held
         and (sample.has_pixels or not rule.judges_labels)
     ]
-    found = References(used, len(hashes) - len(used))
+    found = References([sample for sample, _ in used], [digest for _, digest in used], len(hashes) - len(used))
     if len(found.defective) < LEAST:
         raise DataError(
             f"--keep-like: {folder} holds {len(found.defective)} images of defects that the generator was trained on, "

@@ -109,9 +109,12 @@ def nothing_kept(rejected: Iterable[Row], rule: Rule) -> str:
     if rule.min_realism and tried:
         found.append(f"the best realism was {max(row['realism'] for row in tried):.2f} of {rule.min_realism:g}")
     best = ", ".join(found)
+    lower = ["--min-label-iou"] if rule.min_label_iou and not rule.match_difficulty else []
+    lower += ["--min-realism"] if rule.min_realism else []
+    remedies = [f"lower {' or '.join(lower)}"] if lower else []
     return (
         f"all {overall.candidates} candidates of {overall.left_out} images were rejected (100 %; {best}), so nothing "
-        "was made; lower --min-label-iou or --min-realism, raise --tries, or add --keep-best"
+        f"was made; {', '.join([*remedies, 'raise --tries'])}, or add --keep-best"
     )
 
 

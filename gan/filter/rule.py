@@ -86,7 +86,7 @@ class Rule:
     def _shares(self, scores: Scores) -> dict[str, float]:
         shares = {}
         if self.match_difficulty:
-            missed = abs((scores.label_iou or 0.0) - (scores.aim or 0.0))
+            missed = round(abs((scores.label_iou or 0.0) - (scores.aim or 0.0)), 4)
             shares["label_iou"] = (1 - missed) / (1 - TOLERANCE)
         elif self.min_label_iou:
             shares["label_iou"] = (scores.label_iou or 0.0) / self.min_label_iou

@@ -152,8 +152,9 @@ def _beside(blend: str, peer: str, scores: Mapping[str, Mapping[str, Score]], su
             found.append(f"{short.upper()} of {blend} is {ours / theirs:.2f} times that of {peer}.")
     label = scores[blend].get("label_iou")
     if label is not None and label.value is not None and label.floor is not None:
+        how = ", whose images were chosen by label IoU, by other segmenters," if blend.endswith(MATCHED) else ""
         beside = f"the same segmenter has {shown(label.floor)} on unseen real images"
-        found.append(f"Label IoU of {blend} is {shown(label.value)}; {beside}.")
+        found.append(f"Label IoU of {blend}{how} is {shown(label.value)}; {beside}.")
     return found
 
 

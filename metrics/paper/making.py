@@ -18,7 +18,7 @@ from defects.mask_folder import write_masks
 from defects.provenance import file_name as GENERATOR
 from defects.sample import GOOD
 from defects.windows import Framing
-from engine.errors import DataError, MagnaError, OutputError
+from engine.errors import DataError, MagnaError, OutputError, UsageError
 from engine.files import from_json, write_json
 from metrics.paper.runs import Run
 
@@ -31,6 +31,7 @@ BLEND = "blend"
 MATCHED = "-matched"
 """Added to the name of a Magna-Blend run: the same masks, made as hard to find as real defects are."""
 FILTER = ("--match-difficulty", "--min-realism", "0", "--keep-best")
+"""How: every mask keeps an image, that of its candidates which comes nearest to its aim."""
 MASKS, WHOLE = "masks", "masks-whole"
 
 
@@ -57,13 +58,15 @@ Call = Callable[[Sequence[str]], str]
 """Runs a command and gives what it printed."""
 
 
-def set_commands(runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: int) -> dict[str, list[str]]:
+def set_commands(
+    runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: int, matched: bool = False
+) -> dict[str, list[str]]:
     """The command of every set by its name in the table, without its `--out`.
 
     Every held-out mask is drawn `num` times with its own kind, its own thickness and a brightness out of the training
     images'; Magna-Blend draws it where it was in its photograph, into good training photographs, or, without any, into
-    those with their defects painted out, and once more with the filter behind it. The baselines are as many images,
-    pasted from the training photographs.
+    those with their defects painted out, if wanted once more with the filter behind it. The baselines are as many
+    images, pasted from the training photographs.
 
     Args:
         runs: Trained on the same photographs.
@@ -71,8 +74,10 @@ def set_commands(runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: 
         out: Where the masks, the split and the sets will lie.
         num: Images of every mask.
         seed: Of all of them.
+        matched: Make a second set of every Magna-Blend, as hard to find as real defects.
 
     Raises:
+        UsageError: A run has the name of such a set.
         DataError: None of the held-out photographs is there, or shows a defect.
     """
     first = runs[0].provenance
@@ -93,8 +98,11 @@ def set_commands(runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: 
         words += ["--backgrounds", str(real), *([] if good else ["--inpaint"])] if blends else []
         words += ["--size", str(side)] if blends or run.provenance.size != side else []
         found[run.name] = [*words, "--seed", str(seed)]
-        if blends:
-            found.setdefault(f"{run.name}{MATCHED}", [*words, *FILTER, "--keep-like", str(real), "--seed", str(seed)])
+        if blends and matched:
+            name = f"{run.name}{MATCHED}"
+            if name in {other.name for other in runs}:
+                raise UsageError(f"--run {name}: --matched makes a set of that name; choose another")
+            found[name] = [*words, *FILTER, "--keep-like", str(real), "--seed", str(seed)]
     for name, method in BASELINES.items():
         words = ["mix-defects", "paste", "--real", str(real), "--num", str(num * count), "--method", method]
         words += ["--size", str(side), *(["--window", str(first.window)] if first.window else [])]
@@ -126,6 +134,9 @@ def make_sets(
     if any(run.provenance.architecture == BLEND for run in runs):
         write_masks(samples, None, out / WHOLE)
     checkpoints = {f"{run.name}{end}": run.provenance.checkpoint for run in runs for end in ("", MATCHED)}
+    for name, words in commands.items():
+        if name.endswith(MATCHED) and "--keep-like" in words and not (out / name).exists():  # refused now or never
+            (call or _run)([*words, "--out", str(out / name), "--dry-run", "--json"])
     return [_made(name, list(words), checkpoints.get(name), out, call or _run) for name, words in commands.items()]
 
 

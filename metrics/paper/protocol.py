@@ -60,7 +60,9 @@ class Paper:
         return {"dry_run": True, "sets": {name: shlex.join(words) for name, words in self.commands.items()}}
 
 
-def open_paper(named: Sequence[tuple[str, Path]], request: Request, out: Path, num: int) -> Paper:
+def open_paper(
+    named: Sequence[tuple[str, Path]], request: Request, out: Path, num: int, *, matched: bool = False
+) -> Paper:
     """Checks everything that can be checked before images are made.
 
     Args:
@@ -68,6 +70,7 @@ def open_paper(named: Sequence[tuple[str, Path]], request: Request, out: Path, n
         request: What else is compared.
         out: Of the report.
         num: Images of every held-out mask.
+        matched: See `metrics.paper.making.set_commands`.
 
     Raises:
         MagnaError: There is no run, runs do not belong together, or a set has the name of a run.
@@ -81,7 +84,7 @@ def open_paper(named: Sequence[tuple[str, Path]], request: Request, out: Path, n
         )
     runs = open_runs(named)
     sets = out.with_name(f"{out.name}-sets")
-    commands = set_commands(runs, request.real, sets, num=num, seed=request.seed)
+    commands = set_commands(runs, request.real, sets, num=num, seed=request.seed, matched=matched)
     twice = next((name for name, _ in request.fakes if name in commands), None)
     if twice is not None:
         raise UsageError(f"--fake {twice}: a set of the table has that name; choose another")

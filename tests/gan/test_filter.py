@@ -395,14 +395,37 @@ def test_the_difficulty_of_a_real_defect_is_told_by_who_has_not_seen_its_part(
     difficulty = judge.difficulty
     assert difficulty is not None
     assert sorted(difficulty.kinds.tolist()) == sorted(sample.label for sample in references.samples)
-    aims = {difficulty.target("crack", 40, share) for share in np.linspace(0, 1, 50)}
+    targets = [difficulty.target("crack", 40, share) for share in np.linspace(0, 1, 50)]
+    aims = {aim for aim, _ in targets}
+    assert all(judge.unseen[digest] == next(i for i in range(3) if sample.name not in seen[i])
+               for sample, digest in zip(references.samples, references.hashes, strict=True))  # fmt: skip
     assert aims <= set(difficulty.overlaps.tolist()) <= {0.0, 1.0}
-    one = next(iter(references.samples))
-    with pytest.raises(DataError, match="cannot be learnt from"):
-        train_judge(
-            replace(references, samples=[replace(one, mask=None, label="good")]),
-            Framing(SIDE, None, 3), rule, photographs=False, folder=None,
-        )  # fmt: skip
+    few = replace(references, samples=[replace(sample, group="one") for sample in references.samples])
+    with pytest.raises(DataError, match="expected defects of at least 3 parts, got 1"):
+        train_judge(few, Framing(SIDE, None, 3), rule, photographs=False, folder=None)
+
+
+def test_an_image_is_judged_by_who_has_not_seen_its_ground() -> None:
+    class Number:
+        def __init__(self, share: int) -> None:
+            self.share = share
+
+        def probabilities(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
+            found = np.zeros(windows.shape[:3], np.float32)
+            found[:, : self.share] = 1
+            return found
+
+    difficulty = difficulty_module.Difficulty(
+        np.array(["pit"] * 6), np.full(6, 64.0), np.linspace(0, 1, 6), np.full(6, 2)
+    )
+    judge = Judge(
+        Framing(SIDE), tuple(Number(SIDE * i // 4) for i in (1, 2, 3)), None, "three", difficulty, {"aa": 0, "bb": 1}
+    )
+    whole = Picture(np.zeros((SIDE, SIDE, 3), np.uint8), np.ones((SIDE, SIDE), bool), "pit", {}, {})
+    pictures = [replace(whole, columns={"background": {"sha256": name}}) for name in ("bb", "aa", "unknown")]
+    scores = judge.scores([*pictures, whole], [0.0, 0.0, 0.99, 0.99])
+    assert [each.label_iou for each in scores] == [0.5, 0.25, 0.75, 0.75]
+    assert [each.aim for each in scores] == [0.0, 0.0, 1.0, 1.0]
 
 
 def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float = 0.4) -> list[object]:

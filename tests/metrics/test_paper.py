@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from defects.layouts import read_dataset
 from engine.checkpoint import save_checkpoint
 from engine.commands import main
-from engine.errors import CheckpointError, DataError, OutputError, UsageError
+from engine.errors import CheckpointError, DataError, MagnaError, OutputError, UsageError
 from metrics.cli import app
 from metrics.comparison import Request
 from metrics.paper.columns import PaperTable, paper_table
@@ -100,9 +101,8 @@ def test_magna_blend_draws_into_good_photographs_at_the_size_of_the_others(
     tmp_path: Path, real: Path, held: list[str]
 ) -> None:
     commands = set_commands(runs_of(tmp_path, held), real, tmp_path / "sets", num=3, seed=0)
-    assert list(commands) == ["cyclegan", "pix2pix", "magna", "blend", "blend-matched", "pasted", "perlin"]
+    assert list(commands) == ["cyclegan", "pix2pix", "magna", "blend", "pasted", "perlin"]
     assert commands["blend"][-6:] == ["--backgrounds", str(real), "--size", str(SIDE), "--seed", "0"]
-    assert {"--match-difficulty", "--keep-best", "--backgrounds"} < set(commands["blend-matched"])
     assert "--backgrounds" not in commands["magna"]
     assert commands["pasted"][commands["pasted"].index("--num") + 1] == str(3 * len(held))
 
@@ -124,9 +124,22 @@ class Commands:
     def __init__(self) -> None:
         self.called: list[str] = []
 
+    def refusing(self, flag: str) -> Callable[[Sequence[str]], str]:
+        """The same where words with a flag are refused."""
+
+        def call(words: Sequence[str]) -> str:
+            if flag in words:
+                self.called.append(Path(words[words.index("--out") + 1]).name)
+                raise MagnaError("too few")
+            return self(words)
+
+        return call
+
     def __call__(self, words: Sequence[str]) -> str:
         out = Path(words[words.index("--out") + 1])
         self.called.append(out.name)
+        if "--dry-run" in words:
+            return "{}\n"
         out.mkdir(parents=True, exist_ok=True)
         (out / "there").touch()
         return json.dumps({"written": 10, "seconds": 2.0}) + "\n"
@@ -136,10 +149,23 @@ def test_sets_are_made_once_and_say_how_fast(tmp_path: Path, real: Path, held: l
     runs, sets, commands = runs_of(tmp_path, held), tmp_path / "sets", Commands()
     words = set_commands(runs, real, sets, num=1, seed=0)
     made = make_sets(words, runs, real, sets, call=commands)
-    assert [one.speed for one in made] == [5.0] * 7
+    assert [one.speed for one in made] == [5.0] * 6
     assert make_sets(words, runs, real, sets, call=commands) == made
     assert commands.called == list(words)
     assert len(list((sets / "masks").rglob("*.png"))) == len(held)
+
+
+def test_a_matched_set_is_tried_before_anything_is_made(tmp_path: Path, real: Path, held: list[str]) -> None:
+    runs, sets, commands = runs_of(tmp_path, held), tmp_path / "sets", Commands()
+    words = set_commands(runs, real, sets, num=1, seed=0, matched=True)
+    assert {"--match-difficulty", "--keep-best", "--backgrounds"} < set(words["blend-matched"])
+    with pytest.raises(MagnaError, match="too few"):
+        make_sets(words, runs, real, sets, call=commands.refusing("--dry-run"))
+    assert commands.called == ["blend-matched"]
+    assert len(make_sets(words, runs, real, sets, call=commands)) == 7
+    taken = [*runs, replace(runs[-1], name="blend-matched")]
+    with pytest.raises(UsageError, match="--run blend-matched: --matched makes a set of that name"):
+        set_commands(taken, real, sets, num=1, seed=0, matched=True)
 
 
 def test_a_set_that_was_begun_is_gone_on_with_and_has_no_speed(tmp_path: Path, real: Path, held: list[str]) -> None:
