@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,9 +71,12 @@ def open_filter(plan: Plan, asked: Asked, show: ShowProgress) -> FilteredPlan:
     from gan.filter.candidates import filtered
     from gan.filter.judge import train_judge
 
+    framing = plan.provenance.framing
+    if plan.side is not None:  # squares are judged as they are written, which for small ones is far quicker
+        framing = replace(framing, size=min(framing.size, plan.side))
     judge = train_judge(
         asked.references,
-        plan.provenance.framing,
+        framing,
         asked.rule,
         photographs=plan.side is None,
         folder=user_cache("filter"),
