@@ -30,8 +30,8 @@ BASELINES = {"pasted": "alpha", "perlin": "perlin"}
 BLEND = "blend"
 MATCHED = "-matched"
 """Added to the name of a Magna-Blend run: the same masks, made as hard to find as real defects are."""
-FILTER = ("--match-difficulty", "--min-realism", "0", "--keep-best")
-"""How: every mask keeps an image, that of its candidates which comes nearest to its aim."""
+FILTER = ("--match-difficulty", "--min-realism", "0", "--keep-best", "--tries", "8")
+"""How: every mask keeps an image, that of its candidates which comes nearest to its aim; in four tries half miss it."""
 MASKS, WHOLE = "masks", "masks-whole"
 
 
