@@ -1,0 +1,75 @@
+"""Label fidelity of Magna-Blend over all training parts, each judged by a segmenter that has not learnt from it.
+
+    python benchmarks/crossfit_labels.py DATA MASKS RUN SIZE [inpaint]
+
+A split holds out few parts, of which one decides for its kind. Here every training mask (MASKS, see training_masks.py)
+is drawn six times, and judged by the segmenter of `--match-difficulty` that has seen neither the part of the mask nor
+that of the ground: two of six draws on average. It judges the real defect too. The generator has seen them all.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gan.blend.opening import make_blend_plan
+from gan.filter.judge import train_judge
+from gan.filter.references import open_references
+from gan.filter.rule import Rule
+from gan.request import Request
+from metrics.features.user_cache import user_cache
+from metrics.image_set import ImageSet
+from metrics.label_fidelity import overlaps
+
+EACH, RESAMPLES = 6, 2000
+
+
+def main(data: Path, masks: Path, run: Path, size: int, *, inpaint: bool) -> None:
+    """Prints the mean IoU of real and of drawn defects, by kind, and their difference with its interval by parts."""
+    wanted = Request(guide="brightness=random", num=EACH, size=size)
+    plan = make_blend_plan(wanted, masks, data, run, inpaint=inpaint)
+    rule = Rule(match_difficulty=True, min_realism=0)
+    references = open_references(data, plan.provenance, rule)
+    framing = replace(plan.provenance.framing, size=size)
+    judge = train_judge(references, framing, rule, photographs=False, folder=user_cache("filter"))
+    real = ImageSet("real", references.samples, framing)
+    named = {sample.name.replace("/", "_"): i for i, sample in enumerate(references.samples)}
+    found: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
+    for number, entry in enumerate(plan.jobs.masks.entries):
+        index = named[Path(entry.file).stem]
+        image, label = real.read(index)
+        fold = judge.unseen[references.hashes[index]]
+        finder = judge.finders[fold]
+        drawn = [plan.draw([plan.jobs[EACH * number + i]])[0] for i in range(EACH)]
+        own = [one for one in drawn if judge.unseen.get(one.columns["background"]["sha256"]) == fold]
+        if not own or not label.any():
+            continue
+        images, labels = np.stack([image, *(one.image for one in own)]), np.stack([label, *(one.label for one in own)])
+        values = overlaps(finder.probabilities(images) >= 0.5, labels)
+        found[entry.kind].append((references.samples[index].part, float(values[0]), float(values[1:].mean())))
+    found["all"] = [row for kind in sorted(found) for row in found[kind]]
+    for kind, rows in found.items():
+        values = np.array([row[1:] for row in rows])
+        parts = np.unique([row[0] for row in rows], return_inverse=True)[1]
+        low, high = interval(values[:, 1] - values[:, 0], parts)
+        means = values.mean(axis=0)
+        print(
+            f"{kind:10} {len(rows):4} masks of {parts.max() + 1:3} parts   real {means[0]:.3f}   drawn {means[1]:.3f}"
+            f"   difference {means[1] - means[0]:+.3f} ({low:+.3f} to {high:+.3f})"
+        )
+
+
+def interval(values: np.ndarray, parts: np.ndarray) -> tuple[float, float]:
+    """95 % bootstrap interval of a mean, by resampling parts."""
+    sums, counts = np.bincount(parts, values), np.bincount(parts)
+    drawn = np.random.default_rng(0).integers(0, counts.size, (RESAMPLES, counts.size))
+    low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:4]), int(sys.argv[4]), inpaint=sys.argv[5:] == ["inpaint"])
