@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from defects.ground import Ground
-from defects.images import encode_image
+from defects.images import encode_image, read_image
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from gan.blend.likely import MOST_LIGHT
+from gan.blend.opening import make_blend_plan
+from gan.blend.place import Placement
+from gan.request import Request
 from tests.generate.running import gen_defects
 from tests.generate.test_blend_generate import rows, save_blender, save_masks_of, tree
 
@@ -46,6 +49,33 @@ def test_defects_seen_on_dark_grounds_only_go_to_dark_photographs(tmp_path: Path
     assert set(names(likely)) == {"dark"}
     assert set(names(anywhere)) == {"dark", "bright"}
     assert tree(likely) == tree(again)
+
+
+@pytest.mark.parametrize("scale", [(1.0, 1.0), (0.7, 1.3)])
+def test_inside_a_region_the_ground_that_is_told_is_the_one_under_the_defect(
+    tmp_path: Path, scale: tuple[float, float]
+) -> None:
+    grounds = save_grounds(tmp_path / "grounds")
+    for path in grounds.iterdir():  # brighter to the right, so that every place has a ground of its own
+        image = read_image(path).astype(float) * np.linspace(0.5, 1, 80)[None, :, None]
+        path.write_bytes(encode_image(image.astype(np.uint8)))
+    inside = np.zeros((60, 80), bool)
+    inside[10:50, 8:70] = True
+    inside[25:35, 30:40] = False
+    (tmp_path / "roi.png").write_bytes(encode_image(inside))
+    plan = make_blend_plan(
+        Request(num=8),
+        save_masks_of(tmp_path / "masks", 60, 80),
+        grounds,
+        save_blender(tmp_path / "net", grounds=DARK),
+        placement=Placement(True, scale=scale),
+        roi=tmp_path / "roi.png",
+    )
+    for index in range(len(plan.jobs)):
+        site = plan._site(plan.jobs[index])
+        assert not (site.placed.whole((60, 80)) & ~inside).any()
+        assert site.ground is not None
+        assert site.ground.level == pytest.approx(plan.sites._ground(site.number, site.placed).level, abs=0.01)
 
 
 def test_a_random_brightness_follows_the_ground_by_its_light(tmp_path: Path) -> None:
