@@ -23,9 +23,9 @@ from gan.filter.rule import Rule
 from gan.request import Request
 from metrics.features.user_cache import user_cache
 from metrics.image_set import ImageSet
-from metrics.label_fidelity import overlaps
+from metrics.label_fidelity import mean_of_groups, overlaps
 
-EACH, RESAMPLES = 6, 2000
+EACH = 6
 
 
 def main(data: Path, masks: Path, run: Path, size: int, *, inpaint: bool) -> None:
@@ -55,20 +55,12 @@ def main(data: Path, masks: Path, run: Path, size: int, *, inpaint: bool) -> Non
     for kind, rows in found.items():
         values = np.array([row[1:] for row in rows])
         parts = np.unique([row[0] for row in rows], return_inverse=True)[1]
-        low, high = interval(values[:, 1] - values[:, 0], parts)
+        off = mean_of_groups(values[:, 1] - values[:, 0], parts, np.random.default_rng(0))
         means = values.mean(axis=0)
         print(
             f"{kind:10} {len(rows):4} masks of {parts.max() + 1:3} parts   real {means[0]:.3f}   drawn {means[1]:.3f}"
-            f"   difference {means[1] - means[0]:+.3f} ({low:+.3f} to {high:+.3f})"
+            f"   difference {means[1] - means[0]:+.3f} ({off.low:+.3f} to {off.high:+.3f})"
         )
-
-
-def interval(values: np.ndarray, parts: np.ndarray) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean, by resampling parts."""
-    sums, counts = np.bincount(parts, values), np.bincount(parts)
-    drawn = np.random.default_rng(0).integers(0, counts.size, (RESAMPLES, counts.size))
-    low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [2.5, 97.5])
-    return float(low), float(high)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def ground_around(image: NDArray[np.uint8], mask: Mask, radius: int) -> Ground:
     rows, columns = np.nonzero(around)
     values = light[around]
     level = float(values.mean(dtype=np.float64))
-    rows, columns = rows + (cut[0].start or 0), columns + (cut[1].start or 0)
+    rows, columns = rows + cut[0].start, columns + cut[1].start
     over, right = _beyond(rows, y, h), _beyond(columns, x, w)
     upright = np.abs(over) > np.abs(right)
     beside = (over != 0) | (right != 0)  # what lies in the box itself, as within a ring, is on no side of it

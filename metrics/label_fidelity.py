@@ -13,7 +13,7 @@ from engine.seeding import numpy_generator
 from metrics.image_set import ImageSet
 from metrics.segmenter import Predictor
 
-__all__ = ["LabelFidelity", "Mean", "fidelity", "label_fidelity", "overlaps"]
+__all__ = ["LabelFidelity", "Mean", "fidelity", "label_fidelity", "mean_of_groups", "overlaps"]
 
 _SIZES = ("small", "medium", "large")
 _RESAMPLES = 1000
@@ -136,7 +136,7 @@ def fidelity(
     sizes = np.where(areas <= size_bounds[0], 0, np.where(areas <= size_bounds[1], 1, 2))
 
     def mean(chosen: NDArray[np.bool_], name: str) -> Mean:
-        return _mean(values[chosen], groups[chosen], numpy_generator(seed, "label_fidelity", name))
+        return mean_of_groups(values[chosen], groups[chosen], numpy_generator(seed, "label_fidelity", name))
 
     found_somewhere = np.count_nonzero(predicted, axis=(1, 2)) > 0
     on_label = np.count_nonzero(predicted & labels, axis=(1, 2)) > 0
@@ -164,8 +164,8 @@ def overlaps(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.where(either == 0, 1.0, both / np.maximum(either, 1)).astype(np.float64)
 
 
-def _mean(values: NDArray[np.float64], groups: NDArray[np.intp], rng: np.random.Generator) -> Mean:
-    """The mean, with an interval by resampling groups."""
+def mean_of_groups(values: NDArray[np.float64], groups: NDArray[np.intp], rng: np.random.Generator) -> Mean:
+    """The mean of values (N,), with an interval by resampling their groups (N,)."""
     if not values.size:
         return Mean(None, None, None, 0)
     _, group = np.unique(groups, return_inverse=True)

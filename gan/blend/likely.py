@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from defects.ground import Ground
 from defects.guides import GuideValue
+from gan.choice import likest_mostly
 
 Row = Mapping[str, GuideValue]
 Floats = NDArray[np.float64]
@@ -30,8 +31,6 @@ PLACE, SIDE = 0.15, 0.08
 LIGHT, WIDTH = 0.08, 0.3
 """Differences that count as one where a contrast is taken over: of luminance, which is allowed for, and of the
 logarithm of the width, on which it depends more than on anything else: small pits of BSData are half as dark."""
-UNLIKE = 0.02
-"""A row of less weight, the likeliest having 1, is not drawn."""
 STRANGE = 4.0
 """A ground differs by so much from one that it is not like: two of the above differences in either."""
 MOST_LIGHT = 2.0
@@ -62,7 +61,7 @@ class Seen:
             off = np.array([((self.grounds[i].level - ground.level) / LIGHT) ** 2 for i in usable])
             if width is not None:
                 off += (np.log(self._widths(usable) / max(width, 0.5)) / WIDTH) ** 2
-            return self._brought(usable[_drawn(off, share)], ground)
+            return self._brought(usable[likest_mostly(off, share)], ground)
 
         return choose
 
@@ -76,7 +75,7 @@ class Seen:
         here = _places(grounds)
         apart = ((self._lie[usable][:, None] - here[None]) / PLACE) ** 2
         nearest = np.nan_to_num(apart).sum(axis=2).min(axis=1)  # where a place is not known, none is preferred
-        target = self.grounds[usable[_drawn(nearest, share)]]
+        target = self.grounds[usable[likest_mostly(nearest, share)]]
         return int(np.argmin([_difference(ground, target) for ground in grounds]))
 
     def knows(self, ground: Ground) -> bool:
@@ -109,14 +108,6 @@ class Seen:
             return row
         ratio = max(ground.level, DARKEST) / max(own.level, DARKEST)
         return {**row, "brightness": brightness * float(np.clip(ratio, 1 / MOST_LIGHT, MOST_LIGHT))}
-
-
-def _drawn(off: Floats, share: float) -> int:
-    """One of several, by squared differences of which 1 counts as one; `share`, 0..1, tells which."""
-    weights = np.exp(-0.5 * (off - off.min()))
-    weights[weights < UNLIKE] = 0
-    sums = np.cumsum(weights)
-    return min(int(np.searchsorted(sums, share * sums[-1], side="right")), len(off) - 1)
 
 
 def _places(grounds: Sequence[Ground]) -> Floats:

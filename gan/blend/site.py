@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from defects.ground import Ground, ground_around
 from defects.guides import ring_radius
@@ -68,9 +67,9 @@ class Sites:
         if self.placement.move:
             order *= -(-looks // len(order))
         for shrink, tries in ((False, order[:TRIES]), (True, order)):
-            sites: list[tuple[Site, NDArray[np.float64]]] = []
+            sites: list[tuple[Site, list[float]]] = []
             for number in tries:
-                draw = rng.random(4)
+                draw: list[float] = rng.random(4).tolist()
                 placed = self._place(mask, number, draw, shrink=shrink, rough=looks > 1)
                 if placed is not None:
                     sites.append((Site(number, placed, self._ground(number, placed) if self.seen else None), draw))
@@ -83,7 +82,7 @@ class Sites:
                     return exact
         return None
 
-    def _exact(self, mask: Mask, site: Site, draw: NDArray[np.float64], *, shrink: bool) -> Site | None:
+    def _exact(self, mask: Mask, site: Site, draw: list[float], *, shrink: bool) -> Site | None:
         """The mask itself where a rough one was looked at, or where it fits if it does not fit there."""
         placed = self._place(mask, site.number, draw, shrink=shrink)
         if placed is None:
@@ -95,13 +94,11 @@ class Sites:
             return replace(site, placed=there)
         return replace(site, placed=placed, ground=self._ground(site.number, placed))
 
-    def _place(
-        self, mask: Mask, number: int, draw: NDArray[np.float64], *, shrink: bool, rough: bool = False
-    ) -> Placed | None:
+    def _place(self, mask: Mask, number: int, draw: list[float], *, shrink: bool, rough: bool = False) -> Placed | None:
         chosen = self.backgrounds[number]
         zoom = self.backgrounds.scale((mask.shape[0], mask.shape[1])) / self.backgrounds.scale(chosen.shape)
         roi = self.backgrounds.read(number)[1] if chosen.roi is not None else None
-        return place(mask, zoom, chosen.shape, roi, self.placement, list(draw), shrink=shrink, rough=rough)
+        return place(mask, zoom, chosen.shape, roi, self.placement, draw, shrink=shrink, rough=rough)
 
     def _ground(self, number: int, placed: Placed) -> Ground:
         small, scale = self.backgrounds.small(number), self.backgrounds.scale(self.backgrounds[number].shape)

@@ -22,6 +22,7 @@ from defects.sample import GOOD, Sample
 from defects.splits import near_duplicate_groups, split
 from defects.windows import Framing
 from engine.progress import Progress
+from gan.choice import likest_mostly
 from metrics.image_set import ImageSet
 from metrics.label_fidelity import overlaps
 from metrics.segmenter import Segmenter, SegmenterSettings, load_or_train
@@ -29,8 +30,6 @@ from metrics.segmenter import Segmenter, SegmenterSettings, load_or_train
 FOLDS = 3
 SIZE = 0.7
 """Difference of two areas, in logarithms, that counts as one."""
-UNLIKE = 0.02
-"""A defect of less weight, the one of the likest size having 1, is not drawn."""
 ANY = 5
 """A kind with fewer defects draws from those of all kinds."""
 
@@ -62,11 +61,8 @@ class Difficulty:
         own = np.flatnonzero(self.kinds == kind.casefold())
         usable = own if own.size >= ANY else np.arange(self.kinds.size)
         off = (np.log(self.areas[usable] / max(area, 1)) / SIZE) ** 2
-        weights = np.exp(-0.5 * (off - off.min()))
-        weights[weights < UNLIKE] = 0
-        sums = np.cumsum(weights)
-        pick = min(int(np.searchsorted(sums, share * sums[-1], side="right")), usable.size - 1)
-        return float(self.overlaps[usable[pick]]), int(self.folds[usable[pick]])
+        pick = usable[likest_mostly(off, share)]
+        return float(self.overlaps[pick]), int(self.folds[pick])
 
     @property
     def digest(self) -> str:

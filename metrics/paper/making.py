@@ -135,7 +135,7 @@ def make_sets(
         write_masks(samples, None, out / WHOLE)
     checkpoints = {f"{run.name}{end}": run.provenance.checkpoint for run in runs for end in ("", MATCHED)}
     for name, words in commands.items():
-        if name.endswith(MATCHED) and "--keep-like" in words and not (out / name).exists():  # refused now or never
+        if "--keep-like" in words and not (out / name).exists():  # refused now or never
             (call or _run)([*words, "--out", str(out / name), "--dry-run", "--json"])
     return [_made(name, list(words), checkpoints.get(name), out, call or _run) for name, words in commands.items()]
 
