@@ -46,7 +46,8 @@ def main(
     from classify.backbones import BACKBONES
     from classify.schemes import SchemeRunner, load_schemes
     from classify.schemes_table import summary_rows, table_lines
-    from classify.utility.bench import Request, open_bench
+    from classify.utility.bench import Request
+    from classify.utility.opening import open_bench
     from classify.utility.results import compute
     from classify.utility.settings import Settings
     from engine.errors import UsageError

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from classify.utility.bench import Request
 
 app = typer.Typer(add_completion=False)
 
@@ -17,7 +20,11 @@ SCHEMES = "schemes"
 def main(
     real: Annotated[Path, typer.Argument(metavar="REAL", help="Real images, in any layout that check-data reads.")],
     synthetic: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=DIR", help="Folder of gen-defects; may be given again.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR",
+            help="Folder of gen-defects; may be given again. With {shots} and {seed} in it: a folder for each level.",
+        ),
     ] = None,
     pasted: Annotated[
         str,
@@ -62,6 +69,14 @@ def main(
     cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Where features are kept; else the user's.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's own without it.")] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-levels",
+            metavar="DIR",
+            help="Write the photographs of every level and seed to DIR/SHOTS-SEED for train-gan; compare nothing.",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with a folder; cells of the same settings are kept.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be computed.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Progress and result as JSON.")] = False,
@@ -75,7 +90,8 @@ def main(
 
     from augment.mixer.folder import check_apart
     from augment.presets import preset as named_preset
-    from classify.utility.bench import Request, open_bench
+    from classify.utility.bench import Request
+    from classify.utility.opening import open_bench
     from classify.utility.settings import UNITS, Settings, parse_ratios, parse_shots
     from engine.errors import UsageError
 
@@ -113,6 +129,9 @@ def main(
     if not sets and method is None:
         raise UsageError("nothing to compare: give --synthetic NAME=DIR, or --pasted alpha")
     request = Request(real, sets, method, parse_ratios(ratios), parse_shots(shots), seeds, settings)
+    if write is not None:
+        _write_levels(request, write, json=json)
+        return
     named_preset(preset)
     folder = out or Path("runs") / f"utility-{real.resolve().name}"
     check_apart(folder, {"REAL": real} | {f"--synthetic {name}": made for name, made in sets})
@@ -146,6 +165,32 @@ def main(
         return
     for line in [*lines, "", f"report: {result['files']['report']}"]:
         typer.echo(line)
+
+
+def _write_levels(request: Request, folder: Path, *, json: bool) -> None:
+    """Writes what each level and seed has, and names the folders.
+
+    Raises:
+        MagnaError: The images cannot be divided, or a folder is there or cannot be written.
+    """
+    import json as json_text
+    from dataclasses import replace
+
+    from augment.mixer.folder import check_apart
+    from classify.utility.levels import is_template, write_levels
+    from classify.utility.opening import open_bench
+    from engine.progress import Progress
+
+    shared = tuple((name, made) for name, made in request.synthetic if not is_template(made))
+    check_apart(folder, {"REAL": request.real}, flag="--write-levels")
+    bench = open_bench(replace(request, synthetic=shared, pasted="alpha"))
+    levels = list(dict.fromkeys(cell.at for cell in bench.cells))
+    written = []
+    with Progress(len(levels), "levels", json=json, unit="folder") as progress:
+        for root in write_levels(((level, bench.chosen(level), bench.good) for level in levels), folder):
+            written.append(str(root))
+            progress.update()
+    typer.echo(json_text.dumps({"folders": written}, ensure_ascii=False) if json else "\n".join(written))
 
 
 def _check_network(mode: str, network: str, weights: Path | None) -> None:

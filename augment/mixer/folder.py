@@ -24,19 +24,19 @@ _TOLD = ("split", "origin", "original", "original_sha256", "checkpoint", "mask_s
 _HUB_NAMES = {"train": "train", "val": "validation", "test": "test"}
 
 
-def check_apart(out: Path, folders: Mapping[str, Path | None]) -> None:
+def check_apart(out: Path, folders: Mapping[str, Path | None], *, flag: str = "--out") -> None:
     """Refuses an output that holds a folder it is made from, or lies in one.
 
     Raises:
         UsageError: It does.
     """
     written = out.resolve()
-    for flag, folder in folders.items():
+    for other, folder in folders.items():
         if folder is None:
             continue
         given = folder.resolve()
         if written.is_relative_to(given) or given.is_relative_to(written):
-            raise UsageError(f"--out: {out} and {flag} {folder} lie inside one another; choose another --out")
+            raise UsageError(f"{flag}: {out} and {other} {folder} lie inside one another; choose another {flag}")
 
 
 def files_of(item: Item, version: int) -> tuple[str, str]:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from augment.mixer.seen import image_hashes
-from augment.paste.made import METHODS
-from classify.utility.arms import PASTED, Arm, arms_of
-from classify.utility.cells import Cell, cells_of, identity
-from classify.utility.division import Division, divide, refuse_too_few, with_good
-from classify.utility.reach import levels, reachable, reachable_pasted
-from classify.utility.refusals import refuse_one_class, refuse_pasted
-from classify.utility.settings import SQUARES, Settings
-from classify.utility.sources import MadeSet, fingerprint, open_made
-from classify.utility.units import Square, Squares, cover, squares_notes, unit_of
-from defects.images import image_info
-from defects.layouts.dataset import open_dataset
-from defects.sample import GOOD, Sample
-from engine.errors import UsageError
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Bench", "Request", "open_bench"]
+from classify.utility.arms import PASTED, Arm
+from classify.utility.cells import Cell, Level, identity
+from classify.utility.division import Division
+from classify.utility.few_shot import drawn, shot_order
+from classify.utility.settings import Settings
+from classify.utility.sources import MadeSet, fingerprint, pasted_of
+from classify.utility.units import Square, Squares
+from defects.sample import GOOD, Sample
+
+__all__ = ["Bench", "Request"]
 
 _CODE = 1
 """Raised with every change that gives a cell another outcome: kept cells of before do not count."""
@@ -34,7 +31,7 @@ class Request:
 
     Attributes:
         real: Folder of real images.
-        synthetic: (name, folder) of each synthetic set.
+        synthetic: (name, folder) of each synthetic set; `{shots}` and `{seed}` in it stand for every level's own.
         pasted: A method of pasting, a folder of pasted images, or None for no such arm.
         ratios: Made images per real defective image; 0 stands for the arm without.
         shots: Real defective images trained with; None for all.
@@ -61,7 +58,8 @@ class Bench:
         real: All real images.
         hashes: SHA-256 of each image file by name.
         division: Test, validation and training photographs.
-        made: The synthetic sets.
+        made: The synthetic sets of which all levels draw.
+        own: Those of which every level and seed has its own, by name.
         pasted: The folder of pasted images, if one was given.
         arms: All arms.
         cells: All cells that can be computed, in order.
@@ -77,6 +75,7 @@ class Bench:
     hashes: dict[str, str]
     division: Division
     made: list[MadeSet]
+    own: dict[str, dict[Level, MadeSet]]
     pasted: MadeSet | None
     arms: list[Arm]
     cells: list[Cell]
@@ -105,6 +104,11 @@ class Bench:
         """Training images with a defect."""
         return [sample for sample in self.division.train if sample.label != GOOD]
 
+    def chosen(self, level: Level) -> list[Sample]:
+        """The defective photographs that a level has."""
+        count, seed = level
+        return shot_order(self.defective, seed)[:count]
+
     def only(self, name: str) -> list[Square] | None:
         """The squares of `train`, `val` or `test` that count; None where all of a photograph's do."""
         return None if self.squares is None else list(vars(self.squares)[name])
@@ -127,71 +131,33 @@ class Bench:
     def names(self, **more: Any) -> dict[Cell, str]:
         """The identity of every cell."""
         common = self.common(**more)
-        made = {each.name: fingerprint(each.hashes, [s.label for s in each.samples]) for each in self.made}
-        made[PASTED] = str(self.request.pasted)
-        if self.pasted is not None:
-            made[PASTED] = fingerprint(self.pasted.hashes, [sample.label for sample in self.pasted.samples])
-        return {cell: identity(cell, common, made) for cell in self.cells}
+        made = {each.name: each.fingerprint for each in self.made}
+        made[PASTED] = str(self.request.pasted) if self.pasted is None else self.pasted.fingerprint
+        own = {name: {level: each.fingerprint for level, each in sets.items()} for name, sets in self.own.items()}
 
+        def known(cell: Cell) -> dict[str, str]:
+            return made | {name: sets[cell.at] for name, sets in own.items()}
 
-def open_bench(request: Request) -> Bench:
-    """Opens the folders and divides the images; nothing is computed yet.
+        return {cell: identity(cell, common, known(cell)) for cell in self.cells}
 
-    Raises:
-        DataError: A folder is missing or faulty, or too few images are left.
-        UsageError: The sets do not fit one another, or more is asked for than there is.
-    """
-    real = open_dataset(request.real).samples
-    refuse_one_class(request.real, real, request.settings.unit)
-    made = [open_made(name, folder) for name, folder in request.synthetic]
-    pasted = None
-    if request.pasted is not None and request.pasted not in METHODS:
-        folder = Path(request.pasted)
-        if not folder.is_dir():
-            raise UsageError(f"--pasted: {request.pasted!r} is neither one of {', '.join(METHODS)} nor a folder")
-        pasted = open_made(PASTED, folder)
-    hashes = image_hashes(real)
-    settings = _framed(request.settings, made, real)
-    division = divide(real, hashes, made, settings)
-    unit, why = unit_of(settings.unit, division)
-    settings = replace(settings, unit=unit)
-    squares = None
-    if unit == SQUARES:
-        squares, settings = cover(division, hashes, settings)
-    else:
-        division = with_good(division, settings)
-    refuse_too_few(division if squares is None else squares.items, unit)
-    if pasted is not None:
-        refuse_pasted(pasted, division, hashes)
-    arms = arms_of([each.name for each in made], pasted=request.pasted is not None)
-    defective = sum(sample.label != GOOD for sample in division.train)
-    shots = levels(request.shots, defective)
-    cells = cells_of(arms, request.ratios, shots, range(request.seeds))
-    sizes = {each.name: len(each.samples) for each in made}
-    cells, skipped = reachable(cells, sizes, defective)
-    if pasted is not None:
-        cells, more = reachable_pasted(cells, pasted, division, hashes)
-        skipped += more
-    if not any(cell.arm.made for cell in cells):
-        raise UsageError(f"nothing to compare is left: {skipped[0]}; give other --ratios, --shots or more images")
-    shared = request.pasted in METHODS and None in shots and settings.mode == "frozen"
-    notes = [*division.notes, *squares_notes(squares, why, shared=shared)]
-    return Bench(request, settings, real, hashes, division, made, pasted, arms, cells, skipped, notes, squares, why)
+    @property
+    def folders(self) -> list[MadeSet]:
+        """Everything made that was opened."""
+        given = [self.pasted] if self.pasted is not None else []
+        return [*self.made, *(made for sets in self.own.values() for made in sets.values()), *given]
 
+    def taken(self, name: str, cell: Cell, chosen: Sequence[Sample], count: int) -> tuple[MadeSet, NDArray[np.intp]]:
+        """The folder a cell draws images of a source from, and which of them it takes.
 
-def _framed(settings: Settings, made: Sequence[MadeSet], real: Sequence[Sample]) -> Settings:
-    """Window and channels of the generators, where they are known and not given."""
-    window, channels = settings.window, settings.channels
-    origins = {each.name: each.provenance for each in made if each.provenance is not None}
-    if window is None and origins:
-        windows = {origin.window: name for name, origin in origins.items()}
-        if len(windows) > 1:
-            shown = ", ".join(f"{value or 'the shorter side'} for {name}" for value, name in windows.items())
-            raise UsageError(
-                f"--synthetic: the generators saw different windows of a photograph ({shown}); give --window"
-            )
-        window = next(iter(windows))
-    if not channels:
-        of_real = 1 if all(image_info(sample.image).channels < 3 for sample in real[:20]) else 3
-        channels = min([of_real, *(origin.channels for origin in origins.values())])
-    return replace(settings, window=window, channels=channels)
+        Args:
+            name: Of the source; not pasted images that are made as they are needed.
+            cell: The cell.
+            chosen: The defective photographs of its level.
+            count: How many it takes.
+        """
+        own = self.own.get(name)
+        made = own[cell.at] if own else next(each for each in self.folders if each.name == name)
+        at = np.arange(len(made.samples))
+        if name == PASTED:
+            at = pasted_of(made, chosen, self.good, self.hashes)
+        return made, at[drawn([made.samples[index] for index in at], count, cell.seed)]

@@ -11,7 +11,15 @@ from typing import Any
 from classify.utility.arms import Arm
 from classify.utility.settings import ALL
 
-__all__ = ["Cell", "cells_of", "identity"]
+__all__ = ["Cell", "Level", "cells_of", "identity", "level_name"]
+
+Level = tuple[int | None, int]
+"""How many real defective images, None for all, and the seed that chooses them."""
+
+
+def level_name(shots: int | None) -> str:
+    """A number of real defective images as a word."""
+    return ALL if shots is None else str(shots)
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,12 @@ class Cell:
     @property
     def level(self) -> str:
         """The few-shot level as a word."""
-        return ALL if self.shots is None else str(self.shots)
+        return level_name(self.shots)
+
+    @property
+    def at(self) -> Level:
+        """The level and the seed that chooses its images."""
+        return self.shots, self.seed
 
     def to_dict(self) -> dict[str, Any]:
         """For a results line."""

@@ -14,10 +14,8 @@ from classify.fit import fit
 from classify.utility.arms import PASTED
 from classify.utility.bench import Bench
 from classify.utility.cells import Cell
-from classify.utility.few_shot import drawn, shot_order
 from classify.utility.pasting import pasted_folder
 from classify.utility.scores import outcome
-from classify.utility.sources import pasted_of
 from classify.utility.squares import made_examples, photograph_scores, photographs_of, together
 from classify.utility.units import views_learnt
 from classify.weights import build_network, normalisation, pretrained
@@ -64,7 +62,7 @@ class FinetuneRunner:
         """
         began = time.monotonic()
         settings, division = self.bench.settings, self.bench.division
-        chosen = shot_order(self.bench.defective, cell.seed)[: cell.shots]
+        chosen = self.bench.chosen(cell.at)
         train = self._train
         parts = [train.of_views(views_learnt(division.train, chosen, train.labels, train.owners, settings.unit))]
         counts = self.bench.counts(chosen)
@@ -110,11 +108,5 @@ class FinetuneRunner:
         if name == PASTED and self.bench.pasted is None:
             samples = pasted_folder(self._folder / "pasted", self.bench, chosen, self.bench.grounds, cell.seed, count)
             return made_examples(samples, self._train)
-        made = next(each for each in [*self.bench.made, self.bench.pasted] if each is not None and each.name == name)
-        at = (
-            pasted_of(made, chosen, self.bench.good, self.bench.hashes)
-            if name == PASTED
-            else np.arange(len(made.samples))
-        )
-        samples = [made.samples[index] for index in at]
-        return made_examples([samples[index] for index in drawn(samples, count, cell.seed)], self._train)
+        made, at = self.bench.taken(name, cell, chosen, count)
+        return made_examples([made.samples[index] for index in at], self._train)

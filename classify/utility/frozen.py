@@ -15,11 +15,9 @@ from classify.utility.bank import Bank, Block, Items, joined
 from classify.utility.bench import Bench
 from classify.utility.cells import Cell
 from classify.utility.features import FrozenFeatures
-from classify.utility.few_shot import drawn, shot_order
 from classify.utility.pasting import pasted_images, photographs_read
 from classify.utility.probe import Floats, Scale, fit_probe
 from classify.utility.scores import average_precision, outcome
-from classify.utility.sources import pasted_of
 from classify.utility.units import Square, views_learnt
 from defects.sample import GOOD, Sample
 from engine.seeding import numpy_generator
@@ -48,16 +46,14 @@ class FrozenRunner:
             "val": self._scored(division.val, bench.only("val"), on_images),
             "test": self._scored(division.test, bench.only("test"), on_images),
         }
-        folders = [*bench.made, *([bench.pasted] if bench.pasted is not None else [])]
         self._made = {
-            each.name: self._bank.squares(each.samples, settings.made_versions, on_images) for each in folders
+            each.root: self._bank.squares(each.samples, settings.made_versions, on_images) for each in bench.folders
         }
         self._reader = photographs_read(bench)
         self._lasting = len(self._bank)
         self._level: tuple[int | None, int] | None = None
         self._pasted: Block | None = None
         self._shared: Block | None = None
-        self._order: dict[int, list[Sample]] = {}
 
     def run(self, cell: Cell) -> dict[str, Any]:
         """Trains, chooses by validation and tests; returns the cell's results line without its name."""
@@ -85,9 +81,7 @@ class FrozenRunner:
 
     def _at(self, cell: Cell) -> tuple[list[Sample], Scale]:
         """The defective photographs of the cell's level, and the scale of its real training features."""
-        if cell.seed not in self._order:
-            self._order[cell.seed] = shot_order(self.bench.defective, cell.seed)
-        chosen = self._order[cell.seed][: cell.shots]
+        chosen = self.bench.chosen(cell.at)
         if self._level != (cell.shots, cell.seed):
             self._level = cell.shots, cell.seed
             self._bank.forget(len(self._bank) - self._lasting)
@@ -129,15 +123,10 @@ class FrozenRunner:
         """The rows of a source, and which of its images the cell takes."""
         if name == PASTED and self.bench.pasted is None:
             return self._own_pasted(cell, chosen, count)
-        made = next(each for each in [*self.bench.made, self.bench.pasted] if each is not None and each.name == name)
-        at = (
-            pasted_of(made, chosen, self.bench.good, self.bench.hashes)
-            if name == PASTED
-            else np.arange(len(made.samples))
-        )
+        made, at = self.bench.taken(name, cell, chosen, count)
         own = np.zeros(len(made.samples), np.bool_)
-        own[at[drawn([made.samples[index] for index in at], count, cell.seed)]] = True
-        return self._made[name], own
+        own[at] = True
+        return self._made[made.root], own
 
     def _own_pasted(self, cell: Cell, chosen: list[Sample], count: int) -> tuple[Block, NDArray[np.bool_]]:
         """Images pasted from a level's photographs, and which of them the cell takes.

@@ -142,7 +142,7 @@ def _frozen(bench: Bench, how: How, progress: Progress) -> Runner[Cell]:
     features = FrozenFeatures(FrozenLite0(), FeatureCache(how.cache), Pipeline.from_preset(bench.settings.preset))
     division = bench.division
     count = len(division.train) + len(division.val) + len(division.test)
-    count += sum(len(made.samples) for made in [*bench.made, *([bench.pasted] if bench.pasted is not None else [])])
+    count += sum(len(made.samples) for made in bench.folders)
     with progress(count, "features", "image") as images:
         return FrozenRunner(bench, features, images.update)
 

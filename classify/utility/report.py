@@ -30,6 +30,10 @@ def page_of(bench: Bench, tasks: Sequence[Found], settings: Sequence[tuple[str, 
         _set("real, test", division.test),
         *([] if bench.squares is None else _squares(bench.squares)),
         *(_set(made.name, made.samples) for made in bench.made),
+        *(
+            _set(f"{name}, {len(sets)} folders", [sample for made in sets.values() for sample in made.samples])
+            for name, sets in bench.own.items()
+        ),
         *([_set("pasted, given", bench.pasted.samples)] if bench.pasted is not None else []),
     ]
     notes = [*bench.notes, *(note for found in tasks for note in found.notes), parts_note(bench)]

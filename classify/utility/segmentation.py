@@ -15,10 +15,8 @@ import numpy as np
 from classify.utility.arms import PASTED, Arm
 from classify.utility.bench import Bench
 from classify.utility.cells import Cell, cells_of
-from classify.utility.few_shot import drawn, shot_order
 from classify.utility.masks import SquareSet, overlaps, squares_of
 from classify.utility.pasting import pasted_images
-from classify.utility.sources import pasted_of
 from classify.utility.units import views_learnt
 from classify.utility.views import Image
 from defects.masks import Mask
@@ -78,7 +76,7 @@ class SegmentRunner:
         """
         began = time.monotonic()
         bench, train = self.bench, self._train
-        chosen = shot_order(bench.defective, cell.seed)[: cell.shots]
+        chosen = bench.chosen(cell.at)
         learnt = views_learnt(bench.division.train, chosen, train.view_labels, train.owners, bench.settings.unit)
         at = np.flatnonzero(learnt)
         samples = [self._train.samples[index] for index in at]
@@ -109,15 +107,9 @@ class SegmentRunner:
             for image in pasted_images(self.bench, chosen, self.bench.grounds, cell.seed, count):
                 yield image.image, image.mask
             return
-        made = next(each for each in [*self.bench.made, self.bench.pasted] if each is not None and each.name == name)
-        at = (
-            pasted_of(made, chosen, self.bench.good, self.bench.hashes)
-            if name == PASTED
-            else np.arange(len(made.samples))
-        )
-        samples = [made.samples[index] for index in at]
-        for index in drawn(samples, count, cell.seed):
-            yield read_window(samples[index], self._framing)
+        made, at = self.bench.taken(name, cell, chosen, count)
+        for index in at:
+            yield read_window(made.samples[index], self._framing)
 
 
 def _means(values: dict[str, list[float]], samples: list[Sample]) -> dict[str, float]:

@@ -37,6 +37,11 @@ class MadeSet:
     hashes: list[str]
     provenance: Provenance | None = None
 
+    @property
+    def fingerprint(self) -> str:
+        """Of its images and their labels."""
+        return fingerprint(self.hashes, [sample.label for sample in self.samples])
+
 
 def open_made(name: str, root: Path) -> MadeSet:
     """Opens a folder of made images.

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from torch import Tensor
 
 from augment.catalogue.pipeline import Pipeline
-from classify.utility.bench import Bench, Request, open_bench
+from classify.utility.bench import Bench, Request
 from classify.utility.features import FrozenFeatures
 from classify.utility.found import Found
 from classify.utility.frozen import FrozenRunner
+from classify.utility.opening import open_bench
 from classify.utility.settings import Settings
 from defects.manifest import row_of, write_manifest
 from defects.sample import GOOD, Sample
