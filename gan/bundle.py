@@ -10,6 +10,7 @@ from typing import Any
 from defects.ground import Ground
 from defects.guides import GuideSchema, GuideValue
 from defects.provenance import Provenance
+from defects.relief import Relief, relief_of
 from engine.checkpoint import find_checkpoint, load_checkpoint, stated_sha256
 from engine.errors import CheckpointError
 from gan.architectures import Generator, build_blender, build_generator
@@ -30,6 +31,7 @@ class LoadedGenerator:
     Attributes:
         table: raw guide rows of the training images, for `random`.
         grounds: what their defects lie on, in the same order; empty in old checkpoints.
+        reliefs: how much the light varies within them, the same.
         meta: the whole description of the checkpoint.
         sha256: of the weights file.
         provenance: what the folder of its images says of it; old checkpoints say less.
@@ -41,6 +43,7 @@ class LoadedGenerator:
     channels: int
     table: list[dict[str, GuideValue]]
     grounds: list[Ground]
+    reliefs: list[Relief]
     meta: dict[str, Any]
     sha256: str
     provenance: Provenance
@@ -51,6 +54,7 @@ def describe(
     schema: GuideSchema,
     table: list[dict[str, GuideValue]],
     grounds: Sequence[Ground] = (),
+    reliefs: Sequence[Relief] = (),
 ) -> dict[str, Any]:
     """The part of a checkpoint's description from which `load_generator` builds the network again."""
     return {
@@ -59,6 +63,7 @@ def describe(
         "guides": schema.to_dict(),
         "table": table,
         "grounds": [ground.numbers() for ground in grounds],
+        "reliefs": [[round(band, 6) for band in relief] for relief in reliefs],
     }
 
 
@@ -81,8 +86,10 @@ def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGe
         network: Generator | BlendGenerator = build(config, schema)
         table = [dict(row) for row in meta["table"]]
         grounds = [Ground.of(numbers) for numbers in meta.get("grounds", ())]
-        if grounds and len(grounds) != len(table):
-            raise ValueError(f"{len(grounds)} grounds for {len(table)} rows")
+        reliefs = [relief_of(numbers) for numbers in meta.get("reliefs", ())]
+        for name, found in (("grounds", grounds), ("reliefs", reliefs)):
+            if found and len(found) != len(table):
+                raise ValueError(f"{len(found)} {name} for {len(table)} rows")
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
         sha256 = stated_sha256(file)
         provenance = Provenance.from_checkpoint(meta, sha256)
@@ -98,6 +105,7 @@ def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGe
         config.channels,
         table,
         grounds,
+        reliefs,
         meta,
         sha256,
         provenance,

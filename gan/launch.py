@@ -73,7 +73,7 @@ def start(
         progress = Progress(0, f"train {config.name}", json=json, quiet=run is None)
         prepared = prepare(dataset, config, tell=progress.write, workers=workers)
         meta = (
-            describe(config.network, prepared.schema, prepared.table, prepared.grounds)
+            describe(config.network, prepared.schema, prepared.table, prepared.grounds, prepared.reliefs)
             | prepared.meta
             | {"config": config.model_dump(mode="json")}
         )

@@ -15,6 +15,7 @@ from defects.guides import GuideSchema, GuideValue, ring_radius
 from defects.images import image_info, read_mask
 from defects.layouts.check import check_images
 from defects.layouts.dataset import Dataset
+from defects.relief import Relief, relief
 from defects.sample import GOOD, Sample
 from defects.splits import near_duplicate_groups, split
 from engine.errors import DataError, FaultsError
@@ -39,6 +40,7 @@ class Prepared:
         schema: guide entries and scales, fitted on `train` only.
         table: raw guide rows of the defective training samples, for `random`.
         grounds: what those lie on, in the same order; for Magna-Blend only.
+        reliefs: how much the light varies within them, the same.
         meta: what the checkpoint says about the data.
     """
 
@@ -47,6 +49,7 @@ class Prepared:
     schema: GuideSchema
     table: list[dict[str, GuideValue]]
     grounds: list[Ground]
+    reliefs: list[Relief]
     meta: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -105,6 +108,7 @@ def prepare(
         windows = list(pool.map(lambda i: source.cut(i, None), range(len(train) if clustered else len(defective))))
         numbers = range(len(defective)) if blends else ()
         grounds = list(pool.map(lambda i: _ground(source, i, windows[i], radius), numbers))
+        reliefs = list(pool.map(lambda i: relief(*source.scaled(i)), numbers))
     if clustered:
         statistics = np.stack([background_statistics(w.image, w.mask) for w in windows])
         names = cluster_backgrounds(statistics, config.data.backgrounds, config.train.seed)
@@ -131,7 +135,7 @@ def prepare(
             "train_sha256": sorted(sha256_file(s.image) for s in source.samples),
         }
     }
-    return Prepared(source, test, schema, table, grounds, meta)
+    return Prepared(source, test, schema, table, grounds, reliefs, meta)
 
 
 def _ground(source: WindowSource, index: int, window: Window, radius: int) -> Ground:

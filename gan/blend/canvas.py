@@ -17,25 +17,17 @@ from numpy.typing import NDArray
 
 from defects.guides import ring_radius
 from defects.masks import Mask, resize_mask
+from defects.relief import Relief
 from defects.windows import as_channels
 from engine.seeding import torch_generator
+from gan.blend.adjust import brought_to, composed, strengthened, with_relief
 from gan.blend.crop import crop_around, cut_out, enlarged, own_box, working_scale
 from gan.blend.generator import BlendGenerator, alpha_of
-from gan.blend.windows import contrast, signed_distance
+from gan.blend.windows import signed_distance
 from gan.paint import Painter
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-
-MOST_SHIFT = 96.0
-"""Grey levels by which a defect is made brighter or darker to have the brightness that is asked for."""
-
-CORRECTIONS = 5
-GAINS = (0.6, 1.7)
-"""By how much corrections may make a change weaker or stronger, all together: a kind that is told by its texture and is
-hardly darker than its ground must not lose that texture."""
-LEAST_CHANGE = 0.02
-"""Brightness that a change has to have made before it is made stronger."""
 
 
 class BlendPainter(Painter):
@@ -103,10 +95,10 @@ class Drawing:
             dark: which of the two the defect is; None for what the sign of `brightness` says.
         """
         ground = self.photograph[self.region].astype(np.float32)
-        drawn = _composed(ground, self.change, self.opacity)
+        drawn = composed(ground, self.change, self.opacity)
         if brightness is not None:
             below = brightness < 0 if dark is None else dark
-            drawn = _brought_to(brightness, below, ground, self.change, self.opacity, self.mask, self.radius)
+            drawn = brought_to(brightness, below, ground, self.change, self.opacity, self.mask, self.radius)
         result = self.photograph.copy()
         touched = self.opacity[..., 0] > 0
         result[self.region][touched] = drawn[touched]
@@ -121,6 +113,8 @@ def draw_into(
     key: tuple[str | int, ...],
     *,
     window: int | None,
+    brightness: float | None = None,
+    relief: Relief | None = None,
 ) -> Drawing:
     """Draws a defect on `mask` for a photograph.
 
@@ -131,6 +125,8 @@ def draw_into(
         vector: (G,) guide vector.
         key: what the noise depends on, besides the seed.
         window: px of a photograph that were the network's size in training; None for the shorter side.
+        brightness: that will be asked for.
+        relief: how much the light is to vary within the defect, see `defects.relief`; None for what is drawn.
     """
     config = painter.network.config
     shape = mask.shape[0], mask.shape[1]
@@ -139,51 +135,27 @@ def draw_into(
     cut = cut_out(as_channels(photograph, config.channels), crop, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     small = mask if crop.full == shape else resize_mask(mask, crop.full)
     condition = cut_out(small[..., None].astype(np.uint8), crop, None)[..., 0] > 0
-    change, soft = painter.change(cut, signed_distance(condition), vector, key)
+    distance = signed_distance(condition)
+    change, soft = painter.change(cut, distance, vector, key)
+    if relief is not None:
+        ground, opacity = cut.astype(np.float32), _opacity(distance, soft, painter.network.reach)
+        if brightness is not None:
+            near = ring_radius(config.size)
+            change = strengthened(brightness, brightness < 0, ground, change, opacity, condition, near)
+        change = with_relief(relief, ground, change, opacity, condition)
 
     box = own_box(crop, shape)
     region = slice(box[1], box[3]), slice(box[0], box[2])
     change, soft = (enlarged(values, crop, box) for values in (change, soft))
-    distance = signed_distance(mask[region], scale)
-    alpha = alpha_of(torch.from_numpy(distance)[None, None], torch.from_numpy(soft)[None, None], painter.network.reach)
+    opacity = _opacity(signed_distance(mask[region], scale), soft, painter.network.reach)
     if photograph.shape[2] != change.shape[2]:
         grey = photograph.shape[2] == 1
         change = change.mean(axis=2, keepdims=True) if grey else np.repeat(change, 3, axis=2)
     radius = max(3, round(ring_radius(config.size) / scale))
-    return Drawing(photograph, region, mask[region], change, alpha[0, 0].numpy()[..., None], radius)
+    return Drawing(photograph, region, mask[region], change, opacity, radius)
 
 
-def _brought_to(
-    brightness: float, dark: bool, ground: Floats, change: Floats, opacity: Floats, mask: Mask, radius: int
-) -> Image:
-    """The defect at the brightness asked for: its change made stronger or weaker, then lighter or darker as a whole.
-
-    A weaker change keeps the defect's profile, where adding a constant would leave its rim dark around a light middle.
-    Where the ground is darker than its surroundings by more than was asked for, a dark defect would be a bright spot:
-    it is left as dark as its ground.
-    """
-    drawn = _composed(ground, change, opacity)
-    without = contrast(_composed(ground, np.zeros_like(change), opacity), mask, radius)[0]
-    level, measured = contrast(drawn, mask, radius)
-    if not measured:
-        return drawn
-    brightness = min(brightness, without) if dark else max(brightness, without)
-    strength = 1.0
-    for _ in range(CORRECTIONS):
-        if abs(level - without) < LEAST_CHANGE:
-            break
-        strength = float(np.clip(strength * (brightness - without) / (level - without), *GAINS))
-        drawn = _composed(ground, change * np.float32(strength), opacity)
-        level = contrast(drawn, mask, radius)[0]
-    change = change * np.float32(strength)
-    shift, gain = 0.0, 255 / float(opacity[mask].mean(dtype=np.float64))
-    for _ in range(CORRECTIONS):
-        shift = float(np.clip(shift + gain * (brightness - level), -MOST_SHIFT, MOST_SHIFT))
-        drawn = _composed(ground, change + np.float32(shift), opacity)
-        level = contrast(drawn, mask, radius)[0]
-    return drawn
-
-
-def _composed(ground: Floats, change: Floats, opacity: Floats) -> Image:
-    defect = np.clip(ground + change, 0, 255)
-    return np.asarray(np.rint(ground + opacity * (defect - ground)), np.uint8)
+def _opacity(distance: Floats, soft: Floats, reach: float) -> Floats:
+    """Alpha (h, w, 1)."""
+    alpha = alpha_of(torch.from_numpy(distance)[None, None], torch.from_numpy(soft)[None, None], reach)
+    return np.asarray(alpha[0, 0].numpy()[..., None], np.float32)

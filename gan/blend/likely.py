@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from defects.ground import Ground
 from defects.guides import GuideValue
+from defects.relief import Relief
 from gan.choice import likest_mostly
 
 Row = Mapping[str, GuideValue]
@@ -31,6 +32,8 @@ PLACE, SIDE = 0.15, 0.08
 LIGHT, WIDTH = 0.08, 0.3
 """Differences that count as one where a contrast is taken over: of luminance, which is allowed for, and of the
 logarithm of the width, on which it depends more than on anything else: small pits of BSData are half as dark."""
+CONTRAST = 0.05
+"""The same of brightness, where a relief is taken over."""
 STRANGE = 4.0
 """A ground differs by so much from one that it is not like: two of the above differences in either."""
 MOST_LIGHT = 2.0
@@ -40,10 +43,11 @@ DARKEST = 0.02
 
 @dataclass(frozen=True)
 class Seen:
-    """The training defects and their grounds, one row each; empty for a checkpoint that does not tell of them."""
+    """The training defects, their grounds and reliefs, a row each; empty for a checkpoint that tells of none."""
 
     rows: Sequence[Row]
     grounds: Sequence[Ground]
+    reliefs: Sequence[Relief] = ()
 
     def __bool__(self) -> bool:
         return bool(self.grounds)
@@ -58,12 +62,27 @@ class Seen:
 
         def choose(fixed: Mapping[str, str], share: float, width: float | None) -> Row:
             usable = self._of(fixed)
-            off = np.array([((self.grounds[i].level - ground.level) / LIGHT) ** 2 for i in usable])
-            if width is not None:
-                off += (np.log(self._widths(usable) / max(width, 0.5)) / WIDTH) ** 2
+            off = self._off(usable, ground, width)
             return self._brought(usable[likest_mostly(off, share)], ground)
 
         return choose
+
+    def relief(
+        self, ground: Ground, fixed: Mapping[str, str], share: float, *, width: float, brightness: float | None
+    ) -> Relief | None:
+        """That of a training defect of the same kind and like width, brightness and ground, brought to this ground.
+
+        None where nothing is known of reliefs.
+        """
+        if not self.reliefs:
+            return None
+        usable = self._of(fixed)
+        off = self._off(usable, ground, width)
+        if brightness is not None:
+            shown = np.array([cast(float, self._brought(i, ground).get("brightness") or 0.0) for i in usable])
+            off += ((shown - brightness) / CONTRAST) ** 2
+        chosen = usable[likest_mostly(off, share)]
+        return tuple(band * self._light(chosen, ground) for band in self.reliefs[chosen])
 
     def likeliest(self, grounds: Sequence[Ground], kind: str, share: float) -> int:
         """Which of several grounds is most like that of a training defect, which is itself drawn by `share`.
@@ -101,13 +120,22 @@ class Seen:
     def _widths(self, usable: Sequence[int]) -> Floats:
         return np.array([max(float(cast(float, self.rows[i].get("thickness") or 1.0)), 0.5) for i in usable])
 
+    def _off(self, usable: Sequence[int], ground: Ground, width: float | None) -> Floats:
+        """How unlike training defects are, by their ground's light and by their width, where it is known."""
+        off = np.array([((self.grounds[i].level - ground.level) / LIGHT) ** 2 for i in usable])
+        if width is not None:
+            off += (np.log(self._widths(usable) / max(width, 0.5)) / WIDTH) ** 2
+        return off
+
+    def _light(self, number: int, ground: Ground) -> float:
+        """How many times brighter a ground is than that of a training defect."""
+        ratio = max(ground.level, DARKEST) / max(self.grounds[number].level, DARKEST)
+        return float(np.clip(ratio, 1 / MOST_LIGHT, MOST_LIGHT))
+
     def _brought(self, number: int, ground: Ground) -> Row:
-        row, own = self.rows[number], self.grounds[number]
+        row = self.rows[number]
         brightness = row.get("brightness")
-        if not isinstance(brightness, float):
-            return row
-        ratio = max(ground.level, DARKEST) / max(own.level, DARKEST)
-        return {**row, "brightness": brightness * float(np.clip(ratio, 1 / MOST_LIGHT, MOST_LIGHT))}
+        return {**row, "brightness": brightness * self._light(number, ground)} if isinstance(brightness, float) else row
 
 
 def _places(grounds: Sequence[Ground]) -> Floats:

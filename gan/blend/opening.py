@@ -88,7 +88,7 @@ def make_blend_plan(
         "placement": wanted.describe() | {"any_ground": any_ground, "looks": LOOKS},
         "checkpoint": generator.sha256,
         "training-defects": sha256_bytes(
-            to_json([generator.table, [ground.numbers() for ground in generator.grounds]])
+            to_json([generator.table, [ground.numbers() for ground in generator.grounds], generator.reliefs])
         ),
         **request.describe(jobs.guide, jobs.size),
         "size": request.size or "background",
@@ -105,6 +105,8 @@ def make_blend_plan(
         provenance=generator.provenance,
         warnings=(*jobs.warnings(), *seen.warnings),
         notes=grounds.notes,
-        sites=Sites(grounds, wanted, config.size, Seen(generator.table, generator.grounds), any_ground),
+        sites=Sites(
+            grounds, wanted, config.size, Seen(generator.table, generator.grounds, generator.reliefs), any_ground
+        ),
         window=window,
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from defects.guides import brightness
 from defects.masks import Mask, set_width, width
+from defects.relief import Relief
 from defects.windows import Framing, window_of
 from engine.errors import DataError
 from engine.seeding import numpy_generator
@@ -18,7 +19,7 @@ from gan.blend.canvas import BlendPainter, Drawing, draw_into
 from gan.blend.crop import working_scale
 from gan.blend.site import Site, Sites
 from gan.blend.windows import contrast
-from gan.job import Job
+from gan.job import DrawnGuide, Job
 from gan.jobs import THINNEST
 from gan.picture import Picture
 from gan.plan import Plan
@@ -71,7 +72,10 @@ class BlendPlan(Plan):
         vector = self.jobs.schema.encode(guide.scaled)
         key = self.jobs.noise_key(job)
         level = cast(float | None, guide.raw.get("brightness") if "brightness" in self.jobs.guide.given else None)
-        drawing = draw_into(photograph, mask, self.painter, vector, key, window=self.window)
+        relief = self._relief(job, site, guide)
+        drawing = draw_into(
+            photograph, mask, self.painter, vector, key, window=self.window, brightness=level, relief=relief
+        )
         image, mask, zoom = self._written(drawing, mask, level, 1 / scale)
         shown = self._shown(drawing, image, mask) if level is not None else None
         if level is not None and shown is not None and abs(shown - level) > MISSED:
@@ -84,6 +88,17 @@ class BlendPlan(Plan):
             background["ground"] = [round(value, 4) for value in site.ground[:2]]
         columns = {"background": background, "placement": site.placed.to_dict()}
         return Picture(image, mask, guide.kind, guide.raw, guide.scaled, columns)
+
+    def _relief(self, job: Job, site: Site, guide: DrawnGuide) -> Relief | None:
+        """How much the light is to vary within a job's defect; None where nothing is known of that."""
+        thickness, level = guide.raw.get("thickness"), guide.raw.get("brightness")
+        if site.ground is None or not isinstance(thickness, float):
+            return None
+        kind = guide.scaled.get("kind")
+        share = float(numpy_generator(self.jobs.request.seed, "relief", *self.jobs.noise_key(job)).random())
+        fixed = {"kind": kind} if isinstance(kind, str) else {}
+        brightness = level if isinstance(level, float) else None
+        return self.sites.seen.relief(site.ground, fixed, share, width=thickness, brightness=brightness)
 
     def _written(
         self, drawing: Drawing, mask: Mask, level: float | None, zoom: float

@@ -78,3 +78,26 @@ def test_a_ground_is_known_up_to_two_differences() -> None:
     assert found.knows(Ground(0.59, 0.05))
     assert not found.knows(Ground(0.61, 0.05))
     assert not found.knows(Ground(0.5, 0.05 * 3))
+
+
+def test_a_relief_is_that_of_a_like_defect_brought_to_the_light() -> None:
+    rows = [
+        {"kind": "pit", "thickness": 4.0, "brightness": -0.05},
+        {"kind": "pit", "thickness": 4.0, "brightness": -0.4},
+        {"kind": "scratch", "thickness": 4.0, "brightness": -0.05},
+    ]
+    reliefs = [(0.01, 0.02, 0.03), (0.1, 0.2, 0.3), (0.4, 0.4, 0.4)]
+    found = Seen(rows, [Ground(0.5, 0.05)] * 3, reliefs)
+
+    def of(brightness: float, level: float = 0.5) -> set[tuple[float, ...] | None]:
+        here = Ground(level, 0.05)
+        return {found.relief(here, {"kind": "pit"}, s, width=4.0, brightness=brightness) for s in (0.0, 0.5, 0.99)}
+
+    assert of(-0.06) == {reliefs[0]}
+    assert of(-0.38) == {reliefs[1]}
+    assert of(-0.4 * 1.2, 0.6) == {tuple(1.2 * band for band in reliefs[1])}
+
+
+def test_without_reliefs_none_is_asked_for() -> None:
+    found = Seen([{"brightness": -0.1}], [Ground(0.2, 0.01)])
+    assert found.relief(Ground(0.2, 0.01), {}, 0.5, width=3.0, brightness=-0.1) is None

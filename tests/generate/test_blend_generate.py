@@ -15,7 +15,9 @@ import torch
 
 from defects.ground import Ground
 from defects.guides import CategoricalEntry, GuideSchema, NumericEntry, brightness
-from defects.images import encode_image, read_image, read_mask_image
+from defects.images import encode_image, read_image, read_mask_image, read_sample
+from defects.manifest import read_manifest
+from defects.relief import Relief, relief
 from engine.checkpoint import save_checkpoint
 from gan.architectures import build_blender
 from gan.blend.opening import make_blend_plan
@@ -37,6 +39,7 @@ def save_blender(
     window: int | None = None,
     strength: float = 30,
     grounds: Sequence[Ground] = (Ground(0.5, 0.1),) * 7,
+    reliefs: Sequence[Relief] = (),
 ) -> Path:
     """A generator with random weights that changes what it may, saved as `train-gan` saves one."""
     torch.manual_seed(0)
@@ -61,7 +64,7 @@ def save_blender(
     network.to_soft.weight.data *= 30
     table = [{"thickness": 2.0 + i / 3, "brightness": i / 20, "kind": ("crack", "pit")[i % 2]} for i in range(7)]
     meta = {"data": {"kinds": ["crack", "pit"], "test": list(TEST)}, "config": {"data": {"window": window}}}
-    return save_checkpoint(stem, network.state_dict(), describe(config, schema, table, grounds) | meta)
+    return save_checkpoint(stem, network.state_dict(), describe(config, schema, table, grounds, reliefs) | meta)
 
 
 @pytest.fixture(scope="module")
@@ -345,3 +348,30 @@ def test_a_thickness_that_is_drawn_or_given_is_not_the_masks(tmp_path: Path, ble
     assert seen[2] is not None
     assert 4 <= seen[2] <= 5
     assert seen[3] == 3.0
+
+
+def test_reliefs_of_the_training_defects_are_drawn_and_leave_the_rest_alone(tmp_path: Path) -> None:
+    grounds = save_photographs(tmp_path / "grounds", 2, height=SIDE, width=SIDE)
+    masks = save_masks(tmp_path / "masks", ["crack/a.png", "crack/b.png"])
+    shown = []
+    for number, band in enumerate((0.02, 0.12)):
+        stem = save_blender(tmp_path / f"tiny-{number}", strength=3, reliefs=[(band, band, band)] * 7)
+        out = tmp_path / f"out-{number}"
+        guide = ("--guide", "brightness=0.2", "--num", 4)
+        assert not gen_defects("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--out", out, *guide)
+        check(out, grounds, REACH)
+        rows, _ = read_manifest(out)
+        shown.append(np.mean([relief(*read_sample(row)) for row in rows], axis=0))
+    assert np.all(shown[1] > 1.3 * shown[0])
+
+
+@pytest.mark.parametrize("reliefs", [[(0.1, 0.1, 0.1)], [(0.1,)] * 7, [(0.1, 0.1, 2.0)] * 7])
+def test_reliefs_that_do_not_fit_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reliefs: list[tuple[float, ...]]
+) -> None:
+    grounds, masks = save_photographs(tmp_path / "grounds"), save_masks(tmp_path / "masks", ["crack/a.png"])
+    stem = save_blender(tmp_path / "tiny", reliefs=reliefs)
+    out = tmp_path / "out"
+    assert gen_defects("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--out", out) == 1
+    assert "does not fit its own description" in capsys.readouterr().err
+    assert not out.exists()

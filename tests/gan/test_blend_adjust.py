@@ -1,0 +1,75 @@
+"""What a network draws is brought to a relief and a brightness, and no further than it may be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from defects.relief import relief
+from gan.blend.adjust import GAINS, LEAST_RELIEF, RELIEF_GAINS, brought_to, composed, strengthened, with_relief
+from gan.blend.windows import contrast, margin, signed_distance
+
+SIDE, RADIUS = 96, 8
+
+
+def scene(depth: float = 60, grain: float = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A ground, a change that makes it a dark and nearly smooth pit, its opacity, and its mask."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.indices((SIDE, SIDE)) - SIDE / 2
+    mask = np.hypot(rows, columns) < 18
+    ground = (140 + 6 * rng.standard_normal((SIDE, SIDE, 1))).astype(np.float32)
+    wanted = 140 - depth + grain * rng.standard_normal((SIDE, SIDE, 1))
+    opacity = np.clip(signed_distance(mask) + 0.5, 0, 1).astype(np.float32)[..., None]
+    return ground, (wanted - ground).astype(np.float32), opacity, mask
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.7, 2.5])
+def test_a_relief_is_reached_in_every_band(factor: float) -> None:
+    ground, change, opacity, mask = scene()
+    before = relief(composed(ground, change, opacity), mask)
+    asked = tuple(factor * band for band in before)
+    image = composed(ground, with_relief(asked, ground, change, opacity, mask), opacity)
+    np.testing.assert_allclose(relief(image, mask), asked, rtol=0.08, atol=0.002)
+
+
+def test_its_mean_stays_and_pixels_off_the_defect_do() -> None:
+    ground, change, opacity, mask = scene()
+    before = composed(ground, change, opacity)
+    after = composed(ground, with_relief((0.03, 0.02, 0.01), ground, change, opacity, mask), opacity)
+    assert contrast(after, mask, RADIUS)[0] == pytest.approx(contrast(before, mask, RADIUS)[0], abs=0.004)
+    outside = ~margin(mask, 3)
+    assert np.array_equal(after[outside], before[outside])
+    assert not np.array_equal(after[mask], before[mask])
+
+
+def test_no_more_is_done_than_is_allowed() -> None:
+    ground, change, opacity, mask = scene()
+    before = np.array(relief(composed(ground, change, opacity), mask))
+    for asked, limit in ((0.9, RELIEF_GAINS[1]), (0.0, RELIEF_GAINS[0])):
+        image = composed(ground, with_relief((asked,) * 3, ground, change, opacity, mask), opacity)
+        assert np.all(np.abs(relief(image, mask) / before - limit) < 0.35 * limit)
+
+
+def test_a_defect_of_a_few_pixels_stays_as_it_is_drawn() -> None:
+    ground, change, opacity, mask = scene()
+    tiny = np.zeros_like(mask)
+    tiny[40, 40 : 40 + LEAST_RELIEF - 1] = True
+    assert with_relief((0.2, 0.2, 0.2), ground, change, opacity, tiny) is change
+
+
+@pytest.mark.parametrize("asked", [-0.1, -0.2, -0.3])
+def test_a_brightness_is_reached_by_strength_and_then_by_light(asked: float) -> None:
+    ground, change, opacity, mask = scene()
+    image = brought_to(asked, True, ground, change, opacity, mask, RADIUS)
+    assert contrast(image, mask, RADIUS)[0] == pytest.approx(asked, abs=0.004)
+    stronger = strengthened(asked, True, ground, change, opacity, mask, RADIUS)
+    share = float((stronger / change)[mask].mean())
+    assert GAINS[0] - 1e-3 <= share <= GAINS[1] + 1e-3
+
+
+def test_a_dark_defect_never_lightens_its_ground() -> None:
+    ground, change, opacity, mask = scene()
+    ground[mask] -= 50
+    without = contrast(composed(ground, np.zeros_like(change), opacity), mask, RADIUS)[0]
+    image = brought_to(-0.05, True, ground, change, opacity, mask, RADIUS)
+    assert contrast(image, mask, RADIUS)[0] <= without + 0.004
