@@ -4,7 +4,7 @@
 
 MASKS of training photographs (training_masks.py); SET holds images of one of the generators, so that the segmenter of
 `bench-fid --held-out --fake blend=SET` is taken. It knows the defects: figures are to be compared with each other only.
-Every run is measured as it is, and without the sides and places of its training defects.
+Every run is measured as it is, without the sides and places of its training defects, and without their reliefs.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ def main(data: Path, masks: Path, fakes: Path, size: int, runs: list[Path], *, i
     for run in runs:
         plan = make_blend_plan(Wanted(guide="brightness=random", size=size), masks, data, run, inpaint=inpaint)
         seen = plan.sites.seen
-        blind = Seen(seen.rows, [ground._replace(setting=None) for ground in seen.grounds])
-        for name, one in (("", plan), (", no sides", replace(plan, sites=replace(plan.sites, seen=blind)))):
+        blind = Seen(seen.rows, [ground._replace(setting=None) for ground in seen.grounds], seen.reliefs)
+        smooth = Seen(seen.rows, seen.grounds)
+        for name, own in (("", seen), (", no sides", blind), (", no relief", smooth)):
+            one = replace(plan, sites=replace(plan.sites, seen=own))
             found = label_iou(one, segmenter)
             kinds = "  ".join(f"{kind} {value:.3f}" for kind, value in found.items())
             print(f"{run}{name}: {np.mean(list(found.values())):.3f}   {kinds}", flush=True)
