@@ -47,6 +47,7 @@ def main(
     from classify.schemes import SchemeRunner, load_schemes
     from classify.schemes_table import summary_rows, table_lines
     from classify.utility.bench import Request
+    from classify.utility.levels import is_template
     from classify.utility.opening import open_bench
     from classify.utility.results import compute
     from classify.utility.settings import Settings
@@ -60,6 +61,9 @@ def main(
     if unknown is not None or not names:
         raise UsageError(f"--networks: {unknown or networks!r} is unknown; choose of {', '.join(BACKBONES)}")
     sets = tuple(_named(text) for text in synthetic)
+    one = next((folder for _, folder in sets if is_template(folder)), None)
+    if one is not None:
+        raise UsageError(f"--synthetic: {one} stands for folders of levels, and schemes have one level; give a folder")
     named_preset(preset)
     folder_name = out or Path("runs") / f"schemes-{real.resolve().name}"
     check_apart(folder_name, {"REAL": real} | {f"--synthetic {name}": folder for name, folder in sets})

@@ -126,15 +126,15 @@ def main(
     )
     method = None if pasted == "none" else pasted
     sets = _named(synthetic or [])
-    if not sets and method is None:
+    if not sets and method is None and write is None:
         raise UsageError("nothing to compare: give --synthetic NAME=DIR, or --pasted alpha")
     request = Request(real, sets, method, parse_ratios(ratios), parse_shots(shots), seeds, settings)
     if write is not None:
-        _write_levels(request, write, json=json)
+        _write_levels(request, write, resume=resume, dry_run=dry_run, json=json)
         return
     named_preset(preset)
     folder = out or Path("runs") / f"utility-{real.resolve().name}"
-    check_apart(folder, {"REAL": real} | {f"--synthetic {name}": made for name, made in sets})
+    check_apart(folder, {"REAL": real} | _folders(sets, request.shots, seeds))
     bench = open_bench(request)
     if not json:
         typer.echo(f"unit: {bench.settings.unit} ({bench.why})", err=True)
@@ -167,7 +167,16 @@ def main(
         typer.echo(line)
 
 
-def _write_levels(request: Request, folder: Path, *, json: bool) -> None:
+def _folders(sets: tuple[tuple[str, Path], ...], shots: tuple[int | None, ...], seeds: int) -> dict[str, Path]:
+    """Every folder that the synthetic sets stand for, by what it is called in a message."""
+    from classify.utility.levels import filled
+
+    levels = [(count, seed) for count in shots for seed in range(seeds)]
+    every = {filled(folder, level): name for name, folder in sets for level in levels}
+    return {f"--synthetic {name}={folder}": folder for folder, name in every.items()}
+
+
+def _write_levels(request: Request, folder: Path, *, resume: bool, dry_run: bool, json: bool) -> None:
     """Writes what each level and seed has, and names the folders.
 
     Raises:
@@ -177,20 +186,34 @@ def _write_levels(request: Request, folder: Path, *, json: bool) -> None:
     from dataclasses import replace
 
     from augment.mixer.folder import check_apart
-    from classify.utility.levels import is_template, write_levels
+    from classify.utility.levels import SEED, SHOTS, is_template, write_levels
     from classify.utility.opening import open_bench
+    from engine.errors import UsageError
     from engine.progress import Progress
 
+    if is_template(folder):
+        raise UsageError(f"--write-levels: names its folders {SHOTS}-{SEED} itself; give the folder they go into")
     shared = tuple((name, made) for name, made in request.synthetic if not is_template(made))
-    check_apart(folder, {"REAL": request.real}, flag="--write-levels")
+    apart = {"REAL": request.real} | {f"--synthetic {name}": made for name, made in shared}
+    check_apart(folder, apart, flag="--write-levels")
     bench = open_bench(replace(request, synthetic=shared, pasted="alpha"))
     levels = list(dict.fromkeys(cell.at for cell in bench.cells))
+    has = [(level, bench.chosen(level), bench.good) for level in levels]
+    if dry_run:
+        counts = {f"{shots or 'all'}-{seed}": [len(chosen), len(good)] for (shots, seed), chosen, good in has}
+        lines = [f"{name}: {own} defective photographs, {good} good ones" for name, (own, good) in counts.items()]
+        typer.echo(json_text.dumps({"dry_run": True, "levels": counts}) if json else "\n".join(lines))
+        return
     written = []
     with Progress(len(levels), "levels", json=json, unit="folder") as progress:
-        for root in write_levels(((level, bench.chosen(level), bench.good) for level in levels), folder):
+        for root in write_levels(has, folder, resume=resume):
             written.append(str(root))
             progress.update()
-    typer.echo(json_text.dumps({"folders": written}, ensure_ascii=False) if json else "\n".join(written))
+    if json:
+        typer.echo(json_text.dumps({"folders": written}, ensure_ascii=False))
+        return
+    typer.echo("\n".join(written))
+    typer.echo(f"next: train-gan {written[0]} --set data.test_fraction=0, and gen-defects --masks {written[0]}/masks")
 
 
 def _check_network(mode: str, network: str, weights: Path | None) -> None:

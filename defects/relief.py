@@ -15,7 +15,8 @@ from defects.masks import Mask, bounding_box
 __all__ = ["REACHES", "Relief", "bands", "relief", "relief_of"]
 
 REACHES = (1.5, 6.0, 24.0)
-"""Px (standard deviations of Gaussians): a band is what is coarser than one of them and finer than the next."""
+"""Px (standard deviations of Gaussians). The first band is what is finer than the first of them, every other what lies
+between one and the next."""
 
 Floats = NDArray[np.float32]
 Relief = tuple[float, ...]
@@ -49,8 +50,8 @@ def relief_of(numbers: Sequence[float]) -> Relief:
     Raises:
         ValueError: it has another number of bands, or one out of range.
 
-    >>> relief_of([0.02, 0.05])
-    (0.02, 0.05)
+    >>> relief_of([0.02, 0.05, 0.01])
+    (0.02, 0.05, 0.01)
     """
     found = tuple(float(number) for number in numbers)
     if len(found) != len(REACHES) or not all(0 <= number <= 1 for number in found):

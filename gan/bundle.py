@@ -31,7 +31,7 @@ class LoadedGenerator:
     Attributes:
         table: raw guide rows of the training images, for `random`.
         grounds: what their defects lie on, in the same order; empty in old checkpoints.
-        reliefs: how much the light varies within them, the same.
+        reliefs: how much the light varies within these defects, in the same order; empty in old checkpoints.
         meta: the whole description of the checkpoint.
         sha256: of the weights file.
         provenance: what the folder of its images says of it; old checkpoints say less.

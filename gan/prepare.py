@@ -40,7 +40,7 @@ class Prepared:
         schema: guide entries and scales, fitted on `train` only.
         table: raw guide rows of the defective training samples, for `random`.
         grounds: what those lie on, in the same order; for Magna-Blend only.
-        reliefs: how much the light varies within them, the same.
+        reliefs: how much the light varies within these defects, in the same order; for Magna-Blend only.
         meta: what the checkpoint says about the data.
     """
 

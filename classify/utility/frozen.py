@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from classify.utility.arms import PASTED
 from classify.utility.bank import Bank, Block, Items, joined
 from classify.utility.bench import Bench
-from classify.utility.cells import Cell
+from classify.utility.cells import Cell, Level
 from classify.utility.features import FrozenFeatures
 from classify.utility.pasting import pasted_images, photographs_read
 from classify.utility.probe import Floats, Scale, fit_probe
@@ -51,7 +51,7 @@ class FrozenRunner:
         }
         self._reader = photographs_read(bench)
         self._lasting = len(self._bank)
-        self._level: tuple[int | None, int] | None = None
+        self._level: Level | None = None
         self._pasted: Block | None = None
         self._shared: Block | None = None
 
@@ -82,8 +82,8 @@ class FrozenRunner:
     def _at(self, cell: Cell) -> tuple[list[Sample], Scale]:
         """The defective photographs of the cell's level, and the scale of its real training features."""
         chosen = self.bench.chosen(cell.at)
-        if self._level != (cell.shots, cell.seed):
-            self._level = cell.shots, cell.seed
+        if self._level != cell.at:
+            self._level = cell.at
             self._bank.forget(len(self._bank) - self._lasting)
             self._pasted = None
             self._scale = Scale.of(self._bank.take(self._train.first[self._learnt(chosen)]))

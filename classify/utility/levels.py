@@ -11,17 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from classify.utility.cells import Level, level_name
-from classify.utility.sources import MadeSet, masks_from, open_made, refuse_test_images
+from classify.utility.sources import MadeSet, masks_from, open_made, origins_of
 from defects.image_files import read_bytes
 from defects.images import encode_image, read_sample
-from defects.manifest import row_of, write_manifest
+from defects.manifest import NAME, row_of, write_manifest
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, OutputError, UsageError
-from engine.files import sha256_bytes, write_bytes
+from engine.files import inside, sha256_bytes, write_bytes
 
-__all__ = ["is_template", "open_levels", "refuse_more_than_its_level", "write_levels"]
+__all__ = ["filled", "is_template", "open_levels", "refuse_more_than_its_level", "write_levels"]
 
 SHOTS, SEED = "{shots}", "{seed}"
+
+Has = tuple[Level, Sequence[Sample], Sequence[Sample]]
+"""A level with its defective and its good photographs."""
 
 
 def is_template(folder: Path) -> bool:
@@ -56,65 +59,96 @@ def open_levels(name: str, folder: Path, levels: Iterable[Level]) -> dict[Level,
 
 
 def refuse_more_than_its_level(
-    made: MadeSet, chosen: Sequence[Sample], real: Sequence[Sample], test: Sequence[Sample], hashes: Mapping[str, str]
+    made: MadeSet, chosen: Sequence[Sample], good: Sequence[Sample], real: Sequence[Sample], hashes: Mapping[str, str]
 ) -> None:
-    """Refuses a set that knows of a photograph which its level does not have: by training, or by a mask.
+    """Refuses a set that knows of a photograph which its level does not have.
+
+    By its generator's training, by what its images were drawn into or pasted from, byte for byte, or by a mask.
 
     Args:
         made: The set of the level.
         chosen: The defective photographs that the level has.
+        good: The good photographs that it has.
         real: All photographs.
-        test: Those tested on.
         hashes: SHA-256 of each photograph's file by name.
 
     Raises:
-        DataError: It does, or knows of a test image.
-        UsageError: Its images are painted from the masks of test images.
+        DataError: It does, or its generator was trained on something else.
     """
-    refuse_test_images(made, test, hashes)
+    has = {hashes[sample.name] for sample in [*chosen, *good]}
+    others = {hashes[sample.name]: sample.name for sample in real if hashes[sample.name] not in has}
     own = {sample.name for sample in chosen}
-    others = [sample for sample in real if sample.label != GOOD and sample.name not in own]
-    seen = made.provenance.train_sha256 if made.provenance is not None else frozenset()
-    known = [sample.name for sample in others if hashes[sample.name] in seen]
-    painted = sorted({name for name in masks_from(made, real) if name is not None} - own)
-    for names, how in ((known, "its generator was trained on"), (painted, "its images are painted from the masks of")):
+    origin = made.provenance
+    seen = origin.train_sha256 if origin is not None else frozenset()
+    defective = [sample for sample in real if sample.label != GOOD]
+    painted = {name for name in masks_from(made, defective) if name is not None} - own
+    for names, how in (
+        (sorted(others[digest] for digest in seen if digest in others), "its generator was trained on"),
+        (sorted({others[digest] for digest in origins_of(made) if digest in others}), "its images are drawn into"),
+        (sorted({others[digest] for digest in made.hashes if digest in others}), "it holds copies of"),
+        (sorted(painted), "its images are painted from the masks of"),
+    ):
         if names:
             raise DataError(
-                f"{made.root}: {how} {len(names)} defective photographs that its level does not have, such as "
-                f"{names[0]}; train and draw from the folder that --write-levels writes for it"
+                f"{made.root}: {how} {len(names)} photographs that its level does not have, such as {names[0]}; "
+                "train and draw from the folder that --write-levels writes for it"
             )
+    if seen and not seen & {hashes[sample.name] for sample in chosen}:
+        raise DataError(
+            f"{made.root}: its generator was trained on none of its level's defective photographs; "
+            "train it on the folder that --write-levels writes for it"
+        )
+    if seen and origin is not None and (origin.defective or 0) > len(chosen):
+        raise DataError(
+            f"{made.root}: its generator was trained on {origin.defective} defective images, its level has "
+            f"{len(chosen)}; train it on the folder that --write-levels writes for it"
+        )
 
 
-def write_levels(levels: Iterable[tuple[Level, Sequence[Sample], Sequence[Sample]]], out: Path) -> Iterator[Path]:
+def write_levels(levels: Sequence[Has], out: Path, *, resume: bool = False) -> Iterator[Path]:
     """Writes what each level has as a sample folder, for `train-gan`; its `masks` are for `gen-defects --masks`.
 
     Photographs are copied byte for byte and keep their names, so that a generator's memory of them can be compared.
+    A folder has its manifest last; without one it is written anew.
 
     Args:
-        levels: Each with its defective and its good photographs.
+        levels: What they have.
         out: A folder `{shots}-{seed}` of each is written in it.
+        resume: Leave those that are whole.
 
     Yields:
         Every folder, once it is whole.
 
     Raises:
-        DataError: An image or its mask does not open.
+        DataError: An image or its mask does not open, or a defective one has no mask.
         OutputError: A folder is there already, or cannot be written.
     """
-    for level, defective, good in levels:
-        root = filled(out / f"{SHOTS}-{SEED}", level)
-        if root.exists():
-            raise OutputError(f"{root}: is there already; choose another folder for --write-levels")
-        rows = []
-        for sample in [*defective, *good]:
-            image, data = root / "images" / f"{sample.name}{sample.image.suffix}", read_bytes(sample.image)
-            write_bytes(image, data)
-            mask = None
-            if sample.label != GOOD:
-                mask = root / "masks" / sample.label / f"{sample.name.replace('/', '_')}.png"
-                pixels = read_sample(sample)[1]
-                write_bytes(mask, encode_image(pixels[..., None].astype(np.uint8) * 255, "png"))
-            copy = Sample(sample.name, image, mask, (), sample.label, sample.group, sample.source)
-            rows.append(row_of(copy, root, sha256=sha256_bytes(data)))
-        write_manifest(root, rows)
+    roots = [filled(out / f"{SHOTS}-{SEED}", level) for level, _, _ in levels]
+    there = [root for root in roots if (root / NAME).exists()]
+    if there and not resume:
+        raise OutputError(f"{there[0]}: is there already; add --resume, or choose another folder for --write-levels")
+    blind = [sample.name for _, defective, _ in levels for sample in defective if not sample.has_pixels]
+    if blind:
+        raise DataError(f"--write-levels: {blind[0]} has no mask, which generators need; give masks")
+    for root, (_, defective, good) in zip(roots, levels, strict=True):
+        if root not in there:
+            _write(root, [*defective, *good])
         yield root
+
+
+def _write(root: Path, samples: Sequence[Sample]) -> None:
+    rows, masks = [], set()
+    for sample in samples:
+        image, data = inside(root, f"images/{sample.name}{sample.image.suffix}"), read_bytes(sample.image)
+        write_bytes(image, data)
+        mask, pixels = None, read_sample(sample)[1] if sample.label != GOOD else np.zeros((0, 0), bool)
+        if pixels.any():  # published sets hold masks without a defect, which no generator can use
+            mask = inside(root, f"masks/{sample.label}/{sample.name.replace('/', '_')}.png")
+            if mask in masks:
+                raise DataError(f"{sample.image}: another photograph's mask would have its name; rename one of them")
+            masks.add(mask)
+            write_bytes(mask, encode_image(pixels[..., None].astype(np.uint8) * 255, "png"))
+        told = {key: value for key, value in sample.metadata.items() if key not in ("rle", "sha256")}
+        copy = Sample(sample.name, image, mask, (), sample.label, sample.group, sample.source, told)
+        rows.append(row_of(copy, root, sha256=sha256_bytes(data)))
+    write_manifest(root, rows)

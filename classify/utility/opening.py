@@ -17,7 +17,7 @@ from classify.utility.levels import is_template, open_levels, refuse_more_than_i
 from classify.utility.reach import levels, reachable, reachable_pasted
 from classify.utility.refusals import refuse_one_class, refuse_pasted
 from classify.utility.settings import SQUARES, Settings
-from classify.utility.sources import MadeSet, open_made
+from classify.utility.sources import MadeSet, open_made, refuse_test_images
 from classify.utility.units import cover, squares_notes, unit_of
 from defects.images import image_info
 from defects.layouts.dataset import open_dataset
@@ -84,23 +84,25 @@ def _own_sets(
     shots: Sequence[int | None],
 ) -> dict[str, dict[Level, MadeSet]]:
     """The sets of which every level and seed has its own, none of which knows more than its level."""
-    levels = [(count, seed) for count in shots for seed in range(request.seeds)]
-    found = {name: open_levels(name, folder, levels) for name, folder in request.synthetic if is_template(folder)}
+    wanted = [(count, seed) for count in shots for seed in range(request.seeds)]
+    found = {name: open_levels(name, folder, wanted) for name, folder in request.synthetic if is_template(folder)}
     defective = [sample for sample in division.train if sample.label != GOOD]
+    good = [sample for sample in division.train if sample.label == GOOD]
     for sets in found.values():
         for (count, seed), made in sets.items():
-            refuse_more_than_its_level(made, shot_order(defective, seed)[:count], real, division.test, hashes)
+            refuse_test_images(made, division.test, hashes)
+            refuse_more_than_its_level(made, shot_order(defective, seed)[:count], good, real, hashes)
     return found
 
 
 def _framed(settings: Settings, made: Sequence[MadeSet], real: Sequence[Sample]) -> Settings:
     """Window and channels of the generators, where they are known and not given."""
     window, channels = settings.window, settings.channels
-    origins = {each.name: each.provenance for each in made if each.provenance is not None}
+    origins = {each.root: each.provenance for each in made if each.provenance is not None}
     if window is None and origins:
-        windows = {origin.window: name for name, origin in origins.items()}
+        windows = {origin.window: root for root, origin in origins.items()}
         if len(windows) > 1:
-            shown = ", ".join(f"{value or 'the shorter side'} for {name}" for value, name in windows.items())
+            shown = ", ".join(f"{value or 'the shorter side'} for {root}" for value, root in windows.items())
             raise UsageError(
                 f"--synthetic: the generators saw different windows of a photograph ({shown}); give --window"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from classify.utility.arms import PASTED, Arm
-from classify.utility.cells import Cell
+from classify.utility.cells import Cell, Level
 from classify.utility.division import Division
 from classify.utility.few_shot import shot_order
 from classify.utility.sources import MadeSet, pasted_of
@@ -67,15 +67,14 @@ def reachable_pasted(
     """Cells for which the folder holds enough images made of their own training images, whatever the seed."""
     good = [sample for sample in division.train if sample.label == GOOD]
     defective = [sample for sample in division.train if sample.label != GOOD]
-    own: dict[tuple[int | None, int], int] = {}
+    own: dict[Level, int] = {}
     lacking: dict[tuple[str, float, Arm], int] = {}
     for cell in cells:
-        at = cell.shots, cell.seed
         chosen = shot_order(defective, cell.seed)[: cell.shots]
-        if at not in own:
-            own[at] = len(pasted_of(pasted, chosen, good, hashes))
-        if PASTED in cell.arm.made and own[at] < round(cell.ratio * len(chosen) / len(cell.arm.made)):
-            lacking[cell.level, cell.ratio, cell.arm] = own[at]
+        if cell.at not in own:
+            own[cell.at] = len(pasted_of(pasted, chosen, good, hashes))
+        if PASTED in cell.arm.made and own[cell.at] < round(cell.ratio * len(chosen) / len(cell.arm.made)):
+            lacking[cell.level, cell.ratio, cell.arm] = own[cell.at]
     kept = [cell for cell in cells if (cell.level, cell.ratio, cell.arm) not in lacking]
     return kept, [
         f"{arm.name}, ratio {ratio:g} at {level} defective images: {pasted.root} holds {have} images made of a level's "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from classify.utility.arms import PASTED
 from classify.utility.bench import Bench
 from classify.utility.settings import ALL
 from classify.utility.signed_rank import least_p
-from classify.utility.sources import MadeSet, generator_saw, masks_from
+from classify.utility.sources import generator_saw, masks_from
 from classify.utility.task import CLASSIFY, TaskKind
 from classify.utility.verdict import HELPS, HURTS, Comparison
 
@@ -49,7 +49,7 @@ def base_note(comparisons: Sequence[Comparison], kind: TaskKind) -> str:
 
 def caveats(one: Comparison, bench: Bench) -> list[str]:
     """What the reader has to know beside a verdict."""
-    said = [_own_levels(name, sets.values()) for name, sets in bench.own.items() if name in one.made]
+    said = [_own_levels(name, bench) for name in bench.own if name in one.made]
     for made in bench.made:
         if made.name not in one.made:
             continue
@@ -85,12 +85,17 @@ def caveats(one: Comparison, bench: Bench) -> list[str]:
     return said
 
 
-def _own_levels(name: str, sets: Iterable[MadeSet]) -> str:
+def _own_levels(name: str, bench: Bench) -> str:
     """What the generators of a source have seen of which every level and seed has its own."""
     each = f"Every level and seed has its own images of {name}"
-    if all(made.provenance and made.provenance.train_sha256 for made in sets):
-        return f"{each}; their generators have seen no defective image that is not trained with there."
-    return f"{each}; not every folder tells what its generator has seen."
+    good = {bench.hashes[sample.name] for sample in bench.good}
+    told = True
+    for level, made in bench.own[name].items():
+        seen = made.provenance.train_sha256 if made.provenance is not None else frozenset()
+        told &= bool(seen) and seen <= good | {bench.hashes[sample.name] for sample in bench.chosen(level)}
+    if told:
+        return f"{each}; their generators have seen no photograph that is not trained with there."
+    return f"{each}; not every folder tells that its generator has seen no other photographs than those trained with."
 
 
 def level_words(level: str, bench: Bench) -> str:

@@ -16,7 +16,16 @@ from defects.provenance import Provenance, read_provenance
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError
 
-__all__ = ["MadeSet", "fingerprint", "generator_saw", "masks_from", "open_made", "pasted_of", "refuse_test_images"]
+__all__ = [
+    "MadeSet",
+    "fingerprint",
+    "generator_saw",
+    "masks_from",
+    "open_made",
+    "origins_of",
+    "pasted_of",
+    "refuse_test_images",
+]
 
 
 @dataclass(frozen=True)
@@ -90,8 +99,14 @@ def masks_from(made: MadeSet, real: Sequence[Sample]) -> list[str | None]:
     return found
 
 
+def origins_of(made: MadeSet) -> set[str]:
+    """SHA-256 of the photographs that its images were drawn into or pasted from, as far as their rows tell."""
+    columns = (sample.metadata.get(part) for sample in made.samples for part in ("background", "ground", "defect"))
+    return {str(origin["sha256"]) for origin in columns if isinstance(origin, dict) and "sha256" in origin}
+
+
 def refuse_test_images(made: MadeSet, test: Sequence[Sample], hashes: Mapping[str, str]) -> None:
-    """Refuses a set that knows of a test image: by training, by its mask, or byte for byte.
+    """Refuses a set that knows of a test image: by training, by what its images are drawn into, or byte for byte.
 
     Raises:
         DataError: It does; what to do is named.
@@ -105,6 +120,12 @@ def refuse_test_images(made: MadeSet, test: Sequence[Sample], hashes: Mapping[st
             f"{known[0]}; train it again without them, or take images whose generator.json names the test images"
         )
     files = {hashes[sample.name]: sample.name for sample in test}
+    drawn = sorted(files[digest] for digest in origins_of(made) if digest in files)
+    if drawn:
+        raise DataError(
+            f"{made.root}: its images are drawn into {len(drawn)} of the test images, such as {drawn[0]}; "
+            "give gen-defects --backgrounds without them"
+        )
     copies = [files[digest] for digest in made.hashes if digest in files]
     if copies:
         raise DataError(

@@ -10,7 +10,7 @@ from defects.relief import Relief, bands
 from defects.relief import relief as measured_relief
 from gan.blend.windows import contrast
 
-__all__ = ["brought_to", "composed", "strengthened", "with_relief"]
+__all__ = ["composed", "shifted", "strengthened", "with_relief"]
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -54,7 +54,7 @@ def with_relief(relief: Relief, ground: Floats, change: Floats, opacity: Floats,
 
 
 def strengthened(
-    brightness: float, dark: bool, ground: Floats, change: Floats, opacity: Floats, mask: Mask, radius: int
+    brightness: float, dark: bool, change: Floats, ground: Floats, opacity: Floats, mask: Mask, radius: int
 ) -> Floats:
     """The change made stronger or weaker, as far as `GAINS` bring it, to have the brightness asked for.
 
@@ -76,12 +76,11 @@ def strengthened(
     return change * np.float32(strength)
 
 
-def brought_to(
-    brightness: float, dark: bool, ground: Floats, change: Floats, opacity: Floats, mask: Mask, radius: int
+def shifted(
+    brightness: float, dark: bool, change: Floats, ground: Floats, opacity: Floats, mask: Mask, radius: int
 ) -> Image:
-    """The defect at the brightness asked for: its change made stronger or weaker, then lighter or darker as a whole."""
+    """The defect made lighter or darker as a whole, to have the brightness asked for."""
     without = contrast(composed(ground, np.zeros_like(change), opacity), mask, radius)[0]
-    change = strengthened(brightness, dark, ground, change, opacity, mask, radius)
     drawn = composed(ground, change, opacity)
     level, measured = contrast(drawn, mask, radius)
     if not measured:

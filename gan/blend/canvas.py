@@ -20,7 +20,7 @@ from defects.masks import Mask, resize_mask
 from defects.relief import Relief
 from defects.windows import as_channels
 from engine.seeding import torch_generator
-from gan.blend.adjust import brought_to, composed, strengthened, with_relief
+from gan.blend.adjust import composed, shifted, strengthened, with_relief
 from gan.blend.crop import crop_around, cut_out, enlarged, own_box, working_scale
 from gan.blend.generator import BlendGenerator, alpha_of
 from gan.blend.windows import signed_distance
@@ -76,6 +76,7 @@ class Drawing:
         change: (h, w, C) grey levels that the defect adds.
         opacity: (h, w, 1) alpha.
         radius: px around the mask by which its brightness is measured.
+        relieved: whether its relief was set, and its strength with it: made stronger again it would lose that.
     """
 
     photograph: Image
@@ -84,6 +85,7 @@ class Drawing:
     change: Floats
     opacity: Floats
     radius: int
+    relieved: bool = False
 
     def image(self, brightness: float | None = None, *, dark: bool | None = None) -> Image:
         """A copy of the photograph with the defect.
@@ -98,7 +100,9 @@ class Drawing:
         drawn = composed(ground, self.change, self.opacity)
         if brightness is not None:
             below = brightness < 0 if dark is None else dark
-            drawn = brought_to(brightness, below, ground, self.change, self.opacity, self.mask, self.radius)
+            around = ground, self.opacity, self.mask, self.radius
+            change = self.change if self.relieved else strengthened(brightness, below, self.change, *around)
+            drawn = shifted(brightness, below, change, *around)
         result = self.photograph.copy()
         touched = self.opacity[..., 0] > 0
         result[self.region][touched] = drawn[touched]
@@ -140,8 +144,8 @@ def draw_into(
     if relief is not None:
         ground, opacity = cut.astype(np.float32), _opacity(distance, soft, painter.network.reach)
         if brightness is not None:
-            near = ring_radius(config.size)
-            change = strengthened(brightness, brightness < 0, ground, change, opacity, condition, near)
+            around = ground, opacity, condition, ring_radius(config.size)
+            change = strengthened(brightness, brightness < 0, change, *around)
         change = with_relief(relief, ground, change, opacity, condition)
 
     box = own_box(crop, shape)
@@ -152,7 +156,7 @@ def draw_into(
         grey = photograph.shape[2] == 1
         change = change.mean(axis=2, keepdims=True) if grey else np.repeat(change, 3, axis=2)
     radius = max(3, round(ring_radius(config.size) / scale))
-    return Drawing(photograph, region, mask[region], change, opacity, radius)
+    return Drawing(photograph, region, mask[region], change, opacity, radius, relief is not None)
 
 
 def _opacity(distance: Floats, soft: Floats, reach: float) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,7 +17,7 @@ from gan.blend.likely import Seen
 from gan.blend.place import Placement
 from gan.blend.plan import BlendPlan
 from gan.blend.site import LOOKS, Sites
-from gan.bundle import load_generator
+from gan.bundle import LoadedGenerator, load_generator
 from gan.jobs import JobList
 from gan.mask_list import inspect, list_masks
 from gan.paint import choose_device, choose_precision
@@ -87,9 +88,7 @@ def make_blend_plan(
         "backgrounds": {"count": len(grounds), "sha256": grounds.digest, "inpaint": inpaint},
         "placement": wanted.describe() | {"any_ground": any_ground, "looks": LOOKS},
         "checkpoint": generator.sha256,
-        "training-defects": sha256_bytes(
-            to_json([generator.table, [ground.numbers() for ground in generator.grounds], generator.reliefs])
-        ),
+        "training-defects": sha256_bytes(to_json(_told(generator))),
         **request.describe(jobs.guide, jobs.size),
         "size": request.size or "background",
         "classes": list(jobs.classes),
@@ -110,3 +109,9 @@ def make_blend_plan(
         ),
         window=window,
     )
+
+
+def _told(generator: LoadedGenerator) -> list[Any]:
+    """What a checkpoint tells of its training defects."""
+    grounds = [ground.numbers() for ground in generator.grounds]
+    return [generator.table, grounds, *([generator.reliefs] if generator.reliefs else [])]

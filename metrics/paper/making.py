@@ -59,7 +59,14 @@ Call = Callable[[Sequence[str]], str]
 
 
 def set_commands(
-    runs: Sequence[Run], real: Path, out: Path, *, num: int, seed: int, matched: bool = False
+    runs: Sequence[Run],
+    real: Path,
+    out: Path,
+    *,
+    num: int,
+    seed: int,
+    size: int | None = None,
+    matched: bool = False,
 ) -> dict[str, list[str]]:
     """The command of every set by its name in the table, without its `--out`.
 
@@ -74,6 +81,7 @@ def set_commands(
         out: Where the masks, the split and the sets will lie.
         num: Images of every mask.
         seed: Of all of them.
+        size: Side of the images, px; None for the smallest of the generators'.
         matched: Make a second set of every Magna-Blend, as hard to find as real defects.
 
     Raises:
@@ -88,7 +96,7 @@ def set_commands(
             f"--real {real}: none of the photographs held out by {runs[0].name} shows a defect; give its data"
         )
     good = any(sample.label == GOOD and sample.name not in held for sample in samples)
-    side = min(run.provenance.size for run in runs)
+    side = size or min(run.provenance.size for run in runs)
     found = {}
     for run in runs:
         schema, blends = run.provenance.schema, run.provenance.architecture == BLEND

@@ -77,14 +77,14 @@ def open_paper(
     """
     if not named:
         raise UsageError("--table paper: compares training runs; give --run NAME=RUN")
-    if request.train is not None or request.allow_trained or request.size or request.window:
+    if request.train is not None or request.allow_trained or request.window:
         raise UsageError(
-            "--table paper: takes held-out photographs, size and window from the runs; "
-            "leave --train, --allow-trained, --size and --window out"
+            "--table paper: takes held-out photographs and window from the runs; "
+            "leave --train, --allow-trained and --window out"
         )
     runs = open_runs(named)
     sets = out.with_name(f"{out.name}-sets")
-    commands = set_commands(runs, request.real, sets, num=num, seed=request.seed, matched=matched)
+    commands = set_commands(runs, request.real, sets, num=num, seed=request.seed, size=request.size, matched=matched)
     twice = next((name for name, _ in request.fakes if name in commands), None)
     if twice is not None:
         raise UsageError(f"--fake {twice}: a set of the table has that name; choose another")

@@ -51,6 +51,7 @@ def test_the_table_says_where_there_are_no_weights() -> None:
         (["--networks", "resnet1"], "--networks"),
         (["--weights", "resnet18"], "NETWORK=FILE"),
         (["--weights", "resnet18=/nowhere"], "no such file"),
+        (["--synthetic", "own=fakes/{shots}-{seed}"], "schemes have one level"),
     ],
 )
 def test_faults_are_one_line(

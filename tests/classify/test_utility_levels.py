@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,34 @@ def test_a_level_is_not_written_over(real: Path, tmp_path: Path) -> None:
     list(write_levels(items, tmp_path))
     with pytest.raises(OutputError, match="is there already"):
         list(write_levels(items, tmp_path))
+    before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
+    list(write_levels(items, tmp_path, resume=True))
+    assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_was_cut_off_is_written_anew(real: Path, tmp_path: Path) -> None:
+    bench = levels_of(real)
+    items = [(LEVELS[0], bench.chosen(LEVELS[0]), bench.good)]
+    (root,) = write_levels(items, tmp_path)
+    manifest = (root / "metadata.jsonl").read_bytes()
+    (root / "metadata.jsonl").unlink()
+    next((root / "images").iterdir()).unlink()
+    list(write_levels(items, tmp_path))
+    assert (root / "metadata.jsonl").read_bytes() == manifest
+    assert not read_manifest(root, verify=True)[1]
+
+
+def test_masks_of_one_name_are_refused_and_empty_ones_left_out(real: Path, tmp_path: Path) -> None:
+    bench = levels_of(real)
+    first, second = bench.chosen(LEVELS[0])[:2]
+    twins = [replace(first, name="a/b_c", label="pit"), replace(second, name="a_b/c", label="pit")]
+    with pytest.raises(DataError, match="would have its name"):
+        list(write_levels([(LEVELS[0], twins, [])], tmp_path / "twins"))
+    empty = replace(first, mask=bench.good[0].mask)
+    (root,) = write_levels([(LEVELS[0], [empty, second], [])], tmp_path / "empty")
+    assert len(list((root / "masks").rglob("*.png"))) == 1
+    with pytest.raises(DataError, match=r"file name .*\.\."):
+        list(write_levels([(LEVELS[0], [replace(first, label="../out")], [])], tmp_path / "out"))
 
 
 def test_every_seed_draws_from_its_own_folder(real: Path, tmp_path: Path) -> None:
@@ -106,24 +135,26 @@ def test_a_generator_that_has_seen_its_level_only_is_said_to_have(real: Path, tm
         knowing(tmp_path, level, [bench.hashes[sample.name] for sample in [*bench.chosen(level), *bench.good]])
     found = outcome(opened(real, template))
     own = next(one for one in found.comparisons if one.made == ("own",))
-    assert caveats(own, found.bench)[0].endswith("have seen no defective image that is not trained with there.")
+    assert caveats(own, found.bench)[0].endswith("have seen no photograph that is not trained with there.")
 
 
 def test_without_a_word_of_the_generator_that_is_not_claimed(real: Path, tmp_path: Path) -> None:
     found = outcome(opened(real, fakes(tmp_path)))
     own = next(one for one in found.comparisons if one.made == ("own",))
-    assert "not every folder tells" in caveats(own, found.bench)[0]
+    assert "not every folder tells that" in caveats(own, found.bench)[0]
 
 
-@pytest.mark.parametrize("part", ["train", "val"])
-def test_a_generator_that_has_seen_more_than_its_level_is_refused(real: Path, tmp_path: Path, part: str) -> None:
+@pytest.mark.parametrize(("part", "good"), [("train", False), ("val", False), ("val", True)])
+def test_a_generator_that_has_seen_more_than_its_level_is_refused(
+    real: Path, tmp_path: Path, part: str, good: bool
+) -> None:
     template = fakes(tmp_path)
     bench = levels_of(real)
     own = {sample.name for sample in bench.chosen(LEVELS[1])}
     samples = vars(bench.division)[part]
-    other = next(sample for sample in samples if sample.label != GOOD and sample.name not in own)
+    other = next(sample for sample in samples if (sample.label == GOOD) == good and sample.name not in own)
     knowing(tmp_path, LEVELS[1], [bench.hashes[other.name]])
-    with pytest.raises(DataError, match=rf"4-1: its generator was trained on 1 defective .* such as {other.name}"):
+    with pytest.raises(DataError, match=rf"4-1: its generator was trained on 1 photographs .* such as {other.name}"):
         opened(real, template)
 
 
@@ -143,7 +174,67 @@ def test_masks_of_other_photographs_are_refused(real: Path, tmp_path: Path) -> N
     manifest = tmp_path / "4-0" / "metadata.jsonl"
     rows = [json.loads(line) | {"mask_source": f"{other.name}.png"} for line in manifest.read_text().splitlines()]
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(DataError, match=f"painted from the masks of 1 defective .* such as {other.name}"):
+    with pytest.raises(DataError, match=f"painted from the masks of 1 photographs .* such as {other.name}"):
+        opened(real, template)
+
+
+@pytest.mark.parametrize("column", ["background", "ground", "defect"])
+def test_images_drawn_into_other_photographs_are_refused(real: Path, tmp_path: Path, column: str) -> None:
+    template = fakes(tmp_path)
+    bench = levels_of(real)
+    other = next(sample for sample in bench.division.val if sample.label == GOOD)
+    manifest = tmp_path / "4-0" / "metadata.jsonl"
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    rows[3][column] = {"name": other.name, "sha256": bench.hashes[other.name]}
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=f"drawn into 1 photographs .* such as {other.name}"):
+        opened(real, template)
+    rows[3][column]["sha256"] = bench.hashes[bench.division.test[0].name]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match="drawn into 1 of the test images"):
+        bench_of(real, {"shared": tmp_path / "4-0"}, shots=(4,), seeds=2, ratios=(0.0, 1.0))
+
+
+def test_a_copy_of_another_photograph_is_refused(real: Path, tmp_path: Path) -> None:
+    template = fakes(tmp_path)
+    bench = levels_of(real)
+    own = {sample.name for sample in bench.chosen(LEVELS[0])}
+    other = next(sample for sample in bench.defective if sample.name not in own)
+    copied = tmp_path / "4-0" / "images" / "0000.png"
+    copied.write_bytes(other.image.read_bytes())
+    manifest = tmp_path / "4-0" / "metadata.jsonl"
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    rows[0]["sha256"] = bench.hashes[other.name]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=f"holds copies of 1 photographs .* such as {other.name}"):
+        opened(real, template)
+
+
+def test_a_generator_of_other_photographs_is_refused(real: Path, tmp_path: Path) -> None:
+    template = fakes(tmp_path)
+    knowing(tmp_path, LEVELS[0], ["0" * 64])
+    with pytest.raises(DataError, match="4-0: its generator was trained on none of its level's"):
+        opened(real, template)
+
+
+def test_a_generator_of_more_defective_images_is_refused(real: Path, tmp_path: Path) -> None:
+    template = fakes(tmp_path)
+    bench = levels_of(real)
+    seen = frozenset(bench.hashes[sample.name] for sample in bench.chosen(LEVELS[0]))
+    origin = Provenance("0" * 64, 64, 1, train=400, defective=400, train_sha256=seen)
+    write_json(tmp_path / "4-0" / file_name, origin.to_dict())
+    with pytest.raises(DataError, match="trained on 400 defective images, its level has 4"):
+        opened(real, template)
+
+
+def test_levels_of_different_windows_are_refused(real: Path, tmp_path: Path) -> None:
+    template = fakes(tmp_path)
+    bench = levels_of(real)
+    for window, level in zip((64, 256), LEVELS, strict=True):
+        seen = frozenset(bench.hashes[sample.name] for sample in bench.chosen(level))
+        origin = Provenance("0" * 64, 64, 1, window=window, train_sha256=seen)
+        write_json(tmp_path / f"4-{level[1]}" / file_name, origin.to_dict())
+    with pytest.raises(UsageError, match="different windows"):
         opened(real, template)
 
 
@@ -167,12 +258,20 @@ def test_the_command_writes_levels_and_then_compares(
     words = [str(real), "--synthetic", f"own={tmp_path / 'fakes' / '{shots}-{seed}'}", "--pasted", "none"]
     words += ["--ratios", "0,2", "--shots", "4", "--seeds", "2", "--size", "64", "--json"]
     out = tmp_path / "levels"
+    assert main(app, [*words, "--write-levels", str(out), "--dry-run"], name="bench-utility") == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["levels"]["4-1"][0] == 4
+    assert not out.exists()
     assert main(app, [*words, "--write-levels", str(out)], name="bench-utility") == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told == {"folders": [str(out / "4-0"), str(out / "4-1")]}
     assert main(app, [*words, "--write-levels", str(out)], name="bench-utility") == 1
     assert capsys.readouterr().err.splitlines()[-1].endswith("choose another folder for --write-levels")
+    assert main(app, [*words, "--write-levels", str(out), "--resume"], name="bench-utility") == 0
+    assert main(app, [*words, "--write-levels", str(tmp_path / "{seed}")], name="bench-utility") == 2
     fakes(tmp_path / "fakes")
+    inside = tmp_path / "fakes" / "4-1" / "report"
+    assert main(app, [*words, "--out", str(inside)], name="bench-utility") == 2
+    assert "lie inside one another" in capsys.readouterr().err
     assert main(app, [*words, "--dry-run"], name="bench-utility") == 0
     assert "real+own" in json.loads(capsys.readouterr().out.splitlines()[-1])["arms"]
     assert main(app, [*words, "--write-levels", str(real / "in")], name="bench-utility") == 2

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from defects.relief import relief
-from gan.blend.adjust import GAINS, LEAST_RELIEF, RELIEF_GAINS, brought_to, composed, strengthened, with_relief
+from gan.blend.adjust import GAINS, LEAST_RELIEF, RELIEF_GAINS, composed, shifted, strengthened, with_relief
+from gan.blend.canvas import Drawing
 from gan.blend.windows import contrast, margin, signed_distance
 
 SIDE, RADIUS = 96, 8
@@ -60,9 +61,9 @@ def test_a_defect_of_a_few_pixels_stays_as_it_is_drawn() -> None:
 @pytest.mark.parametrize("asked", [-0.1, -0.2, -0.3])
 def test_a_brightness_is_reached_by_strength_and_then_by_light(asked: float) -> None:
     ground, change, opacity, mask = scene()
-    image = brought_to(asked, True, ground, change, opacity, mask, RADIUS)
+    stronger = strengthened(asked, True, change, ground, opacity, mask, RADIUS)
+    image = shifted(asked, True, stronger, ground, opacity, mask, RADIUS)
     assert contrast(image, mask, RADIUS)[0] == pytest.approx(asked, abs=0.004)
-    stronger = strengthened(asked, True, ground, change, opacity, mask, RADIUS)
     share = float((stronger / change)[mask].mean())
     assert GAINS[0] - 1e-3 <= share <= GAINS[1] + 1e-3
 
@@ -71,5 +72,17 @@ def test_a_dark_defect_never_lightens_its_ground() -> None:
     ground, change, opacity, mask = scene()
     ground[mask] -= 50
     without = contrast(composed(ground, np.zeros_like(change), opacity), mask, RADIUS)[0]
-    image = brought_to(-0.05, True, ground, change, opacity, mask, RADIUS)
+    image = shifted(-0.05, True, change, ground, opacity, mask, RADIUS)
     assert contrast(image, mask, RADIUS)[0] <= without + 0.004
+
+
+@pytest.mark.parametrize("asked", [-0.08, -0.3])
+def test_a_brightness_leaves_a_relief_that_was_set(asked: float) -> None:
+    ground, change, opacity, mask = scene(depth=14)
+    wanted = (0.03, 0.01, 0.004)
+    around = ground, opacity, mask, RADIUS
+    change = with_relief(wanted, ground, strengthened(asked, True, change, *around), opacity, mask)
+    drawing = Drawing(np.rint(ground).astype(np.uint8), np.s_[:, :], mask, change, opacity, RADIUS, relieved=True)
+    image = drawing.image(asked)
+    assert contrast(image, mask, RADIUS)[0] == pytest.approx(asked, abs=0.004)
+    np.testing.assert_allclose(relief(image, mask), wanted, rtol=0.15, atol=0.002)

@@ -103,6 +103,8 @@ def test_magna_blend_draws_into_good_photographs_at_the_size_of_the_others(
     commands = set_commands(runs_of(tmp_path, held), real, tmp_path / "sets", num=3, seed=0)
     assert list(commands) == ["cyclegan", "pix2pix", "magna", "blend", "pasted", "perlin"]
     assert commands["blend"][-6:] == ["--backgrounds", str(real), "--size", str(SIDE), "--seed", "0"]
+    smaller = set_commands(runs_of(tmp_path, held), real, tmp_path / "sets", num=3, seed=0, size=SIDE // 2)
+    assert all(words[words.index("--size") + 1] == str(SIDE // 2) for words in smaller.values())
     assert "--backgrounds" not in commands["magna"]
     assert commands["pasted"][commands["pasted"].index("--num") + 1] == str(3 * len(held))
 
@@ -233,8 +235,8 @@ def test_a_table_takes_runs_and_no_training_images(tmp_path: Path, real: Path, h
     run = run_of(tmp_path / "run", "magna", held)
     with pytest.raises(UsageError, match="--table paper: compares training runs; give --run NAME=RUN"):
         open_paper([], Request(real, ()), tmp_path / "out", 1)
-    with pytest.raises(UsageError, match="takes held-out photographs, size and window from the runs"):
-        open_paper([("magna", run)], Request(real, (), size=64), tmp_path / "out", 1)
+    with pytest.raises(UsageError, match="takes held-out photographs and window from the runs"):
+        open_paper([("magna", run)], Request(real, (), window=64), tmp_path / "out", 1)
     with pytest.raises(UsageError, match="--fake pasted: a set of the table has that name"):
         open_paper([("magna", run)], Request(real, (("pasted", real),)), tmp_path / "out", 1)
 
