@@ -9,6 +9,7 @@ import pytest
 
 from defects.guides import CategoricalEntry, NumericEntry
 from defects.layouts.dataset import open_dataset
+from defects.relief import relief
 from defects.sample import GOOD
 from engine.errors import DataError, UsageError
 from engine.files import sha256_file
@@ -35,6 +36,16 @@ def test_held_out_images_are_named_in_the_description_and_their_hashes_are_not(t
     assert {sha256_file(s.image) for s in result.test}.isdisjoint(data["train_sha256"])
     assert set(data["train_sha256"]) == {sha256_file(s.image) for s in result.train.samples}
     assert (data["train"], data["defective"]) == (len(result.train), len(result.defective))
+
+
+def test_the_relief_of_every_training_defect_is_measured_at_the_networks_scale(tmp_path: Path) -> None:
+    blend = {"architecture": "blend", "spectral": True}
+    config = tiny(network=blend, loss={"swap": 0.0}, data={"backgrounds": 1, "width_jitter": 1.0, "jitter_share": 0.0})
+    result = prepared(tmp_path / "data", config, KINDS)
+    own = [relief(*result.train.scaled(index)) for index in result.defective]
+    assert result.reliefs == own
+    assert len(own) == len(result.table) == len(result.grounds)
+    assert prepare(dataset(tmp_path / "other", KINDS), tiny()).reliefs == []
 
 
 def test_nothing_is_held_out_where_nothing_shall_be(tmp_path: Path) -> None:

@@ -375,3 +375,30 @@ def test_reliefs_that_do_not_fit_are_refused(
     assert gen_defects("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--out", out) == 1
     assert "does not fit its own description" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("photo", "network"), [(1, 3), (3, 1), (3, 3)])
+@pytest.mark.parametrize("size", [(), ("--size", 48)])
+def test_a_relief_fits_photographs_of_any_channels_and_images_of_any_size(
+    tmp_path: Path, photo: int, network: int, size: tuple[object, ...]
+) -> None:
+    grounds = save_photographs(tmp_path / "grounds", channels=photo)
+    masks = save_masks(tmp_path / "masks", ["crack/a.png"])
+    stem = save_blender(tmp_path / "tiny", channels=network, strength=3, reliefs=[(0.05, 0.05, 0.02)] * 7)
+    out = tmp_path / "out"
+    words = (
+        "--masks",
+        masks,
+        "--backgrounds",
+        grounds,
+        "--checkpoint",
+        stem,
+        "--out",
+        out,
+        "--guide",
+        "brightness=0.3",
+    )
+    assert not gen_defects(*words, "--move", "--num", 3, *size)
+    rows, faults = read_manifest(out, verify=True)
+    assert len(rows) == 3
+    assert not faults

@@ -67,9 +67,10 @@ def test_the_bundled_generator_names_its_training_images_and_licence() -> None:
 
 
 def test_the_bundled_magna_blend_names_its_photographs_and_whoever_took_them() -> None:
-    said = load_generator(blend=True).provenance
+    bundled = load_generator(blend=True)
+    said = bundled.provenance
     assert (said.architecture, said.size, said.channels, said.window) == ("blend", 128, 3, 256)
-    assert len(said.train_sha256) == said.train == 254
+    assert len(said.train_sha256) == said.train == len(bundled.grounds) == len(bundled.reliefs) == 254
     assert said.licence is not None
     assert "CC BY-SA 4.0 (BSData, Schlagenhauf and Landwehr" in said.licence
 
