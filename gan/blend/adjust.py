@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,12 +40,15 @@ def composed(ground: Floats, change: Floats, opacity: Floats) -> Image:
 def with_relief(relief: Relief, ground: Floats, change: Floats, opacity: Floats, mask: Mask) -> Floats:
     """The change by which a defect has the relief asked for, all at the network's scale.
 
-    Each band of what is seen within the mask is made stronger or weaker, the ground's own grain with it. A network that
-    is paid for being near an image draws the mean of all it might be, and so too little of what varies.
+    Each band of the light that is seen within the mask is made stronger or weaker, the ground's own grain with it;
+    colours stay as they are. A network that is paid for being near an image draws the mean of all it might be, and so
+    too little of what varies.
     """
     if mask.sum() < LEAST_RELIEF:
         return change
-    parts = [np.where(mask[..., None], band, np.float32(0)) for band in bands(ground + change, mask)]
+    defect = ground + change
+    light = cv2.cvtColor(defect, cv2.COLOR_RGB2GRAY) if defect.shape[2] == 3 else defect[..., 0]
+    parts = [np.where(mask, band, np.float32(0))[..., None] for band in bands(light, mask)]
     gains, result = np.ones(len(parts)), change
     for _ in range(CORRECTIONS):
         there = np.maximum(measured_relief(composed(ground, result, opacity), mask), 1e-3)

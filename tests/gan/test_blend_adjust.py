@@ -86,3 +86,21 @@ def test_a_brightness_leaves_a_relief_that_was_set(asked: float) -> None:
     image = drawing.image(asked)
     assert contrast(image, mask, RADIUS)[0] == pytest.approx(asked, abs=0.004)
     np.testing.assert_allclose(relief(image, mask), wanted, rtol=0.15, atol=0.002)
+
+
+def test_the_colours_of_a_defect_stay_when_its_relief_grows() -> None:
+    ground, change, opacity, mask = scene()
+    rng = np.random.default_rng(1)
+    tints = np.array([1.1, 1.0, 0.8], np.float32)
+    noise = 4 * rng.standard_normal((*mask.shape, 3)).astype(np.float32)
+    ground, change = ground * tints, change * tints + noise
+    before = composed(ground, change, opacity)
+    asked = tuple(2 * band for band in relief(before, mask))
+    after = composed(ground, with_relief(asked, ground, change, opacity, mask), opacity)
+    np.testing.assert_allclose(relief(after, mask), asked, rtol=0.1, atol=0.002)
+
+    def spread(image: np.ndarray) -> float:
+        inside = image[mask].astype(float)
+        return float((inside[:, 0] - inside[:, 2]).std())
+
+    assert spread(after) == pytest.approx(spread(before), rel=0.05)
