@@ -47,7 +47,7 @@ def with_relief(relief: Relief, ground: Floats, change: Floats, opacity: Floats,
     if mask.sum() < LEAST_RELIEF:
         return change
     defect = ground + change
-    light = cv2.cvtColor(defect, cv2.COLOR_RGB2GRAY) if defect.shape[2] == 3 else defect[..., 0]
+    light = np.asarray(cv2.cvtColor(defect, cv2.COLOR_RGB2GRAY) if defect.shape[2] == 3 else defect[..., 0], np.float32)
     parts = [np.where(mask, band, np.float32(0))[..., None] for band in bands(light, mask)]
     gains, result = np.ones(len(parts)), change
     for _ in range(CORRECTIONS):
