@@ -4,11 +4,13 @@ python benchmarks/figures.py real DATA RUN PNG       held-out real images, and i
 python benchmarks/figures.py guide MASK PNG [RUN]    one mask, noise fixed, many guide settings
 python benchmarks/figures.py epochs RUN PNG          the same masks and noise over the epochs of a run
 python benchmarks/figures.py compare DATA SETS PNG   held-out masks: the real image, and what every generator draws
+python benchmarks/figures.py relief DATA MASKS RUN PNG [inpaint]   training masks: real, as drawn, with real relief
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -22,15 +24,20 @@ from defects.masks import fit_square, set_width
 from defects.provenance import read_provenance
 from defects.windows import as_channels, read_window
 from engine.files import write_bytes
+from gan.blend.likely import Seen
+from gan.blend.opening import make_blend_plan
 from gan.bundle import load_generator
 from gan.columns import guide_columns
 from gan.config import GanConfig
 from gan.paint import Painter, choose_device
 from gan.prepare import has_defect
+from gan.request import Request
 from gan.windows import WindowSource
 
 SEED = 5
 PER_KIND = 6
+SQUARE = 160
+"""Side of the pictures of a relief, px."""
 COMPARED = ("cyclegan", "pix2pix", "magna", "blend")
 
 
@@ -137,6 +144,23 @@ def compare(data: Path, sets: Path, columns: int = 8) -> NDArray[np.uint8]:
     return np.concatenate(strips)
 
 
+def relief(data: Path, masks: Path, run: Path, *, inpaint: bool, columns: int = 8) -> NDArray[np.uint8]:
+    """Columns: training masks, spread over the kinds; rows: real, as the network draws, with a relief as real ones."""
+    plan = make_blend_plan(Request(guide="brightness=random", size=SQUARE), masks, data, run, inpaint=inpaint)
+    seen = plan.sites.seen
+    plain = replace(plan, sites=replace(plan.sites, seen=Seen(seen.rows, seen.grounds)))
+    samples = {s.name.replace("/", "_"): s for s in open_dataset(data).samples}
+    entries = plan.jobs.masks.entries
+    kinds = [[n for n, entry in enumerate(entries) if entry.kind == kind] for kind in sorted({e.kind for e in entries})]
+    share = -(-columns // len(kinds))
+    chosen = [own[(2 * turn + 1) * len(own) // (2 * share)] for own in kinds for turn in range(share)][:columns]
+    framing = replace(plan.provenance.framing, size=SQUARE)
+    strips = [[read_window(samples[Path(entries[n].file).stem], framing)[0] for n in chosen]]
+    strips += [[one.draw([one.jobs[n]])[0].image for n in chosen] for one in (plain, plan)]
+    names = ("real", "as drawn", "with relief")
+    return np.concatenate([labelled(row(strip), name, SQUARE) for strip, name in zip(strips, names, strict=True)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = parser.add_subparsers(dest="what", required=True)
@@ -152,11 +176,17 @@ def main() -> None:
     part.add_argument("mask", type=Path)
     part.add_argument("png", type=Path)
     part.add_argument("run", type=Path, nargs="?")
+    part = parts.add_parser("relief")
+    for argument in ("data", "masks", "run", "png"):
+        part.add_argument(argument, type=Path)
+    part.add_argument("inpaint", nargs="?")
     options = parser.parse_args()
     if options.what == "real":
         picture = real(options.data, options.run)
     elif options.what == "guide":
         picture = guide(options.mask, options.run)
+    elif options.what == "relief":
+        picture = relief(options.data, options.masks, options.run, inpaint=options.inpaint == "inpaint")
     elif options.what == "compare":
         picture = compare(options.data, options.sets)
     else:
