@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from classify.utility.bench import Request
 
 app = typer.Typer(add_completion=False)
 
@@ -130,7 +127,9 @@ def main(
         raise UsageError("nothing to compare: give --synthetic NAME=DIR, or --pasted alpha")
     request = Request(real, sets, method, parse_ratios(ratios), parse_shots(shots), seeds, settings)
     if write is not None:
-        _write_levels(request, write, resume=resume, dry_run=dry_run, json=json)
+        from classify.utility_levels_cli import write_out
+
+        write_out(request, write, resume=resume, dry_run=dry_run, json=json)
         return
     named_preset(preset)
     folder = out or Path("runs") / f"utility-{real.resolve().name}"
@@ -174,46 +173,6 @@ def _folders(sets: tuple[tuple[str, Path], ...], shots: tuple[int | None, ...], 
     levels = [(count, seed) for count in shots for seed in range(seeds)]
     every = {filled(folder, level): name for name, folder in sets for level in levels}
     return {f"--synthetic {name}={folder}": folder for folder, name in every.items()}
-
-
-def _write_levels(request: Request, folder: Path, *, resume: bool, dry_run: bool, json: bool) -> None:
-    """Writes what each level and seed has, and names the folders.
-
-    Raises:
-        MagnaError: The images cannot be divided, or a folder is there or cannot be written.
-    """
-    import json as json_text
-    from dataclasses import replace
-
-    from augment.mixer.folder import check_apart
-    from classify.utility.levels import SEED, SHOTS, is_template, write_levels
-    from classify.utility.opening import open_bench
-    from engine.errors import UsageError
-    from engine.progress import Progress
-
-    if is_template(folder):
-        raise UsageError(f"--write-levels: names its folders {SHOTS}-{SEED} itself; give the folder they go into")
-    shared = tuple((name, made) for name, made in request.synthetic if not is_template(made))
-    apart = {"REAL": request.real} | {f"--synthetic {name}": made for name, made in shared}
-    check_apart(folder, apart, flag="--write-levels")
-    bench = open_bench(replace(request, synthetic=shared, pasted="alpha"))
-    levels = list(dict.fromkeys(cell.at for cell in bench.cells))
-    has = [(level, bench.chosen(level), bench.good) for level in levels]
-    if dry_run:
-        counts = {f"{shots or 'all'}-{seed}": [len(chosen), len(good)] for (shots, seed), chosen, good in has}
-        lines = [f"{name}: {own} defective photographs, {good} good ones" for name, (own, good) in counts.items()]
-        typer.echo(json_text.dumps({"dry_run": True, "levels": counts}) if json else "\n".join(lines))
-        return
-    written = []
-    with Progress(len(levels), "levels", json=json, unit="folder") as progress:
-        for root in write_levels(has, folder, resume=resume):
-            written.append(str(root))
-            progress.update()
-    if json:
-        typer.echo(json_text.dumps({"folders": written}, ensure_ascii=False))
-        return
-    typer.echo("\n".join(written))
-    typer.echo(f"next: train-gan {written[0]} --set data.test_fraction=0, and gen-defects --masks {written[0]}/masks")
 
 
 def _check_network(mode: str, network: str, weights: Path | None) -> None:
