@@ -109,6 +109,7 @@ def write_levels(levels: Sequence[Has], out: Path, *, resume: bool = False) -> I
     """Writes what each level has as a sample folder, for `train-gan`; its `masks` are for `gen-defects --masks`.
 
     Photographs are copied byte for byte and keep their names, so that a generator's memory of them can be compared.
+    Published sets hold defective photographs whose masks are empty; these are left out, no generator can use them.
     A folder has its manifest last; without one it is written anew.
 
     Args:
@@ -139,15 +140,18 @@ def write_levels(levels: Sequence[Has], out: Path, *, resume: bool = False) -> I
 def _write(root: Path, samples: Sequence[Sample]) -> None:
     rows, masks = [], set()
     for sample in samples:
-        image, data = inside(root, f"images/{sample.name}{sample.image.suffix}"), read_bytes(sample.image)
-        write_bytes(image, data)
-        mask, pixels = None, read_sample(sample)[1] if sample.label != GOOD else np.zeros((0, 0), bool)
-        if pixels.any():  # published sets hold masks without a defect, which no generator can use
+        mask = None
+        if sample.label != GOOD:
+            pixels = read_sample(sample)[1]
+            if not pixels.any():
+                continue
             mask = inside(root, f"masks/{sample.label}/{sample.name.replace('/', '_')}.png")
             if mask in masks:
                 raise DataError(f"{sample.image}: another photograph's mask would have its name; rename one of them")
             masks.add(mask)
             write_bytes(mask, encode_image(pixels[..., None].astype(np.uint8) * 255, "png"))
+        image, data = inside(root, f"images/{sample.name}{sample.image.suffix}"), read_bytes(sample.image)
+        write_bytes(image, data)
         told = {key: value for key, value in sample.metadata.items() if key not in ("rle", "sha256")}
         copy = Sample(sample.name, image, mask, (), sample.label, sample.group, sample.source, told)
         rows.append(row_of(copy, root, sha256=sha256_bytes(data)))

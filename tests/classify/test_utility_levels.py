@@ -15,6 +15,7 @@ from classify.utility.cells import Level
 from classify.utility.levels import write_levels
 from classify.utility.sentences import caveats
 from classify.utility_cli import app
+from defects.layouts.dataset import open_dataset
 from defects.manifest import read_manifest
 from defects.provenance import Provenance, file_name
 from defects.sample import GOOD
@@ -104,6 +105,7 @@ def test_masks_of_one_name_are_refused_and_empty_ones_left_out(real: Path, tmp_p
     empty = replace(first, mask=bench.good[0].mask)
     (root,) = write_levels([(LEVELS[0], [empty, second], [])], tmp_path / "empty")
     assert len(list((root / "masks").rglob("*.png"))) == 1
+    assert [sample.name for sample in open_dataset(root).samples] == [second.name]
     with pytest.raises(DataError, match=r"file name .*\.\."):
         list(write_levels([(LEVELS[0], [replace(first, label="../out")], [])], tmp_path / "out"))
 
