@@ -127,7 +127,7 @@ def main(
         raise UsageError("nothing to compare: give --synthetic NAME=DIR, or --pasted alpha")
     request = Request(real, sets, method, parse_ratios(ratios), parse_shots(shots), seeds, settings)
     if write is not None:
-        from classify.utility_levels_cli import write_out
+        from classify.utility.level_folders import write_out
 
         write_out(request, write, resume=resume, dry_run=dry_run, json=json)
         return
