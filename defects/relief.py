@@ -53,10 +53,10 @@ def relief_of(numbers: Sequence[float]) -> Relief:
     >>> relief_of([0.02, 0.05, 0.01])
     (0.02, 0.05, 0.01)
     """
-    found = tuple(float(number) for number in numbers)
-    if len(found) != len(REACHES) or not all(0 <= number <= 1 for number in found):
-        raise ValueError(f"expected a relief of {len(REACHES)} numbers in 0..1, got {list(numbers)}")
-    return found
+    known = isinstance(numbers, list | tuple) and all(type(number) in (int, float) for number in numbers)
+    if not known or len(numbers) != len(REACHES) or not all(0 <= number <= 1 for number in numbers):
+        raise ValueError(f"expected reliefs of {len(REACHES)} numbers in 0..1, got {numbers!r:.60}")
+    return tuple(float(number) for number in numbers)
 
 
 def bands(values: Floats, mask: Mask) -> list[Floats]:

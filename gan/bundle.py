@@ -67,6 +67,18 @@ def describe(
     }
 
 
+def _rows(meta: dict[str, Any], name: str) -> list[Any]:
+    """A list of a description; empty where an old one has none.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    rows = meta.get(name, [])
+    if not isinstance(rows, list):
+        raise ValueError(f"expected {name} to be a list, got {rows!r:.40}")
+    return rows
+
+
 def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGenerator:
     """Reads a checkpoint (file, stem or run folder); None for a bundled one, with `blend` that of Magna-Blend.
 
@@ -86,7 +98,7 @@ def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGe
         network: Generator | BlendGenerator = build(config, schema)
         table = [dict(row) for row in meta["table"]]
         grounds = [Ground.of(numbers) for numbers in meta.get("grounds", ())]
-        reliefs = [relief_of(numbers) for numbers in meta.get("reliefs", ())]
+        reliefs = [relief_of(numbers) for numbers in _rows(meta, "reliefs")]
         for name, found in (("grounds", grounds), ("reliefs", reliefs)):
             if found and len(found) != len(table):
                 raise ValueError(f"{len(found)} {name} for {len(table)} rows")

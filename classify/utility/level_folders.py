@@ -40,11 +40,14 @@ def write_out(request: Request, folder: Path, *, resume: bool, dry_run: bool, js
         return
     written = []
     with Progress(len(levels), "levels", json=json, unit="folder") as progress:
-        for root in write_levels(has, folder, resume=resume):
+        for root in write_levels(has, folder, bench.hashes, resume=resume):
             written.append(str(root))
             progress.update()
     if json:
         typer.echo(json_text.dumps({"folders": written}, ensure_ascii=False))
         return
     typer.echo("\n".join(written))
-    typer.echo(f"next: train-gan {written[0]} --set data.test_fraction=0, and gen-defects --masks {written[0]}/masks")
+    first, run = written[0], f"runs/{Path(written[0]).name}"
+    typer.echo(f"next, for each: train-gan {first} --config blend_tile --set data.test_fraction=0 --out {run}")
+    typer.echo(f"gen-defects --checkpoint {run} --masks {first}/masks --backgrounds {first} --out fakes/{Path(first).name}")
+    typer.echo(f"then this command with --synthetic 'own=fakes/{SHOTS}-{SEED}' in place of --write-levels")

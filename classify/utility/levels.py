@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from classify.utility.cells import Level, level_name
 from classify.utility.sources import MadeSet, masks_from, open_made, origins_of
 from defects.image_files import read_bytes
 from defects.images import encode_image, read_sample
-from defects.manifest import NAME, row_of, write_manifest
+from defects.manifest import NAME, read_manifest, row_of, write_manifest
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, OutputError, UsageError
-from engine.files import inside, sha256_bytes, write_bytes
+from engine.files import inside, lock_folder, output_errors, sha256_bytes, write_bytes
 
 __all__ = ["filled", "is_template", "open_levels", "refuse_more_than_its_level", "write_levels"]
 
@@ -105,36 +106,59 @@ def refuse_more_than_its_level(
         )
 
 
-def write_levels(levels: Sequence[Has], out: Path, *, resume: bool = False) -> Iterator[Path]:
+def write_levels(
+    levels: Sequence[Has], out: Path, hashes: Mapping[str, str], *, resume: bool = False
+) -> Iterator[Path]:
     """Writes what each level has as a sample folder, for `train-gan`; its `masks` are for `gen-defects --masks`.
 
     Photographs are copied byte for byte and keep their names, so that a generator's memory of them can be compared.
     Published sets hold defective photographs whose masks are empty; these are left out, no generator can use them.
-    A folder has its manifest last; without one it is written anew.
+    A folder gets its name once it is whole.
 
     Args:
         levels: What they have.
         out: A folder `{shots}-{seed}` of each is written in it.
-        resume: Leave those that are whole.
+        hashes: SHA-256 of each photograph's file by name.
+        resume: Leave those that are there, if they hold what they should.
 
     Yields:
         Every folder, once it is whole.
 
     Raises:
         DataError: An image or its mask does not open, or a defective one has no mask.
-        OutputError: A folder is there already, or cannot be written.
+        OutputError: A folder is there already, or was written with other settings, or cannot be written.
     """
     roots = [filled(out / f"{SHOTS}-{SEED}", level) for level, _, _ in levels]
-    there = [root for root in roots if (root / NAME).exists()]
+    there = [root for root in roots if root.exists()]
     if there and not resume:
         raise OutputError(f"{there[0]}: is there already; add --resume, or choose another folder for --write-levels")
     blind = [sample.name for _, defective, _ in levels for sample in defective if not sample.has_pixels]
     if blind:
         raise DataError(f"--write-levels: {blind[0]} has no mask, which generators need; give masks")
     for root, (_, defective, good) in zip(roots, levels, strict=True):
-        if root not in there:
-            _write(root, [*defective, *good])
-        yield root
+        if root in there and not _holds(root, defective, good, hashes):
+            raise OutputError(
+                f"{root}: holds other photographs than its level; choose another folder for --write-levels"
+            )
+    with lock_folder(out):
+        for root, (_, defective, good) in zip(roots, levels, strict=True):
+            if root not in there:
+                begun = root.with_name(f".{root.name}.part")
+                with output_errors(begun):
+                    shutil.rmtree(begun, ignore_errors=True)
+                    _write(begun, [*defective, *good])
+                    begun.rename(root)
+            yield root
+
+
+def _holds(root: Path, defective: Sequence[Sample], good: Sequence[Sample], hashes: Mapping[str, str]) -> bool:
+    """Whether a folder holds the photographs of a level; defective ones with an empty mask may be missing."""
+    if not (root / NAME).is_file():
+        return False
+    samples, faults = read_manifest(root)
+    own = {(sample.name, sample.metadata.get("sha256")) for sample in samples}
+    least, more = ({(sample.name, hashes[sample.name]) for sample in part} for part in (good, defective))
+    return not faults and least <= own <= least | more
 
 
 def _write(root: Path, samples: Sequence[Sample]) -> None:

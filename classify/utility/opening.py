@@ -45,17 +45,17 @@ def open_bench(request: Request) -> Bench:
         pasted = open_made(PASTED, folder)
     hashes = image_hashes(real)
     division = divide(real, hashes, made, request.settings)
+    unit, why = unit_of(request.settings.unit, division)
+    if unit != SQUARES:
+        division = with_good(division, request.settings)
     defective = sum(sample.label != GOOD for sample in division.train)
     shots = levels(request.shots, defective)
     own = _own_sets(request, real, hashes, division, shots)
     settings = _framed(request.settings, [*made, *(each for sets in own.values() for each in sets.values())], real)
-    unit, why = unit_of(settings.unit, division)
     settings = replace(settings, unit=unit)
     squares = None
     if unit == SQUARES:
         squares, settings = cover(division, hashes, settings)
-    else:
-        division = with_good(division, settings)
     refuse_too_few(division if squares is None else squares.items, unit)
     if pasted is not None:
         refuse_pasted(pasted, division, hashes)

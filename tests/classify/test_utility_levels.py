@@ -57,7 +57,7 @@ def knowing(root: Path, level: Level, hashes: Sequence[str]) -> None:
 def test_a_level_is_written_as_it_is_trained_with(real: Path, tmp_path: Path) -> None:
     bench = levels_of(real)
     items = [(level, bench.chosen(level), bench.good) for level in LEVELS]
-    written = list(write_levels(items, tmp_path))
+    written = list(write_levels(items, tmp_path, bench.hashes))
     assert [root.name for root in written] == ["4-0", "4-1"]
     for root, (_, chosen, good) in zip(written, items, strict=True):
         there = {sample.name: sample for sample in read_manifest(root, verify=True)[0]}
@@ -76,24 +76,51 @@ def test_a_level_is_written_as_it_is_trained_with(real: Path, tmp_path: Path) ->
 def test_a_level_is_not_written_over(real: Path, tmp_path: Path) -> None:
     bench = levels_of(real)
     items = [(LEVELS[0], bench.chosen(LEVELS[0]), bench.good)]
-    list(write_levels(items, tmp_path))
+    list(write_levels(items, tmp_path, bench.hashes))
     with pytest.raises(OutputError, match="is there already"):
-        list(write_levels(items, tmp_path))
+        list(write_levels(items, tmp_path, bench.hashes))
     before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
-    list(write_levels(items, tmp_path, resume=True))
+    list(write_levels(items, tmp_path, bench.hashes, resume=True))
     assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
 
 
 def test_a_folder_that_was_cut_off_is_written_anew(real: Path, tmp_path: Path) -> None:
     bench = levels_of(real)
-    items = [(LEVELS[0], bench.chosen(LEVELS[0]), bench.good)]
-    (root,) = write_levels(items, tmp_path)
-    manifest = (root / "metadata.jsonl").read_bytes()
-    (root / "metadata.jsonl").unlink()
-    next((root / "images").iterdir()).unlink()
-    list(write_levels(items, tmp_path))
-    assert (root / "metadata.jsonl").read_bytes() == manifest
-    assert not read_manifest(root, verify=True)[1]
+    items = [(level, bench.chosen(level), bench.good) for level in LEVELS]
+    writing = write_levels(items, tmp_path / "cut", bench.hashes)
+    next(writing)
+    writing.close()
+    begun = tmp_path / "cut" / ".4-1.part" / "masks" / "pit" / "other.png"
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(b"left by a kill")
+    list(write_levels(items, tmp_path / "cut", bench.hashes, resume=True))
+    list(write_levels(items, tmp_path / "whole", bench.hashes))
+
+    def tree(root: Path) -> dict[Path, bytes]:
+        return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
+
+
+def test_a_folder_of_other_settings_is_not_gone_on_with(real: Path, tmp_path: Path) -> None:
+    bench = levels_of(real)
+    list(write_levels([(LEVELS[0], bench.chosen(LEVELS[0]), bench.good)], tmp_path, bench.hashes))
+    for chosen, good in ((bench.chosen(LEVELS[1]), bench.good), (bench.chosen(LEVELS[0]), bench.good[:9])):
+        with pytest.raises(OutputError, match="holds other photographs than its level"):
+            list(write_levels([(LEVELS[0], chosen, good)], tmp_path, bench.hashes, resume=True))
+    next((tmp_path / "4-0" / "images").iterdir()).unlink()
+    with pytest.raises(OutputError, match="holds other photographs"):
+        list(write_levels([(LEVELS[0], bench.chosen(LEVELS[0]), bench.good)], tmp_path, bench.hashes, resume=True))
+
+
+def test_good_photographs_beyond_those_trained_with_are_refused(real: Path, tmp_path: Path) -> None:
+    template = fakes(tmp_path)
+    bench = levels_of(real)
+    for level in LEVELS:
+        knowing(tmp_path, level, [bench.hashes[sample.name] for sample in [*bench.chosen(level), *bench.good]])
+    settings = replace(bench.request.settings, good=20)
+    with pytest.raises(DataError, match=r"trained on .* photographs that its level does not have"):
+        bench_of(real, {"own": template}, shots=(4,), seeds=2, ratios=(0.0, 2.0), settings=settings)
 
 
 def test_masks_of_one_name_are_refused_and_empty_ones_left_out(real: Path, tmp_path: Path) -> None:
@@ -101,13 +128,13 @@ def test_masks_of_one_name_are_refused_and_empty_ones_left_out(real: Path, tmp_p
     first, second = bench.chosen(LEVELS[0])[:2]
     twins = [replace(first, name="a/b_c", label="pit"), replace(second, name="a_b/c", label="pit")]
     with pytest.raises(DataError, match="would have its name"):
-        list(write_levels([(LEVELS[0], twins, [])], tmp_path / "twins"))
+        list(write_levels([(LEVELS[0], twins, [])], tmp_path / "twins", bench.hashes))
     empty = replace(first, mask=bench.good[0].mask)
-    (root,) = write_levels([(LEVELS[0], [empty, second], [])], tmp_path / "empty")
+    (root,) = write_levels([(LEVELS[0], [empty, second], [])], tmp_path / "empty", bench.hashes)
     assert len(list((root / "masks").rglob("*.png"))) == 1
     assert [sample.name for sample in open_dataset(root).samples] == [second.name]
     with pytest.raises(DataError, match=r"file name .*\.\."):
-        list(write_levels([(LEVELS[0], [replace(first, label="../out")], [])], tmp_path / "out"))
+        list(write_levels([(LEVELS[0], [replace(first, label="../out")], [])], tmp_path / "out", bench.hashes))
 
 
 def test_every_seed_draws_from_its_own_folder(real: Path, tmp_path: Path) -> None:

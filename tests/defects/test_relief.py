@@ -66,6 +66,6 @@ def test_nothing_outside_the_mask_is_looked_at() -> None:
 def test_an_empty_mask_and_a_bad_row_are_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
         relief(grey(np.zeros((8, 8))), np.zeros((8, 8), bool))
-    for bad in ([0.1], [0.1] * 4, [0.1, 0.1, -0.2], [0.1, 0.1, float("nan")]):
-        with pytest.raises(ValueError, match="expected a relief"):
-            relief_of(bad)
+    for bad in ([0.1], [0.1] * 4, [0.1, 0.1, -0.2], [0.1, 0.1, float("nan")], [0.1, 0.1, "0.1"], [True] * 3, None, 3):
+        with pytest.raises(ValueError, match="expected reliefs"):
+            relief_of(bad)  # type: ignore[arg-type]
