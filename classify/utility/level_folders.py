@@ -47,7 +47,7 @@ def write_out(request: Request, folder: Path, *, resume: bool, dry_run: bool, js
         typer.echo(json_text.dumps({"folders": written}, ensure_ascii=False))
         return
     typer.echo("\n".join(written))
-    first, run = written[0], f"runs/{Path(written[0]).name}"
-    typer.echo(f"next, for each: train-gan {first} --config blend_tile --set data.test_fraction=0 --out {run}")
-    typer.echo(f"gen-defects --checkpoint {run} --masks {first}/masks --backgrounds {first} --out fakes/{Path(first).name}")
+    first, name = written[0], Path(written[0]).name
+    typer.echo(f"next, for each: train-gan {first} --config blend_tile --set data.test_fraction=0 --out runs/{name}")
+    typer.echo(f"gen-defects --checkpoint runs/{name} --masks {first}/masks --backgrounds {first} --out fakes/{name}")
     typer.echo(f"then this command with --synthetic 'own=fakes/{SHOTS}-{SEED}' in place of --write-levels")
