@@ -59,9 +59,8 @@ def main(data: Path, fakes: Path, run: Path, *, inpaint: bool) -> None:
 
 def as_in(plan: BlendPlan, kind: str, image: np.ndarray, mask: np.ndarray) -> BlendPlan:
     """The plan with one known defect: that of a photograph, to which every drawn brightness is brought."""
-    ground = ground_around(image, mask, ring_radius(mask.shape[0]))._replace(
-        setting=None
-    )  # of a window, not a photograph
+    # The setting would be that of a window, not of a photograph.
+    ground = ground_around(image, mask, ring_radius(mask.shape[0]))._replace(setting=None)
     row = {**measure(image, mask), "kind": kind}
     return replace(plan, sites=replace(plan.sites, seen=Seen([row], [ground])))
 

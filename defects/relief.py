@@ -63,7 +63,7 @@ def bands(values: Floats, mask: Mask) -> list[Floats]:
     """What is finer than each reach and coarser than the one before, by means within the mask only.
 
     Args:
-        values: (H, W) or (H, W, C).
+        values: (H, W).
         mask: (H, W); nothing outside it is looked at.
     """
     part = mask.astype(np.float32)
@@ -73,9 +73,7 @@ def bands(values: Floats, mask: Mask) -> list[Floats]:
 
 def _mean_nearby(values: Floats, weights: Floats, reach: float) -> Floats:
     """Gaussian means by weights (H, W); 0 where there is no weight nearby."""
-    weighted = values * (weights if values.ndim == 2 else weights[..., None])
-    border = cv2.BORDER_CONSTANT
-    total = cv2.GaussianBlur(weighted, (0, 0), reach, borderType=border).reshape(values.shape)
-    share = cv2.GaussianBlur(weights, (0, 0), reach, borderType=border)
-    share = share if values.ndim == 2 else share[..., None]
+    total, share = (
+        cv2.GaussianBlur(part, (0, 0), reach, borderType=cv2.BORDER_CONSTANT) for part in (values * weights, weights)
+    )
     return np.asarray(np.divide(total, share, out=np.zeros_like(total), where=share > 1e-6), np.float32)

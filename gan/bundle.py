@@ -97,7 +97,7 @@ def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGe
         build = build_blender if config.architecture == "blend" else build_generator
         network: Generator | BlendGenerator = build(config, schema)
         table = [dict(row) for row in meta["table"]]
-        grounds = [Ground.of(numbers) for numbers in meta.get("grounds", ())]
+        grounds = [Ground.of(numbers) for numbers in _rows(meta, "grounds")]
         reliefs = [relief_of(numbers) for numbers in _rows(meta, "reliefs")]
         for name, found in (("grounds", grounds), ("reliefs", reliefs)):
             if found and len(found) != len(table):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from classify.utility.arms import PASTED, Arm
 from classify.utility.cells import Cell, Level, identity
 from classify.utility.division import Division
-from classify.utility.few_shot import drawn, shot_order
+from classify.utility.few_shot import drawn, level_of
 from classify.utility.settings import Settings
 from classify.utility.sources import MadeSet, fingerprint, pasted_of
 from classify.utility.units import Square, Squares
@@ -106,8 +106,7 @@ class Bench:
 
     def chosen(self, level: Level) -> list[Sample]:
         """The defective photographs that a level has."""
-        count, seed = level
-        return shot_order(self.defective, seed)[:count]
+        return level_of(self.defective, level)
 
     def only(self, name: str) -> list[Square] | None:
         """The squares of `train`, `val` or `test` that count; None where all of a photograph's do."""

@@ -9,10 +9,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from classify.utility.cells import Level
 from defects.sample import GOOD, Sample
 from engine.seeding import numpy_generator
 
-__all__ = ["drawn", "shot_order"]
+__all__ = ["drawn", "level_of", "shot_order"]
 
 T = TypeVar("T")
 
@@ -35,6 +36,12 @@ def shot_order(defective: Sequence[Sample], seed: int) -> list[Sample]:
         parts = [_shuffled(kinds[kind][part], rng) for part in _shuffled(sorted(kinds[kind]), rng)]
         queues.append(_in_turns(parts))
     return _in_turns(queues)
+
+
+def level_of(defective: Sequence[Sample], level: Level) -> list[Sample]:
+    """The defective photographs that a level has, of those for training."""
+    count, seed = level
+    return shot_order(defective, seed)[:count]
 
 
 def drawn(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np.intp]:

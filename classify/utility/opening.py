@@ -12,7 +12,7 @@ from classify.utility.arms import PASTED, arms_of
 from classify.utility.bench import Bench, Request
 from classify.utility.cells import Level, cells_of
 from classify.utility.division import Division, divide, refuse_too_few, with_good
-from classify.utility.few_shot import shot_order
+from classify.utility.few_shot import level_of
 from classify.utility.levels import is_template, open_levels, refuse_more_than_its_level
 from classify.utility.reach import levels, reachable, reachable_pasted
 from classify.utility.refusals import refuse_one_class, refuse_pasted
@@ -89,9 +89,9 @@ def _own_sets(
     defective = [sample for sample in division.train if sample.label != GOOD]
     good = [sample for sample in division.train if sample.label == GOOD]
     for sets in found.values():
-        for (count, seed), made in sets.items():
+        for level, made in sets.items():
             refuse_test_images(made, division.test, hashes)
-            refuse_more_than_its_level(made, shot_order(defective, seed)[:count], good, real, hashes)
+            refuse_more_than_its_level(made, level_of(defective, level), good, real, hashes)
     return found
 
 

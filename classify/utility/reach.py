@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from classify.utility.arms import PASTED, Arm
 from classify.utility.cells import Cell, Level
 from classify.utility.division import Division
-from classify.utility.few_shot import shot_order
+from classify.utility.few_shot import level_of
 from classify.utility.sources import MadeSet, pasted_of
 from defects.sample import GOOD
 from engine.errors import UsageError
@@ -70,7 +70,7 @@ def reachable_pasted(
     own: dict[Level, int] = {}
     lacking: dict[tuple[str, float, Arm], int] = {}
     for cell in cells:
-        chosen = shot_order(defective, cell.seed)[: cell.shots]
+        chosen = level_of(defective, cell.at)
         if cell.at not in own:
             own[cell.at] = len(pasted_of(pasted, chosen, good, hashes))
         if PASTED in cell.arm.made and own[cell.at] < round(cell.ratio * len(chosen) / len(cell.arm.made)):

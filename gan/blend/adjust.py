@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from defects.guides import grey_levels
 from defects.masks import Mask
 from defects.relief import Relief, bands
 from defects.relief import relief as measured_relief
@@ -46,9 +46,7 @@ def with_relief(relief: Relief, ground: Floats, change: Floats, opacity: Floats,
     """
     if mask.sum() < LEAST_RELIEF:
         return change
-    defect = ground + change
-    light = np.asarray(cv2.cvtColor(defect, cv2.COLOR_RGB2GRAY) if defect.shape[2] == 3 else defect[..., 0], np.float32)
-    parts = [np.where(mask, band, np.float32(0))[..., None] for band in bands(light, mask)]
+    parts = [np.where(mask, band, np.float32(0))[..., None] for band in bands(grey_levels(ground + change), mask)]
     gains, result = np.ones(len(parts)), change
     for _ in range(CORRECTIONS):
         there = np.maximum(measured_relief(composed(ground, result, opacity), mask), 1e-3)
