@@ -8,7 +8,7 @@ PACKAGES := $(wildcard gan classify metrics augment defects engine)
 CODE := $(PACKAGES) tests $(wildcard benchmarks)
 DEMO := runs/demo
 
-.PHONY: setup demo test test-slow test-gpu lint bench lock clean
+.PHONY: setup demo test test-slow test-gpu golden lint bench lock clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,10 @@ test-slow: $(STAMP)
 
 test-gpu: $(STAMP)
 	$(BIN)/python -m pytest -m gpu --timeout 3600
+
+# The reason goes by the environment: it may hold quotes.
+golden: $(STAMP)
+	$(BIN)/python -m tests.golden.renew --reason "$${REASON:-}"
 
 lint: $(STAMP)
 	$(BIN)/ruff check $(CODE)
