@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.seeding import numpy_generator
 
-__all__ = ["NewFeatures", "extrapolate", "interpolate", "perturb"]
-
 Floats = NDArray[np.float64]
 _BLOCK = 512
 

@@ -9,9 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.guides import luminance
-
-__all__ = ["PrincipalComponents", "fourier_features", "fourier_length"]
+from defects.attributes.guide import luminance
 
 Floats = NDArray[np.float64]
 

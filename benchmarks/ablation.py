@@ -24,17 +24,17 @@ from numpy.typing import NDArray
 from scipy.linalg import sqrtm
 from scipy.stats import spearmanr
 
-from defects.guides import NumericEntry, brightness
-from defects.images import image_info
-from defects.layouts.dataset import open_dataset
+from defects.attributes.guide import NumericEntry, brightness
+from defects.formats.dataset import open_dataset
+from defects.images.header import image_info
 from engine.config import load_config
-from gan.bundle import load_generator
-from gan.columns import background_statistics, guide_columns
+from gan.checkpoint import load_generator
 from gan.config import GanConfig
-from gan.launch import start
-from gan.paint import Painter, choose_device
-from gan.prepare import has_defect
-from gan.windows import WindowSource
+from gan.data.attributes import background_statistics, guide_columns
+from gan.data.crops import WindowSource
+from gan.data.dataset import has_defect
+from gan.generation.sampler import Painter, choose_device
+from gan.training.launch import start
 
 SEED = 11
 CELLS: dict[str, tuple[str, ...]] = {

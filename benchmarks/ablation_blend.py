@@ -15,12 +15,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from defects.layouts.dataset import open_dataset
-from defects.mask_folder import write_masks
+from defects.formats.dataset import open_dataset
+from defects.formats.folders import write_masks
 from defects.sample import GOOD
 from engine.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from engine.config import load_config
-from gan.bundle import load_generator
+from gan.checkpoint import load_generator
 from gan.config import GanConfig
 
 ALL = "all parts"

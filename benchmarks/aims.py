@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from defects.manifest import NAME as MANIFEST
-from engine.files import from_json
-from gan.filter.rejections import NAME as REJECTED
+from engine.files.atomic import from_json
+from gan.generation.rejections import NAME as REJECTED
 
 
 def main(folder: Path) -> None:

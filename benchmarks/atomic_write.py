@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.files import write_bytes, write_many
+from engine.files.atomic import write_bytes, write_many
 
 
 def _plain(folder: Path, contents: list[bytes]) -> None:

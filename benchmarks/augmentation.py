@@ -27,10 +27,9 @@ import kornia.augmentation as K
 import numpy as np
 import torch
 
-from augment.catalogue import generator_for
-from augment.catalogue.batch import BatchPipeline
-from augment.presets import preset
-from defects.mpi import MpiPlan
+from augment.transforms.batch import BatchPipeline
+from augment.transforms.pipeline import generator_for, preset
+from defects.synthetic.mpi_dataset import MpiPlan
 
 Run = Callable[[], object]
 BORDER = cv2.BORDER_REFLECT_101

@@ -21,11 +21,11 @@ import onnxruntime
 import timm
 import torch
 
-from classify.backbones import BACKBONES
-from classify.bundle import load_classifier, neurons, save_classifier
 from classify.config import ClassifierConfig
-from classify.export import OUTPUTS, export_classifier
-from classify.weights import build_network
+from classify.inference.export import OUTPUTS, export_classifier
+from classify.models.backbones import BACKBONES
+from classify.models.checkpoint import load_classifier, neurons, save_classifier
+from classify.models.weights import build_network
 from engine.seeding import numpy_generator, torch_generator
 
 SEED = 3

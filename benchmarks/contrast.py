@@ -14,8 +14,8 @@ from typing import cast
 
 import numpy as np
 
-from gan.blend.likely import Seen
-from gan.bundle import load_generator
+from gan.blending.matching import Seen
+from gan.checkpoint import load_generator
 
 DRAWS = 16
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gan.blend.opening import make_blend_plan
-from gan.filter.judge import train_judge
-from gan.filter.references import open_references
-from gan.filter.rule import Rule
-from gan.request import Request
-from metrics.features.user_cache import user_cache
-from metrics.image_set import ImageSet
-from metrics.label_fidelity import mean_of_groups, overlaps
+from gan.blending.setup import make_blend_plan
+from gan.filtering.realism import open_references
+from gan.filtering.rule import Rule
+from gan.filtering.scorer import train_judge
+from gan.generation.jobs import Request
+from metrics.data.image_set import ImageSet
+from metrics.features.cache import user_cache
+from metrics.labels.fidelity import mean_of_groups, overlaps
 
 EACH = 6
 

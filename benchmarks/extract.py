@@ -23,12 +23,12 @@ import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from defects.layouts.dataset import open_dataset
-from defects.windows import Framing
+from defects.formats.dataset import open_dataset
+from defects.images.crops import Framing
 from engine.seeding import numpy_generator, torch_generator
+from metrics.data.image_set import ImageSet
 from metrics.features.inception import Inception
 from metrics.features.inception_weights import find_inception_weights, tensor_shapes
-from metrics.image_set import ImageSet
 from metrics.scores.frechet import frechet_distance
 
 BATCH = 32

@@ -17,22 +17,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.guides import CategoricalEntry, NumericEntry
-from defects.images import encode_image, read_image, read_mask_image
-from defects.layouts.dataset import open_dataset
-from defects.masks import fit_square, set_width
+from defects.attributes.guide import CategoricalEntry, NumericEntry
+from defects.formats.dataset import open_dataset
+from defects.images.crops import as_channels, read_window
+from defects.images.decode import encode_image, read_image, read_mask_image
+from defects.masks.width import fit_square, set_width
 from defects.provenance import read_provenance
-from defects.windows import as_channels, read_window
-from engine.files import write_bytes
-from gan.blend.likely import Seen
-from gan.blend.opening import make_blend_plan
-from gan.bundle import load_generator
-from gan.columns import guide_columns
+from engine.files.atomic import write_bytes
+from gan.blending.matching import Seen
+from gan.blending.setup import make_blend_plan
+from gan.checkpoint import load_generator
 from gan.config import GanConfig
-from gan.paint import Painter, choose_device
-from gan.prepare import has_defect
-from gan.request import Request
-from gan.windows import WindowSource
+from gan.data.attributes import guide_columns
+from gan.data.crops import WindowSource
+from gan.data.dataset import has_defect
+from gan.generation.jobs import Request
+from gan.generation.sampler import Painter, choose_device
 
 SEED = 5
 PER_KIND = 6

@@ -24,19 +24,19 @@ import numpy as np
 import torch
 from PIL import Image
 
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
-from defects.images import encode_image
-from defects.shapes import ShapeSpec
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
+from defects.images.decode import encode_image
+from defects.synthetic.masks import ShapeSpec
 from engine.checkpoint import save_checkpoint
 from engine.errors import CheckpointError
 from engine.seeding import numpy_generator, torch_generator
-from gan.bundle import describe, load_generator
+from gan.checkpoint import describe, load_generator
 from gan.config import NetworkConfig
-from gan.generate import generate
-from gan.generator import MagnaGenerator
-from gan.paint import Painter
-from gan.plan import Plan, make_plan
-from gan.request import Request
+from gan.generation.jobs import Request
+from gan.generation.plan import Plan, make_plan
+from gan.generation.run import generate
+from gan.generation.sampler import Painter
+from gan.networks.magna_generator import MagnaGenerator
 
 CHILD = """
 import resource, sys

@@ -22,14 +22,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from defects.guides import NumericEntry, brightness, ring
-from defects.masks import set_width, width
-from defects.mpi import BACKGROUNDS, render
-from defects.shapes import ShapeSpec
+from defects.attributes.guide import NumericEntry, brightness, ring
+from defects.masks.width import set_width, width
+from defects.synthetic.masks import ShapeSpec
+from defects.synthetic.mpi_image import render
+from defects.synthetic.mpi_surface import BACKGROUNDS
 from engine.seeding import numpy_generator
-from gan.bundle import LoadedGenerator, load_generator
-from gan.columns import background_statistics
-from gan.paint import Painter, choose_device
+from gan.checkpoint import LoadedGenerator, load_generator
+from gan.data.attributes import background_statistics
+from gan.generation.sampler import Painter, choose_device
 
 matplotlib.use("Agg")
 SEED = 20231861

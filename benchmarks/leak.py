@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.mixer.appearance import appearance, picture
-from augment.mixer.copies import LEAST, LEAST_PIECE, References, calibrated
-from augment.mixer.training_part import training_part
-from defects.images import read_image
-from defects.layouts.dataset import open_dataset
+from augment.leakage.alignment import appearance, picture
+from augment.leakage.near_duplicates import LEAST, LEAST_PIECE, References, calibrated
+from augment.mixing.splits import training_part
+from defects.formats.dataset import open_dataset
+from defects.images.crops import Framing, read_window
+from defects.images.decode import read_image
 from defects.sample import Sample
-from defects.windows import Framing, read_window
 from engine.seeding import numpy_generator
 
 Image = NDArray[np.uint8]

@@ -21,13 +21,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from augment.mixer.materialise import materialise
-from augment.mixer.planning import make_plan
-from augment.mixer.request import Request
-from defects.images import encode_image, read_sample
+from augment.mixing.materialize import materialise
+from augment.mixing.planning import make_plan
+from augment.mixing.request import Request
+from defects.images.decode import encode_image, read_sample
 from defects.manifest import row_of, write_manifest
 from defects.sample import Sample
-from engine.files import write_many
+from engine.files.atomic import write_many
 from engine.seeding import numpy_generator
 
 WORKERS = 2

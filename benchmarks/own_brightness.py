@@ -17,18 +17,18 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from defects.ground import ground_around
-from defects.guides import measure, ring_radius
-from defects.mask_folder import write_masks
-from gan.blend.likely import Seen
-from gan.blend.opening import make_blend_plan
-from gan.blend.plan import BlendPlan
-from gan.request import Request as Wanted
-from metrics.comparison import Request, open_comparison
-from metrics.features.user_cache import user_cache
-from metrics.judging import not_drawn_into
-from metrics.label_fidelity import overlaps
-from metrics.segmenter import load_or_train
+from defects.attributes.background import ground_around
+from defects.attributes.guide import measure, ring_radius
+from defects.formats.folders import write_masks
+from gan.blending.matching import Seen
+from gan.blending.plan import BlendPlan
+from gan.blending.setup import make_blend_plan
+from gan.generation.jobs import Request as Wanted
+from metrics.bench.comparison import Request, open_comparison
+from metrics.bench.evaluation import not_drawn_into
+from metrics.features.cache import user_cache
+from metrics.labels.fidelity import overlaps
+from metrics.labels.segmenter import load_or_train
 
 EACH = 2
 

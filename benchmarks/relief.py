@@ -16,14 +16,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from defects.images import read_sample
-from defects.layouts.dataset import open_dataset
-from defects.masks import Mask
-from defects.relief import REACHES, Relief, relief
-from defects.windows import scaled
-from gan.blend.likely import Seen
-from gan.blend.opening import make_blend_plan
-from gan.request import Request
+from defects.attributes.local_contrast import REACHES, Relief, relief
+from defects.formats.dataset import open_dataset
+from defects.images.crops import scaled
+from defects.images.decode import read_sample
+from defects.masks.width import Mask
+from gan.blending.matching import Seen
+from gan.blending.setup import make_blend_plan
+from gan.generation.jobs import Request
 
 
 def main(data: Path, masks: Path, run: Path, *, inpaint: bool) -> None:

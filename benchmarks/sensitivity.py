@@ -24,13 +24,13 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.images import encode_image
-from defects.layouts.dataset import open_dataset
+from defects.formats.dataset import open_dataset
+from defects.images.crops import Framing, read_window
+from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
 from defects.sample import GOOD, Sample
 from defects.splits import split
-from defects.windows import Framing, read_window
-from engine.files import write_bytes, write_text
+from engine.files.atomic import write_bytes, write_text
 from engine.seeding import numpy_generator
 
 matplotlib.use("Agg")

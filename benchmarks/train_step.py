@@ -15,16 +15,17 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from engine.config import load_config
+from engine.runtime.device import inference_dtype
+from engine.training.optimizer import MasterAdam
 from gan.config import GanConfig
-from gan.discriminator import MagnaDiscriminator
-from gan.generator import MagnaGenerator, Noise
-from gan.optimiser import MasterAdam
-from gan.posterior import Posterior
-from gan.precision import inference_dtype
-from gan.step import Batch, MagnaStep, Players
-from gan.style import LAYERS, StyleLoss
+from gan.data.loader import Batch
+from gan.losses.style import LAYERS, StyleLoss
+from gan.networks.discriminator import MagnaDiscriminator
+from gan.networks.encoder import Posterior
+from gan.networks.magna_generator import MagnaGenerator, Noise
+from gan.training.magna_step import MagnaStep, Players
 
 SCHEMA = GuideSchema(
     (

@@ -16,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gan.blend.likely import Seen
-from gan.blend.opening import make_blend_plan
-from gan.blend.plan import BlendPlan
-from gan.request import Request as Wanted
-from metrics.comparison import Request, open_comparison
-from metrics.features.user_cache import user_cache
-from metrics.judging import not_drawn_into
-from metrics.label_fidelity import overlaps
-from metrics.segmenter import Segmenter, load_or_train
+from gan.blending.matching import Seen
+from gan.blending.plan import BlendPlan
+from gan.blending.setup import make_blend_plan
+from gan.generation.jobs import Request as Wanted
+from metrics.bench.comparison import Request, open_comparison
+from metrics.bench.evaluation import not_drawn_into
+from metrics.features.cache import user_cache
+from metrics.labels.fidelity import overlaps
+from metrics.labels.segmenter import Segmenter, load_or_train
 
 MOST = 24
 """Masks of a kind."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from defects.layouts.dataset import open_dataset
-from defects.mask_folder import write_masks
-from gan.bundle import load_generator
+from defects.formats.dataset import open_dataset
+from defects.formats.folders import write_masks
+from gan.checkpoint import load_generator
 
 
 def main(run: Path, data: Path, out: Path, *, whole: bool) -> None:

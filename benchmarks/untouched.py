@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from defects.images import read_sample
+from defects.images.decode import read_sample
 from defects.manifest import read_manifest
-from gan.blend.background_files import list_backgrounds
-from gan.blend.crop import working_scale
-from gan.blend.windows import signed_distance
-from gan.bundle import load_generator
+from gan.blending.backgrounds import list_backgrounds
+from gan.blending.compositing import working_scale
+from gan.checkpoint import load_generator
+from gan.data.blend_pairs import signed_distance
 
 
 def main(fakes: Path, backgrounds: Path, run: Path, *, inpaint: bool) -> None:

@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["MOST_IMAGES", "ClassifierConfig", "DataConfig", "NetworkConfig", "TileConfig", "TrainConfig"]
-
 MOST_IMAGES = 4096
 """Largest batch: a larger one is a slip of the keyboard that fills the memory."""
 
@@ -24,7 +22,9 @@ class Section(BaseModel):
 class NetworkConfig(Section):
     """Which network, and how its map is made."""
 
-    name: str = Field("efficientnet_lite0", description="of classify.backbones.BACKBONES, or vit_tiny or deit_tiny")
+    name: str = Field(
+        "efficientnet_lite0", description="of classify.models.backbones.BACKBONES, or vit_tiny or deit_tiny"
+    )
     short: bool = Field(False, description="one feature stage fewer: the map is 1/16 of the image, not 1/32")
     dropout: Share = Field(0.0, description="share of the pooled features dropped in training")
     fusion: Literal["mean", "min", "max"] = Field("max", description="of attention heads, transformers only")
@@ -33,8 +33,8 @@ class NetworkConfig(Section):
     @field_validator("name")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        from classify.backbones import BACKBONES
-        from classify.rollout import TRANSFORMERS
+        from classify.models.backbones import BACKBONES
+        from classify.models.rollout import TRANSFORMERS
 
         if name not in BACKBONES and name not in TRANSFORMERS:
             raise ValueError(f"unknown network; use one of {', '.join([*BACKBONES, *TRANSFORMERS])}")
@@ -43,7 +43,7 @@ class NetworkConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> NetworkConfig:
         """Refuses what a network would ignore in silence."""
-        from classify.rollout import TRANSFORMERS
+        from classify.models.rollout import TRANSFORMERS
 
         if self.name in TRANSFORMERS and (self.short or self.dropout):
             raise ValueError(f"{self.name} has no shortened form and no dropout; leave network.short and dropout out")
@@ -53,7 +53,7 @@ class NetworkConfig(Section):
 
 
 class TileConfig(Section):
-    """How photographs are cut and when a tile counts as defective; see `defects.tiles.TileRule`."""
+    """How photographs are cut and when a tile counts as defective; see `defects.images.crops.TileRule`."""
 
     side: int = Field(ge=16, description="of a tile, px of the photograph")
     overlap: int = Field(0, ge=0, description="of neighbouring tiles, px")
@@ -126,7 +126,7 @@ class ClassifierConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> ClassifierConfig:
         """Refuses what would break in the first step, or be ignored in silence."""
-        from classify.rollout import TRANSFORMERS
+        from classify.models.rollout import TRANSFORMERS
 
         if self.network.name in TRANSFORMERS and self.data.size != 224:
             raise ValueError(f"data.size: {self.network.name} sees 224 px only; set it to 224")

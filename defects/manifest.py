@@ -10,9 +10,7 @@ from typing import Any
 
 from defects.sample import GOOD, SOURCES, Sample
 from engine.errors import DataError, Fault
-from engine.files import from_json, inside, sha256_file, write_bytes
-
-__all__ = ["NAME", "read_manifest", "row_of", "sample_of", "write_manifest"]
+from engine.files.atomic import from_json, inside, sha256_file, write_bytes
 
 NAME = "metadata.jsonl"
 _OWN = ("file_name", "mask", "label", "guide", "group", "source", "polygons")

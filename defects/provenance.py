@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from defects.guides import GuideSchema
-from defects.windows import Framing
+from defects.attributes.guide import GuideSchema
+from defects.images.crops import Framing
 from engine.errors import DataError
-from engine.files import from_json
-
-__all__ = ["Provenance", "file_name", "read_provenance"]
+from engine.files.atomic import from_json
 
 file_name = "generator.json"
 

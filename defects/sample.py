@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["GOOD", "SOURCES", "Polygon", "Sample"]
-
 GOOD = "good"
 SOURCES = ("real", "synthetic", "procedural", "pasted")
 

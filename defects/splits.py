@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["check_no_leak", "near_duplicate_groups", "split", "thumbnail"]
-
 
 def split(samples: Sequence[Sample], fractions: Mapping[str, float], seed: int) -> dict[str, list[Sample]]:
     """Divide samples so that no group is in two parts and every part has its share of every kind.
@@ -103,7 +101,7 @@ def near_duplicate_groups(
     """
     import numpy as np
 
-    from defects.images import read_sample
+    from defects.images.decode import read_sample
 
     pictures, masks, aspects = [], [], []
     for sample in samples:

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from defects.layouts.check import Inspection
+from defects.formats.validation import Inspection
 from defects.sample import GOOD
 from engine.errors import Fault
-
-__all__ = ["KindSummary", "Summary", "summarise"]
 
 
 @dataclass

@@ -17,18 +17,8 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from engine.atomic import write_bytes, write_json
 from engine.errors import CheckpointError
-from engine.files import from_json, sha256_bytes, sha256_file
-
-__all__ = [
-    "find_checkpoint",
-    "load_checkpoint",
-    "load_tensors",
-    "remove_checkpoint",
-    "save_checkpoint",
-    "stated_sha256",
-]
+from engine.files.atomic import from_json, sha256_bytes, sha256_file, write_bytes, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,6 @@ from pydantic import BaseModel, ValidationError
 
 from engine.errors import UsageError
 
-__all__ = ["config_names", "dump_config", "load_config", "nearest"]
-
 Config = TypeVar("Config", bound=BaseModel)
 
 _PACKAGED = Path(__file__).resolve().parent.parent / "configs"

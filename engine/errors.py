@@ -8,18 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = [
-    "CheckpointError",
-    "DataError",
-    "Fault",
-    "FaultsError",
-    "GateError",
-    "MagnaError",
-    "OutputError",
-    "UsageError",
-    "WeightsError",
-]
-
 
 class MagnaError(Exception):
     """Base of all faults that end a command with one line on stderr."""

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-__all__ = ["numpy_generator", "seed_for", "torch_generator"]
-
 
 def seed_for(seed: int, *parts: str | int) -> int:
     """A 63-bit seed that depends on every part and on their order.

@@ -63,7 +63,9 @@ class LossConfig(Section):
     style: Weight = 0.1
     kl: Weight = 0.0
     features: Weight = Field(0.0, description="blend: agreement with the real image inside the discriminator")
-    texture: Weight = Field(0.0, description="blend: strength of the grain near the defect, see gan.blend.texture")
+    texture: Weight = Field(
+        0.0, description="blend: strength of the grain near the defect, see gan.losses.gradient_energy"
+    )
     swap: Weight = Field(0.0, description="reconstruction of a ground under another image's defect")
     guide: Weight = Field(0.0, description="measured against requested brightness, on images of a swapped ground")
     style_every: int = Field(1, ge=1, description="steps between style terms, which then weigh as many times more")

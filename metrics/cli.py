@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from metrics.comparison import Request
-    from metrics.features.extractor import Extractor
+    from metrics.bench.comparison import Request
+    from metrics.features.extraction import Extractor
     from metrics.paper.protocol import Paper
 
 app = typer.Typer(add_completion=False)
@@ -84,9 +84,9 @@ def main(
     import json as json_text
 
     from engine.errors import GateError, UsageError
-    from metrics.comparison import Request, open_comparison
-    from metrics.named_folders import parse_named
-    from metrics.written import check_out
+    from metrics.bench.comparison import Request, open_comparison
+    from metrics.bench.output import check_out
+    from metrics.bench.request import parse_named
 
     _check(channels, cache, no_cache)
     fakes = parse_named(fake or [])
@@ -106,9 +106,9 @@ def main(
     comparison = open_comparison(request)
     extractors = _extractors(extractor, inception_weights, device, workers)
 
-    from metrics.announcing import next_command, plan_lines, plan_of, settings_of
-    from metrics.further_scores import score_names
-    from metrics.gate import failures, parse_gate
+    from metrics.bench.derived_scores import score_names
+    from metrics.bench.gate import failures, parse_gate
+    from metrics.bench.output import next_command, plan_lines, plan_of, settings_of
 
     names = score_names([one.name for one in extractors], [source.schema for source in comparison.sources])
     conditions = parse_gate(gate, names, [source.name for source in comparison.sources]) if gate else []
@@ -117,16 +117,16 @@ def main(
         typer.echo(json_text.dumps(plan, ensure_ascii=False) if json else "\n".join(plan_lines(plan)))
         return
 
-    from engine.files import to_json
-    from engine.progress import Progress
-    from metrics.bench import Options, measure
-    from metrics.features.user_cache import user_cache
+    from engine.commands import Progress
+    from engine.files.atomic import to_json
+    from metrics.bench.output import REPORT, RESULTS, lines, write_out
+    from metrics.bench.run import Options, measure
+    from metrics.bench.sample_scores import NAME as SCORES
+    from metrics.bench.summary import results_of, sample_rows
+    from metrics.features.cache import user_cache
     from metrics.paper.protocol import PAPER_JSON, PAPER_TABLE
     from metrics.report.build import build_page
     from metrics.report.html import render
-    from metrics.summing_up import results_of, sample_rows
-    from metrics.table import lines
-    from metrics.written import REPORT, RESULTS, SCORES, write_out
 
     kept = None if no_cache else cache or user_cache()
     options = Options(resamples, left_out, kept, workers)
@@ -184,7 +184,7 @@ def _paper(table: str, runs: list[str], request: Request, out: Path, num: int, m
         if matched:
             raise UsageError("--matched: is for the source's table; add --table paper, or leave it out")
         return None
-    from metrics.named_folders import parse_named
+    from metrics.bench.request import parse_named
     from metrics.paper.protocol import open_paper
 
     return open_paper(parse_named(runs, "--run"), request, out, num, matched=matched)
@@ -192,7 +192,7 @@ def _paper(table: str, runs: list[str], request: Request, out: Path, num: int, m
 
 def _parts(skip: str) -> frozenset[str]:
     from engine.errors import UsageError
-    from metrics.skipping import PARTS
+    from metrics.bench.request import PARTS
 
     parts = frozenset(part.strip() for part in skip.split(",") if part.strip())
     unknown = sorted(parts - set(PARTS))

@@ -13,8 +13,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.seeding import seed_for
 
-__all__ = ["Embedding", "tsne"]
-
 _LEAST = 6
 _COMPONENTS = 50
 _PERPLEXITY = 30.0

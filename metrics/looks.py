@@ -11,12 +11,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.guides import luminance
+from defects.attributes.guide import luminance
 from defects.splits import thumbnail
-from metrics.image_set import ImageSet
-from metrics.memorisation import Memorisation, memorisation
-
-__all__ = ["LOOKS", "look_alikes", "looks"]
+from metrics.data.image_set import ImageSet
+from metrics.memorization import Memorisation, memorisation
 
 LOOKS = "thumbnail16"
 """Name of these features, where an extractor's would stand."""

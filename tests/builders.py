@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from defects.images import encode_image
+from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
 from defects.sample import Sample
 

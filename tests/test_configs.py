@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from augment.catalogue.config import PipelineConfig
+from augment.transforms.config import PipelineConfig
 from classify.config import ClassifierConfig
-from classify.schemes import Scheme
+from classify.utility.runners.schemes import Scheme
 from engine.config import config_names, dump_config, load_config
 from gan.config import GanConfig
 

@@ -1,1 +1,1 @@
-"""A mixed set in the forms that other programs read, written from its folder alone."""
+"""A mixed set in the formats that other programs read."""

@@ -12,11 +12,8 @@ import numpy as np
 
 from augment.exports.rows import SPLITS, Folder, Row
 from augment.exports.target import write_missing
-from defects.polygons import area, outlines
-from engine.files import to_json
-from engine.stream import open_atomic
-
-__all__ = ["write_coco"]
+from defects.masks.outlines import area, outlines
+from engine.files.atomic import open_atomic, to_json
 
 _BATCH = 64
 

@@ -14,8 +14,6 @@ from augment.exports.webdataset import write_shards
 from engine.config import nearest
 from engine.errors import UsageError
 
-__all__ = ["FORMATS", "export"]
-
 FORMATS: dict[str, Callable[..., None]] = {
     "mvtec": write_mvtec,
     "coco": write_coco,

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from augment.exports.rows import SPLITS, Folder, Row
 from augment.exports.target import write_missing
-from defects.images import encode_image
-from defects.polygons import INSET, outlines
+from defects.images.decode import encode_image
+from defects.masks.outlines import INSET, outlines
 from defects.sample import GOOD
-from engine.files import to_json, write_text
-
-__all__ = ["mvtec_left_out", "write_mvtec", "write_yolo"]
+from engine.files.atomic import to_json, write_text
 
 Files = list[tuple[Path, bytes]]
 Tell = Callable[[int], object]

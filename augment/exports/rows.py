@@ -12,13 +12,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.images import image_info, read_mask
+from defects.images.decode import read_mask
+from defects.images.header import image_info
 from defects.manifest import NAME, sample_of
 from defects.sample import GOOD, Sample
 from engine.errors import DataError
-from engine.files import from_json, sha256_file
-
-__all__ = ["SPLITS", "Folder", "Row", "open_folder"]
+from engine.files.atomic import from_json, sha256_file
 
 SPLITS = ("train", "val", "test")
 

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import OutputError
-from engine.files import LOCK_NAME, from_json, lock_folder, remove_temporaries, write_json, write_many
-
-__all__ = ["NAME", "target", "write_missing"]
+from engine.files.atomic import from_json, remove_temporaries, write_json, write_many
+from engine.files.json_lines import LOCK_NAME, lock_folder
 
 NAME = "export.json"
 

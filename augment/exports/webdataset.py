@@ -9,11 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from augment.exports.rows import SPLITS, Folder, Row
-from defects.images import encode_image
-from engine.files import to_json
-from engine.stream import open_atomic
-
-__all__ = ["SHARD", "write_shards"]
+from defects.images.decode import encode_image
+from engine.files.atomic import open_atomic, to_json
 
 SHARD = 1000
 """Images in a tar file."""

@@ -1,29 +1,83 @@
-"""A comparison from start to end: cells computed, compared, and written."""
+"""The folder of a comparison: one JSON line a cell, so that a killed run goes on where it was."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from classify.utility.bench import Bench
-from classify.utility.cells import Cell
-from classify.utility.division import Division
-from classify.utility.found import Found
-from classify.utility.html import render
-from classify.utility.report import first_lines, page_of, parts_note
-from classify.utility.results import Runner, compute
-from classify.utility.segmentation import SegmentRunner, segment_cells
-from classify.utility.task import CLASSIFY, SEGMENT
+from classify.utility.analysis.scores import CLASSIFY, SEGMENT
+from classify.utility.design.bench import Bench
+from classify.utility.design.division import Division
+from classify.utility.design.trials import Cell
+from classify.utility.report.findings import Found, first_lines, page_of, parts_note
+from classify.utility.report.html import render
+from classify.utility.runners.segmentation import SegmentRunner, segment_cells
 from defects.sample import GOOD
-from engine.files import sha256_file, to_json, write_bytes, write_many
-from engine.run import RunFolder, describe_environment
+from engine.files.atomic import sha256_file, to_json, write_bytes, write_many
+from engine.files.json_lines import LineLog
+from engine.run.folder import RunFolder, describe_environment
 from engine.weights.lite0 import LITE0_SHA256
 
-__all__ = ["Counter", "How", "compare", "plan_of"]
+RESULTS = "results.jsonl"
+
+
+TrialT = TypeVar("TrialT", bound=Hashable)
+Own = TypeVar("Own", contravariant=True)
+
+
+class Runner(Protocol[Own]):
+    """What computes cells."""
+
+    def run(self, cell: Own) -> dict[str, Any]:
+        """The cell's results line, without its name."""
+        ...
+
+
+def compute(
+    folder: RunFolder,
+    names: Mapping[TrialT, str],
+    runner: Callable[[], Runner[TrialT]],
+    *,
+    on_cells: Callable[[int], object] | None = None,
+) -> list[dict[str, Any]]:
+    """Computes the cells that the folder does not hold yet.
+
+    Lines of other settings stay in the file and are passed over.
+
+    Args:
+        folder: Held by this process.
+        names: The identity of every cell, in order.
+        runner: Makes what computes them; not called where nothing is left to do.
+        on_cells: Told how many more cells are done.
+
+    Returns:
+        The lines of all cells, in order.
+
+    Raises:
+        DataError: A line of the file is damaged, or an image does not open.
+        OutputError: The file cannot be written.
+    """
+    with ExitStack() as stack:
+        log = stack.enter_context(LineLog(folder.path / RESULTS))
+        wanted = set(names.values())
+        rows = {row["id"]: row for row in log.stream() if row.get("id") in wanted and "test" in row}
+        if on_cells is not None:
+            on_cells(len(rows))
+        missing = [cell for cell, name in names.items() if name not in rows]
+        computing = runner() if missing else None
+        for cell in missing:
+            assert computing is not None
+            row = {"id": names[cell], **computing.run(cell)}
+            log.append([row])
+            rows[names[cell]] = row
+            if on_cells is not None:
+                on_cells(1)
+    return [rows[name] for name in names.values()]
+
 
 REPORT, SUMMARY = "report.html", "summary.json"
 
@@ -123,7 +177,7 @@ def _runner(bench: Bench, task: str, folder: RunFolder, how: How, progress: Prog
     if task == "segment":
         return lambda: SegmentRunner(bench, steps=how.segment_steps, threads=how.threads)
     if bench.settings.mode == "finetune":
-        from classify.utility.finetune import FinetuneRunner
+        from classify.utility.runners.finetune import FinetuneRunner
 
         return lambda: FinetuneRunner(bench, folder.path, source=how.weights or "imagenet", threads=how.threads)
     return lambda: _frozen(bench, how, progress)
@@ -132,9 +186,9 @@ def _runner(bench: Bench, task: str, folder: RunFolder, how: How, progress: Prog
 def _frozen(bench: Bench, how: How, progress: Progress) -> Runner[Cell]:
     import torch
 
-    from augment.catalogue.pipeline import Pipeline
-    from classify.utility.features import FrozenFeatures, FrozenLite0
-    from classify.utility.frozen import FrozenRunner
+    from augment.transforms.pipeline import Pipeline
+    from classify.utility.runners.features import FrozenFeatures, FrozenLite0
+    from classify.utility.runners.frozen import FrozenRunner
     from metrics.features.cache import FeatureCache
 
     if how.threads is not None:

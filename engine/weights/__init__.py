@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from engine.weights.lite0 import lite0_weights
-from engine.weights.style import STYLE_WEIGHTS_VARIABLE, style_vgg_weights
+from engine.weights.vgg16 import STYLE_WEIGHTS_VARIABLE, style_vgg_weights
 
 __all__ = ["STYLE_WEIGHTS_VARIABLE", "lite0_weights", "style_vgg_weights"]

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import WeightsError
-from engine.files import sha256_file
-from engine.weights.fetched import read_pth
+from engine.files.atomic import sha256_file
+from engine.weights.download import read_pth
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LITE0_SHA256", "lite0_weights"]
 
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 

@@ -1,1 +1,1 @@
-"""What networks see in images: Inception, EfficientNet-Lite0 or any exported network, cached by content."""
+"""What networks see in images: Inception, EfficientNet-Lite0 or an exported network, cached by content."""

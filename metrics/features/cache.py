@@ -1,29 +1,97 @@
-"""Features kept on disk by content: what was computed once is never computed again.
-
-A row belongs to the SHA-256 of an image's pixels and to the fingerprint of an extractor. Rows are kept in segments:
-files of up to 256 rows that are written once, whole, and never changed, under a name that is the SHA-256 of their
-content. So a damaged segment is known by its name and left out, runs side by side only add files, and a killed run
-loses no more than the rows it had not written yet.
-"""
+"""A file of rows: keys first, so that they can be read alone, then the numbers, under the SHA-256 of it all."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import os
+import struct
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import OutputError
-from engine.files import write_bytes
-from metrics.features.segment import SUFFIX, Row, Segment, pack, read_keys
+from engine.files.atomic import write_bytes
 
-__all__ = ["CachedRows", "FeatureCache", "pixel_key"]
+SUFFIX = ".features"
+KEY_BYTES = 32
+
+_MAGIC = b"magna-features-1"
+_HEADER = struct.Struct("<16sIII")  # magic, rows, features, logits (0: none); little endian, as the numbers
+
+
+class Row(NamedTuple):
+    """What is kept of one image.
+
+    Attributes:
+        features: (D,) float32.
+        logits: (K,) float32, or None.
+    """
+
+    features: NDArray[np.float32]
+    logits: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The numbers of a segment that was found whole: (N, D) and (N, K or 0)."""
+
+    features: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+    @classmethod
+    def read(cls, path: Path) -> Segment | None:
+        """None where the file is gone or is not what its name says."""
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(data).hexdigest() != path.stem or len(data) < _HEADER.size:
+            return None
+        _, rows, dim, classes = _HEADER.unpack_from(data)
+        numbers = np.frombuffer(data, "<f4", offset=_HEADER.size + rows * KEY_BYTES)
+        return cls(numbers[: rows * dim].reshape(rows, dim), numbers[rows * dim :].reshape(rows, classes))
+
+    def row(self, index: int) -> Row:
+        """One row, copied."""
+        logits = self.logits[index].astype(np.float32) if self.logits.shape[1] else None
+        return Row(self.features[index].astype(np.float32), logits)
+
+
+def pack(rows: Mapping[bytes, Row]) -> tuple[str, bytes]:
+    """The name of a segment and its content.
+
+    Raises:
+        ValueError: There are no rows, or they are not of one shape.
+    """
+    if not rows:
+        raise ValueError("expected at least one row, got none; write nothing instead")
+    features = np.stack([row.features for row in rows.values()]).astype("<f4")
+    logits = np.stack([np.empty(0) if row.logits is None else row.logits for row in rows.values()]).astype("<f4")
+    header = _HEADER.pack(_MAGIC, len(rows), features.shape[1], logits.shape[1])
+    data = b"".join((header, *rows, features.tobytes(), logits.tobytes()))
+    return hashlib.sha256(data).hexdigest() + SUFFIX, data
+
+
+def read_keys(path: Path) -> list[bytes]:
+    """The keys of a segment, not yet checked; none where the file is gone, short or something else."""
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            magic, rows, dim, classes = _HEADER.unpack(file.read(_HEADER.size))
+            if magic != _MAGIC or size != _HEADER.size + rows * (KEY_BYTES + 4 * (dim + classes)):
+                return []
+            keys = file.read(rows * KEY_BYTES)
+    except (OSError, struct.error):
+        return []
+    return [keys[start : start + KEY_BYTES] for start in range(0, len(keys), KEY_BYTES)]
+
 
 logger = logging.getLogger(__name__)
 
@@ -152,3 +220,10 @@ class CachedRows:
         if len(self._open) > _OPEN_SEGMENTS:
             self._open.popitem(last=False)
         return segment
+
+
+def user_cache(*parts: str) -> Path:
+    """A place below `magna-defect` in the user's cache folder (XDG_CACHE_HOME, else ~/.cache); not made here."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    home = Path(given) if os.path.isabs(given) else Path("~/.cache").expanduser()
+    return home.joinpath("magna-defect", *parts)

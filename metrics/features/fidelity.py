@@ -9,9 +9,7 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
 
-from metrics.features.extractor import Extractor
-
-__all__ = ["register"]
+from metrics.features.extraction import Extractor
 
 _FEATURES = "features"
 _LOGITS = "logits"

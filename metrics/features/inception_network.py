@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-__all__ = ["CLASSES", "CONVOLUTIONS", "FEATURES", "INPUT", "Backend", "Convolution", "inception"]
-
 INPUT = 299
 FEATURES = 2048
 CLASSES = 1008

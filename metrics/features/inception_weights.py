@@ -12,12 +12,10 @@ import torch
 from torch import Tensor
 
 from engine.errors import OutputError, WeightsError
-from engine.files import from_json, sha256_bytes, sha256_file, to_json, write_many
-from engine.weights.fetched import expect_shapes, fetch, read_pth, read_safetensors
+from engine.files.atomic import from_json, sha256_bytes, sha256_file, to_json, write_many
+from engine.weights.download import expect_shapes, fetch, read_pth, read_safetensors
+from metrics.features.cache import user_cache
 from metrics.features.inception_network import CLASSES, CONVOLUTIONS, FEATURES
-from metrics.features.user_cache import user_cache
-
-__all__ = ["InceptionWeights", "find_inception_weights", "folded", "tensor_shapes"]
 
 logger = logging.getLogger(__name__)
 

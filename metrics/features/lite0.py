@@ -9,10 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.weights.lite0 import LITE0_SHA256, lite0_weights
-from metrics.features.extractor import Extracted
-from metrics.features.micro_batch import in_micro_batches
-
-__all__ = ["Lite0", "resize_to_lite0"]
+from metrics.features.extraction import Extracted, in_micro_batches
 
 _MICRO_BATCH = 16
 _PREPROCESSING = "lite0-bicubic-1"

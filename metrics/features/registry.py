@@ -7,12 +7,10 @@ from pathlib import Path
 import torch
 
 from engine.errors import UsageError
-from metrics.features.extractor import Extractor
+from metrics.features.extraction import Extractor
 from metrics.features.inception import Inception
 from metrics.features.lite0 import Lite0
-from metrics.features.network import FEATURES_OUTPUT, LOGITS_OUTPUT, Network
-
-__all__ = ["EXTRACTORS", "open_extractor"]
+from metrics.features.onnx_network import FEATURES_OUTPUT, LOGITS_OUTPUT, Network
 
 EXTRACTORS = ("efficientnet_lite0", "inception")
 

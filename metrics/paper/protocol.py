@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UsageError
-from metrics.comparison import Request
-from metrics.paper.columns import PaperTable, paper_table
-from metrics.paper.making import BASELINES, Call, Made, make_sets, set_commands
+from metrics.bench.comparison import Request
+from metrics.bench.results import Results
 from metrics.paper.runs import Run, open_runs
-from metrics.report.results import Results
-
-__all__ = ["PAPER_JSON", "PAPER_TABLE", "Paper", "open_paper"]
+from metrics.paper.sets import BASELINES, Call, Made, make_sets, set_commands
+from metrics.paper.table import PaperTable, paper_table
 
 PAPER_TABLE = "table.md"
 PAPER_JSON = "table.json"
@@ -70,7 +68,7 @@ def open_paper(
         request: What else is compared.
         out: Of the report.
         num: Images of every held-out mask.
-        matched: See `metrics.paper.making.set_commands`.
+        matched: See `metrics.paper.sets.set_commands`.
 
     Raises:
         MagnaError: There is no run, runs do not belong together, or a set has the name of a run.

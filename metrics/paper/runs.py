@@ -9,9 +9,7 @@ from pathlib import Path
 from defects.provenance import Provenance
 from engine.checkpoint import find_checkpoint
 from engine.errors import CheckpointError, UsageError
-from engine.files import from_json
-
-__all__ = ["Run", "Training", "open_runs", "read_training"]
+from engine.files.atomic import from_json
 
 TIMING = "timing.jsonl"
 

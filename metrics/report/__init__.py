@@ -1,1 +1,1 @@
-"""The report of a comparison: the tree of results, and one HTML file that opens offline."""
+"""The report of `bench-fid`: one HTML file that opens offline."""

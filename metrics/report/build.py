@@ -1,26 +1,90 @@
-"""The page of a comparison, put together from its results and its images."""
+"""Control of one source, ready for the page: curves, recognised words, the matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
-from metrics.comparison import Comparison, Source
-from metrics.evidence import Evidence
-from metrics.label_fidelity import LabelFidelity, Mean
-from metrics.report.answers import RULE, answers
-from metrics.report.charts import Interval, bounds, strip
-from metrics.report.control_page import control_page
+from metrics.bench.comparison import Comparison, Source
+from metrics.bench.evidence import Evidence, SourceEvidence
+from metrics.bench.results import Results, formatted
+from metrics.conditioning.control import EntryControl
+from metrics.conditioning.diversity import Diversity
+from metrics.labels.fidelity import LabelFidelity, Mean
+from metrics.report.charts import Interval, bounds, curve, strip
 from metrics.report.galleries import closest_pairs, grids, places, worst_labels
-from metrics.report.html import shown
-from metrics.report.page import Block, LabelRow, Labels, Memory, Page, Row
-from metrics.report.results import Results
-from metrics.report.sentences import THEMES, meaning
+from metrics.report.page import Block, Control, Curve, LabelRow, Labels, Matrix, Memory, Page, Row
+from metrics.report.text import RULE, THEMES, answers, meaning
 from metrics.scores.score import Score
 
-__all__ = ["build_page"]
+
+def control_page(name: str, series: int, evidence: SourceEvidence) -> Control | None:
+    """What the page says of one source; None where nothing was measured."""
+    found = evidence.control
+    if found is None:
+        return None
+    curves = [_curve(entry, series) for entry in found.entries if entry.spearman is not None]
+    words = [(entry.name, _recognised(entry)) for entry in found.entries if entry.accuracy is not None]
+    unmeasured = [(entry.name, entry.why) for entry in found.entries if entry.why]
+    return Control(name, series, curves, words, _matrix(found.names, found.disturbance), unmeasured, _variety(evidence))
+
+
+def _curve(entry: EntryControl, series: int) -> Curve:
+    pairs = [
+        (float(a), float(b))
+        for a, b in zip(entry.requested, entry.measured, strict=True)
+        if a is not None and b is not None
+    ]
+    raw = np.asarray(pairs)
+    if entry.low is not None and entry.high is not None:
+        raw = entry.low + raw * (entry.high - entry.low)
+    sentence = f"Rank correlation {formatted(entry.spearman)} (1: perfectly in step) over {entry.count} images."
+    unit = f" {entry.unit}" if entry.unit else ""
+    if entry.calibration_error is not None and entry.low is not None and entry.high is not None:
+        off = entry.calibration_error * (entry.high - entry.low)
+        sentence += f" Off by {formatted(off)}{unit} on average"
+        if entry.reference is not None:
+            sentence += (
+                f"; measuring real defects is off by {formatted(entry.reference * (entry.high - entry.low))}{unit}"
+            )
+        sentence += "."
+    words = f"{entry.name}: asked for against measured. {sentence}"
+    svg = curve(raw[:, 0], raw[:, 1], name=entry.name, unit=entry.unit, series=series, words=words)
+    return Curve(entry.name.capitalize(), svg, f"{sentence} Measured: {entry.how}." if entry.how else sentence)
+
+
+def _recognised(entry: EntryControl) -> str:
+    sentence = f"{formatted(entry.accuracy)} of {entry.count} images are recognised as what was asked for"
+    if entry.reference is not None:
+        sentence += f", {formatted(entry.reference)} of real images"
+    chance = f"; by chance {formatted(1 / len(entry.values))}" if entry.values else ""
+    return f"{sentence}{chance}. How: {entry.how}."
+
+
+def _matrix(names: tuple[str, ...], values: NDArray[np.float64]) -> Matrix | None:
+    if not np.isfinite(values).any():
+        return None
+    kept = [at for at in range(len(names)) if np.isfinite(values[:, at]).any()]
+    rows = [
+        (name, [float(values[row, at]) if np.isfinite(values[row, at]) else None for at in kept])
+        for row, name in enumerate(names)
+        if np.isfinite(values[row]).any()
+    ]
+    return Matrix([names[at] for at in kept], rows)
+
+
+def _variety(evidence: SourceEvidence) -> str:
+    found: Diversity | None = evidence.diversity
+    if found is None or found.share is None:
+        return ""
+    return (
+        f"Images of one mask and one guide differ by {found.share:.0%} of what two real images differ by "
+        f"({found.images} images of {found.cells} such cells): {found.verdict}."
+    )
 
 
 def build_page(comparison: Comparison, evidence: Evidence, results: Results) -> Page:
@@ -113,11 +177,11 @@ def _within(rows: Sequence[tuple[int, str, Score]]) -> bool:
 
 
 def _strip(score: Score, ends: tuple[float, float], series: int) -> Markup:
-    words = f"{score.name} {shown(score.value)}"
+    words = f"{score.name} {formatted(score.value)}"
     if score.low is not None and score.high is not None:
-        words += f", from {shown(score.low)} to {shown(score.high)}"
+        words += f", from {formatted(score.low)} to {formatted(score.high)}"
     if score.floor is not None:
-        words += f"; floor {shown(score.floor)}"
+        words += f"; floor {formatted(score.floor)}"
     return strip(Interval(score.value, score.low, score.high), score.floor, ends, series=series, words=words)
 
 
@@ -150,8 +214,8 @@ def _rows(own: LabelFidelity, held: LabelFidelity | None, name: str) -> list[Lab
 
 def _mean(mean: Mean) -> str:
     if mean.low is None or mean.high is None:
-        return shown(mean.value)
-    return f"{shown(mean.value)} ({shown(mean.low)} to {shown(mean.high)})"
+        return formatted(mean.value)
+    return f"{formatted(mean.value)} ({formatted(mean.low)} to {formatted(mean.high)})"
 
 
 def _memory(comparison: Comparison, source: Source, series: int, evidence: Evidence) -> Memory | None:

@@ -10,8 +10,6 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "bounds", "curve", "scatter", "strip", "swatch"]
-
 SHAPES = ("circle", "square", "triangle", "diamond", "cross", "down")
 
 

@@ -8,16 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.seeding import numpy_generator
-from metrics.comparison import Comparison, Source
-from metrics.evidence import Evidence
-from metrics.image_set import ImageSet
-from metrics.memorisation import Pair, nearest
+from metrics.bench.comparison import Comparison, Source
+from metrics.bench.evidence import Evidence
+from metrics.bench.results import formatted
+from metrics.data.image_set import ImageSet
+from metrics.memorization import Pair, nearest
 from metrics.report.charts import scatter, swatch
-from metrics.report.html import shown
-from metrics.report.page import Closest, Grid, Place, PlaceGroup, Places, Shelf
-from metrics.report.thumbnails import Picture, data_address, picture
-
-__all__ = ["closest_pairs", "grids", "places", "worst_labels"]
+from metrics.report.page import Closest, Grid, Picture, Place, PlaceGroup, Places, Shelf, data_address, picture
 
 _KINDS = 6
 _IN_SHELF = 8
@@ -86,7 +83,7 @@ def closest_pairs(comparison: Comparison, source: Source, evidence: Evidence) ->
                 _plain(fakes, at, "synthetic"),
                 _plain(source.seen, pair.train, "nearest training image"),
                 _plain(comparison.held, held, "nearest unseen real image"),
-                f"{shown(pair.ratio)} of the distance that is usual for an unseen real image.",
+                f"{formatted(pair.ratio)} of the distance that is usual for an unseen real image.",
             )
         )
     return result

@@ -9,9 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from metrics.scores.features import Array, checked_pair
-
-__all__ = ["centred", "frechet_distance", "nuclear_norm", "trace_root"]
+from metrics.scores.score import Array, checked_pair
 
 _SINGULAR_VALUES_UP_TO = 600
 """Rows up to which singular values are taken directly; beyond, eigenvalues of the product with its transpose are

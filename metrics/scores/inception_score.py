@@ -6,10 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.seeding import numpy_generator
-from metrics.scores.features import Array, checked
-from metrics.scores.score import Spread
-
-__all__ = ["inception_score", "split_scores"]
+from metrics.scores.score import Array, Spread, checked
 
 
 def inception_score(logits: Array, *, splits: int = 10, seed: int | None = 0) -> Spread:

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 
 from engine.seeding import numpy_generator
-from metrics.scores.features import Array, checked_pair
 from metrics.scores.influence import Influence, frechet_influence
-
-__all__ = ["Infinity", "frechet_infinity"]
+from metrics.scores.score import Array, checked_pair
 
 _LEAST_ROWS = 12
 

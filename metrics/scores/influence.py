@@ -14,8 +14,6 @@ from torch import Tensor
 from metrics.scores.frechet import centred
 from metrics.scores.kernel import kernel_means
 
-__all__ = ["Influence", "frechet_influence", "inception_influence", "kernel_influence"]
-
 
 @dataclass(frozen=True)
 class Influence:

@@ -26,8 +26,6 @@ from torch import Tensor
 from engine.seeding import numpy_generator
 from metrics.scores.influence import Influence
 
-__all__ = ["Interval", "bootstrap", "half_sampling", "or_wilson"]
-
 LEVEL = 0.95
 _Z = 1.959964
 

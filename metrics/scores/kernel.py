@@ -14,10 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.seeding import numpy_generator
-from metrics.scores.features import Array, checked_pair
-from metrics.scores.score import Spread
-
-__all__ = ["kernel_distance", "kernel_means", "subset_distances", "weighted_distances"]
+from metrics.scores.score import Array, Spread, checked_pair
 
 _BLOCK = 1024
 _SQUARE = 256

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from metrics.scores.counts import count_warning
-from metrics.scores.families import SPLITS, Draws, Family, feature_families, inception
-from metrics.scores.features import Array, all_equal, checked, checked_pair
-from metrics.scores.floor import real_floor
-from metrics.scores.score import Score
-
-__all__ = ["score_name", "score_table"]
+from metrics.scores.families import SPLITS, Draws, Family, feature_families, inception, real_floor
+from metrics.scores.score import Array, Score, all_equal, checked, checked_pair, count_warning
 
 COLLAPSED = "all synthetic images look the same to this network; more of them would change nothing"
 _HALVINGS = 10

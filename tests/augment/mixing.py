@@ -14,16 +14,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from augment.cli import app
-from defects.images import encode_image
+from augment.cli.mix import app
+from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
 from defects.provenance import Provenance
 from defects.sample import GOOD, Sample
 from engine.commands import main
-from engine.files import sha256_file, write_json
+from engine.files.atomic import sha256_file, write_json
 
 ROOT = Path(__file__).parents[2]
-ENTRY = "from augment.cli import mix_defects; mix_defects()"
+ENTRY = "from augment.cli.mix import mix_defects; mix_defects()"
 
 
 def texture(seed: int, size: tuple[int, int] = (40, 48)) -> np.ndarray:

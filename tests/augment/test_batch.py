@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from augment.catalogue import CATALOGUE, Pipeline, PipelineConfig, generator_for
-from augment.catalogue.batch import BatchPipeline
+from augment.transforms.batch import BatchPipeline
+from augment.transforms.catalog import CATALOGUE
+from augment.transforms.config import PipelineConfig
+from augment.transforms.pipeline import Pipeline, generator_for
 from tests.augment.blobs import SHAPE, defect, picture
 
 # albumentations shifts hue on 8-bit values of 2 degrees each, kornia in floating point; all others agree to a rounding

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from augment.paste.blend import MARGIN, alpha_blend, membrane, poisson_blend, soft_edge
-from augment.paste.ground_level import ground_level, matched
+from augment.pasting.blending import MARGIN, alpha_blend, membrane, poisson_blend, soft_edge
+from defects.attributes.background import ground_level, matched
 from tests.augment.surfaces import blob, surface
 
 

@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from augment.catalogue import CATALOGUE, Pipeline, PipelineConfig, generator_for
-from augment.catalogue.library import albumentations
-from augment.catalogue.matrices import as_array, matrix_of
-from augment.catalogue.noise import normal_field, uniform_field
+from augment.transforms.catalog import CATALOGUE
+from augment.transforms.config import PipelineConfig
+from augment.transforms.lighting import albumentations, normal_field, uniform_field
+from augment.transforms.operations import as_array, matrix_of
+from augment.transforms.pipeline import Pipeline, generator_for
 from tests.augment.blobs import SHAPE, defect, picture
 
 MOVES = [name for name, kind in CATALOGUE.items() if kind.moves]

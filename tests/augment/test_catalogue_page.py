@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augment.catalogue import CATALOGUE
-from augment.catalogue_page import catalogue_page
-from augment.catalogue_pictures import cell, strip_of_transform, titled
-from augment.presets import preset_names
-from defects.images import read_image
-from defects.layouts.dataset import open_dataset
+from augment.transforms.catalog import CATALOGUE
+from augment.transforms.catalog_page import catalogue_page, cell, strip_of_transform, titled
+from augment.transforms.pipeline import preset_names
+from defects.formats.dataset import open_dataset
+from defects.images.decode import read_image
 from engine.errors import DataError
 from tests.augment.blobs import defect, picture
 from tests.builders import magnetic_tile, sample_folder

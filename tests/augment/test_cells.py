@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from augment.imbalance import BRIGHTNESSES, SIZES, Terciles, cell_of, cells, cells_of, measure_samples
-from defects.windows import Framing
+from augment.balancing.measures import measure_samples
+from augment.balancing.strata import BRIGHTNESSES, SIZES, Terciles, cell_of, cells, cells_of
+from defects.images.crops import Framing
 from tests.augment.surfaces import defective, good
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from augment.mixer.dataset import ExposureSampler, MixedDataset, MixedFolder
-from augment.mixer.materialise import materialise
-from augment.mixer.plan import Plan
-from augment.mixer.planning import make_plan
-from augment.mixer.request import Request
+from augment.mixing.dataset import ExposureSampler, MixedDataset, MixedFolder
+from augment.mixing.materialize import materialise
+from augment.mixing.plan import Plan
+from augment.mixing.planning import make_plan
+from augment.mixing.request import Request
 from engine.errors import DataError
 from tests.augment.mixing import generated, photographs, provenance
 

@@ -14,8 +14,8 @@ from PIL import Image
 from augment.exports.export import export
 from augment.exports.rows import open_folder
 from augment.exports.webdataset import write_shards
-from defects.images import read_mask_image
-from defects.layouts.dataset import open_dataset
+from defects.formats.dataset import open_dataset
+from defects.images.decode import read_mask_image
 from engine.errors import DataError, OutputError, UsageError
 from tests.augment.mixing import generated, mix, photographs, rows_of, tree_hash
 
@@ -102,7 +102,7 @@ def test_datasets_opens_the_folder_by_its_splits(mixed: Path, tmp_path: Path, mo
 
 
 def test_yolo_is_read_back_with_the_same_masks(mixed: Path, exported: Path) -> None:
-    from defects.images import read_sample
+    from defects.images.decode import read_sample
 
     found = open_dataset(exported / "yolo").samples
     rows = {f"{r['split']}/{Path(r['file_name'].split('/images/')[1].replace('/', '__')).stem}": r

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from augment.mixer.exposure import Exposure, check_exposure, draws_of, rank_part
+from augment.mixing.sampling_weights import Exposure, check_exposure, draws_of, rank_part
 from engine.errors import UsageError
 
 MEMBERS = {"real": list(range(30)), "synthetic": list(range(30, 330)), "pasted": list(range(330, 340))}

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from augment.mixer.planning import make_plan
-from augment.mixer.quality import read_scores
-from augment.mixer.request import Request, Thresholds
+from augment.mixing.filtering import read_scores
+from augment.mixing.planning import make_plan
+from augment.mixing.request import Request, Thresholds
 from engine.errors import DataError, UsageError
-from engine.files import sha256_file
+from engine.files.atomic import sha256_file
 from tests.augment.mixing import generated, mix, photographs, rows_of
 
 

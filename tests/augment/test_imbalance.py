@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augment.imbalance import Measure, imbalance_report, measure_image, verdicts, write_report
-from augment.imbalance.verdicts import Verdict
+from augment.balancing.measures import Measure, measure_image
+from augment.balancing.output import write_report
+from augment.balancing.report import imbalance_report
+from augment.balancing.verdicts import Verdict, verdicts
+from defects.images.crops import Framing
 from defects.sample import Sample
-from defects.windows import Framing
 from engine.errors import DataError
 from tests.augment.surfaces import SHAPE, blob, defective, good, surface
 

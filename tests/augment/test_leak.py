@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from augment.mixer.appearance import appearance, picture
-from augment.mixer.copies import LEAST, References, calibrated
-from augment.mixer.planning import make_plan
-from augment.mixer.request import Request
-from defects.images import encode_image, read_image
+from augment.leakage.alignment import appearance, picture
+from augment.leakage.near_duplicates import LEAST, References, calibrated
+from augment.mixing.planning import make_plan
+from augment.mixing.request import Request
+from defects.images.decode import encode_image, read_image
 from defects.sample import Sample
 from engine.errors import DataError
 from tests.augment.mixing import generated, mix, photographs, provenance, rows_of, texture, write_samples
@@ -144,5 +144,5 @@ def test_a_pasted_image_on_a_held_out_ground_is_refused(tmp_path: Path) -> None:
 def test_a_resumed_check_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, out = _sizes(tmp_path / "real"), tmp_path / "out"
     assert mix("--real", real, "--out", out) == 0
-    monkeypatch.setattr("augment.mixer.leak.References", None)
+    monkeypatch.setattr("augment.mixing.leak_check.References", None)
     assert mix("--real", real, "--out", out, "--resume") == 0

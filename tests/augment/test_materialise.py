@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from augment.mixer.folder import MEMORY
-from defects.images import encode_image
-from engine import atomic
-from engine.files import sha256_file
+from augment.mixing.output import MEMORY
+from defects.images.decode import encode_image
+from engine.files import atomic
+from engine.files.atomic import sha256_file
 from tests.augment.mixing import (
     error_lines,
     generated,

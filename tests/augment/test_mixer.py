@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from augment.mixer.assign import KnownSplit, assign
-from augment.mixer.choose import choose, counts_for, level_up
-from augment.mixer.planning import make_plan
-from augment.mixer.request import Request, named_folders, parse_ratio
+from augment.mixing.planning import make_plan
+from augment.mixing.request import Request, named_folders, parse_ratio
+from augment.mixing.selection import choose, counts_for, level_up
+from augment.mixing.splits import KnownSplit, assign
 from defects.sample import Sample
 from engine.errors import DataError, UsageError
 from tests.augment.mixing import generated, photographs, provenance

@@ -9,17 +9,16 @@ import cv2
 import numpy as np
 import pytest
 
-from augment.paste import METHODS, Made, Paster, pasted_samples, write_pasted
-from augment.paste.cutouts import clusters, cut_out
-from augment.paste.photographs import Photographs
-from augment.paste.region import edges_reached, part_box, part_region
-from augment.paste.view import view_of
-from defects.images import read_image, read_sample
-from defects.layouts.dataset import open_dataset
+from augment.pasting.cutouts import clusters, cut_out
+from augment.pasting.folder import write_pasted
+from augment.pasting.images import Photographs, edges_reached, part_box, part_region, view_of
+from augment.pasting.paster import METHODS, Made, Paster, pasted_samples
+from defects.formats.dataset import open_dataset
+from defects.images.crops import Framing
+from defects.images.decode import read_image, read_sample
 from defects.sample import Sample
-from defects.windows import Framing
 from engine.errors import DataError, OutputError, UsageError
-from engine.files import sha256_file
+from engine.files.atomic import sha256_file
 from tests.augment.surfaces import SHAPE, blob, defective, good, surface, with_defect
 
 

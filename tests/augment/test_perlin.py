@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from augment.paste.perlin import fractal_noise, perlin_mask, perlin_noise
+from augment.pasting.texture_defects import fractal_noise, perlin_mask, perlin_noise
 
 
 def _rng(seed: int = 0) -> np.random.Generator:

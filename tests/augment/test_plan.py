@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augment.imbalance import Generator, Plan, make_plan, read_generator, write_plan
-from augment.imbalance.plan_guides import folder_name, guide_of
-from augment.imbalance.plan_masks import Donor, real_mask, shape_kind, shaped_mask
-from defects.guide_request import Interval, parse_guide
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
-from defects.images import read_mask_image
+from augment.balancing.output import write_plan
+from augment.balancing.plan import Plan, make_generation_plan
+from augment.balancing.plan_commands import Generator, folder_name, guide_of, read_generator
+from augment.balancing.plan_masks import Donor, real_mask, shape_kind, shaped_mask
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
+from defects.attributes.request import Interval, parse_guide
+from defects.images.crops import Framing
+from defects.images.decode import read_mask_image
 from defects.provenance import Provenance, file_name
 from defects.sample import Sample
-from defects.windows import Framing
 from engine.errors import CheckpointError, DataError, OutputError
 from tests.augment.surfaces import blob, defective, good
 from tests.builders import write_json
@@ -39,7 +40,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
 
 @pytest.fixture(scope="module")
 def plan(samples: list[Sample]) -> Plan:
-    return make_plan(samples, generator=Generator(SCHEMA, Framing(64, None, 1), "abc", Path("runs/my run")))
+    return make_generation_plan(samples, generator=Generator(SCHEMA, Framing(64, None, 1), "abc", Path("runs/my run")))
 
 
 def test_the_emptiest_cells_come_first(plan: Plan) -> None:
@@ -102,14 +103,14 @@ def test_the_folder_holds_masks_script_and_sources(tmp_path: Path, plan: Plan) -
 
 
 def test_the_same_seed_gives_the_same_plan(samples: list[Sample]) -> None:
-    one, two = (make_plan(order, Framing(48, None, 1), seed=3) for order in (samples, samples[::-1]))
+    one, two = (make_generation_plan(order, Framing(48, None, 1), seed=3) for order in (samples, samples[::-1]))
     assert one.to_dict() == two.to_dict()
     for a, b in zip(one.asked, two.asked, strict=True):
         assert all(np.array_equal(x.mask, y.mask) for x, y in zip(a.masks, b.masks, strict=True))
 
 
 def test_without_a_generator_the_script_asks_for_one(tmp_path: Path, samples: list[Sample]) -> None:
-    plan = make_plan(samples, Framing(48, None, 1), target=2)
+    plan = make_generation_plan(samples, Framing(48, None, 1), target=2)
     write_plan(plan, tmp_path / "plan")
     assert "${CHECKPOINT:?" in (tmp_path / "plan" / "commands.sh").read_text()
     assert plan.to_dict()["checkpoint"] is None
@@ -117,13 +118,13 @@ def test_without_a_generator_the_script_asks_for_one(tmp_path: Path, samples: li
 
 def test_a_generator_without_kinds_gets_a_label(samples: list[Sample]) -> None:
     schema = GuideSchema((NumericEntry("brightness", -0.6, 0.4),))
-    plan = make_plan(samples, generator=Generator(schema, Framing(48, None, 1), "abc"))
+    plan = make_generation_plan(samples, generator=Generator(schema, Framing(48, None, 1), "abc"))
     assert all(cell.words[cell.words.index("--label") + 1] == cell.cell.kind for cell in plan.asked)
 
 
 def test_what_the_generator_cannot_do_is_left_out_with_the_reason(samples: list[Sample]) -> None:
     schema = GuideSchema((NumericEntry("brightness", 0.3, 0.4), CategoricalEntry("kind", ("pit", "spot"))))
-    plan = make_plan(samples, generator=Generator(schema, Framing(48, None, 1), "abc"))
+    plan = make_generation_plan(samples, generator=Generator(schema, Framing(48, None, 1), "abc"))
     why = {cell.cell.name: cell.why for cell in plan.cells if not cell.words}
     assert any("knows no 'glint'" in text for text in why.values())
     assert any("lies outside the brightness" in text for text in why.values())
@@ -141,7 +142,7 @@ def test_a_cell_far_from_every_real_defect_is_left_out(tmp_path: Path) -> None:
             image = save(tmp_path / f"{kind}{i}.png", with_defect(surface(i), mask))
             drawn = save(tmp_path / "masks" / f"{kind}{i}.png", mask)
             mixed.append(Sample(f"{kind}{i}", image, drawn, label=kind))
-    plan = make_plan(mixed, Framing(96, None, 1), target=3)
+    plan = make_generation_plan(mixed, Framing(96, None, 1), target=3)
     assert any(
         "would have to be scaled" in c.why for c in plan.cells if c.cell.kind == "dot" and c.cell.size == "large"
     )
@@ -204,10 +205,10 @@ def test_a_generator_is_read_from_its_checkpoint(tmp_path: Path) -> None:
 
 def test_bad_requests_are_refused(samples: list[Sample]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        make_plan(samples, target=0)
+        make_generation_plan(samples, target=0)
     with pytest.raises(DataError, match="no image has a marked defect"):
-        make_plan([s for s in samples if s.label == "good"])
-    from augment.imbalance import Terciles
+        make_generation_plan([s for s in samples if s.label == "good"])
+    from augment.balancing.strata import Terciles
 
     with pytest.raises(ValueError, match="knows no 'a,b'"):
         guide_of("a,b", "dark", Terciles((0.1, 0.2), (-0.2, 0.0)), SCHEMA)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augment.catalogue import Pipeline, PipelineConfig, generator_for
-from augment.presets import preset, preset_names
+from augment.transforms.config import PipelineConfig
+from augment.transforms.pipeline import Pipeline, generator_for, preset, preset_names
 from engine.config import dump_config, load_config
 from engine.errors import UsageError
 

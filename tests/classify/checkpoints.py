@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from classify.bundle import LoadedClassifier, load_classifier, neurons, save_classifier
 from classify.config import ClassifierConfig
-from classify.weights import build_network
+from classify.models.checkpoint import LoadedClassifier, load_classifier, neurons, save_classifier
+from classify.models.weights import build_network
 
 TINY = {"name": "mobilenetv3_large", "short": True}
 

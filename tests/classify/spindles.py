@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from augment.catalogue.pipeline import Pipeline
-from classify.utility.bench import Bench
-from classify.utility.features import FrozenFeatures
-from classify.utility.frozen import FrozenRunner
-from classify.utility.settings import AUTO, Settings
+from augment.transforms.pipeline import Pipeline
+from classify.utility.design.bench import Bench
+from classify.utility.design.settings import AUTO, Settings
+from classify.utility.runners.features import FrozenFeatures
+from classify.utility.runners.frozen import FrozenRunner
 from defects.manifest import row_of, write_manifest
 from defects.sample import Sample
 from metrics.features.cache import FeatureCache

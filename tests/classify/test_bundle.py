@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from classify.bundle import load_classifier, neurons, save_classifier
 from classify.config import ClassifierConfig
-from classify.weights import build_network
+from classify.models.checkpoint import load_classifier, neurons, save_classifier
+from classify.models.weights import build_network
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from engine.errors import CheckpointError
 from tests.classify.training import small_network, tiny
@@ -51,7 +51,7 @@ def test_the_map_is_that_of_the_most_probable_kind_of_defect(tmp_path: Path) -> 
     given = images(4)
     found = loaded.predict(given)
     with torch.inference_mode():
-        from classify.bundle import to_pixels
+        from classify.models.checkpoint import to_pixels
 
         maps = loaded.network(to_pixels(given, loaded.mean, loaded.std)).maps.numpy()
     kinds = found.probabilities[:, 1:].argmax(axis=1) + 1

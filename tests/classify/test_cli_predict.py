@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from classify.cli import app
-from defects.images import read_image
+from classify.cli.train import app
+from defects.images.decode import read_image
 from engine.commands import main
 from tests import builders
 from tests.classify.checkpoints import checkpoint

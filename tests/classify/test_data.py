@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from augment.cli import app as mix_app
-from classify.data import held_out, open_data, prepare
-from classify.leaks import refuse_trained
+from augment.cli.mix import app as mix_app
+from classify.data.dataset import held_out, open_data, prepare
+from classify.data.leaks import refuse_trained
 from defects.provenance import Provenance
 from engine.commands import main
 from engine.errors import DataError
-from engine.files import sha256_file, write_json
+from engine.files.atomic import sha256_file, write_json
 from tests.classify.training import parts, prepared, tiny
 
 TILED = {"size": 16, "tile": {"side": 16, "overlap": 4, "pixels": 5}, "preset": None}

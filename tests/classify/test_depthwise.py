@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from classify.config import NetworkConfig
-from classify.depthwise import depthwise, quick_depthwise
-from classify.weights import build_network
+from classify.models.depthwise import depthwise, quick_depthwise
+from classify.models.weights import build_network
 
 
 @pytest.mark.parametrize("kernel", [3, 5, 7])

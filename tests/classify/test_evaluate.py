@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classify.bundle import LoadedClassifier
-from classify.data import open_data
-from classify.evaluate import classification, evaluate
-from classify.evaluation_table import comparison, evaluation_lines, ranks
-from classify.examples import examples_of
-from classify.held import examples_for
-from classify.leaks import hashes_of
-from defects.layouts.dataset import open_dataset
+from classify.data.dataset import open_data
+from classify.data.examples import examples_of
+from classify.data.leaks import hashes_of
+from classify.inference.evaluate import classification, evaluate
+from classify.inference.evaluation_table import comparison, evaluation_lines, ranks
+from classify.inference.inputs import examples_for
+from classify.models.checkpoint import LoadedClassifier
+from defects.formats.dataset import open_dataset
 from engine.errors import CheckpointError, DataError
-from metrics.localisation import localisation
+from metrics.localization import localisation
 from tests import builders
 from tests.classify.checkpoints import loaded
 
@@ -69,7 +69,7 @@ def test_another_folder_is_told(tmp_path: Path, classifier: LoadedClassifier) ->
 
 
 def test_untiled_scores_are_those_of_all_maps_at_once(root: Path, classifier: LoadedClassifier) -> None:
-    from classify.findings import enlarged
+    from classify.inference.findings import enlarged
 
     examples = examples_for(classifier, open_data(root), root, "test")
     seen = classifier.predict(examples.batch(range(3)))

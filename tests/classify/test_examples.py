@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import classify.examples
+import classify.data.examples
 from classify.config import DataConfig
-from classify.examples import examples_of
-from defects.images import encode_image
-from defects.layouts.dataset import open_dataset
+from classify.data.examples import examples_of
+from defects.formats.dataset import open_dataset
+from defects.images.decode import encode_image
 from defects.sample import Sample
 from engine.errors import DataError
 from tests.classify.training import parts, picture
@@ -73,13 +73,13 @@ def test_a_photograph_is_decoded_once_for_all_its_tiles_and_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    original = classify.examples.read_sample
+    original = classify.data.examples.read_sample
 
     def counted(sample: Sample) -> object:
         read.append(sample.name)
         return original(sample)
 
-    monkeypatch.setattr(classify.examples, "read_sample", counted)
+    monkeypatch.setattr(classify.data.examples, "read_sample", counted)
     examples = examples_of(samples(tmp_path, "crack", "good"), TILES, "binary")
     half = examples.part(range(12))
     for index in range(len(half)):
@@ -116,7 +116,7 @@ def test_a_label_that_is_no_class_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_window_is_that_of_the_generators(tmp_path: Path) -> None:
-    from defects.windows import Framing, read_window
+    from defects.images.crops import Framing, read_window
 
     path = tmp_path / "wide.png"
     path.write_bytes(encode_image(np.random.default_rng(0).integers(0, 255, (40, 90, 3)).astype(np.uint8)))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from classify.bundle import to_pixels
-from classify.cam import CamClassifier, build_classifier
-from classify.explain import METHODS, _package, explain, guided_backpropagation, in_graph
-from classify.weights import Classifier
+from classify.inference.explain import METHODS, _package, explain, guided_backpropagation, in_graph
+from classify.models.cam import CamClassifier, build_classifier
+from classify.models.checkpoint import to_pixels
+from classify.models.weights import Classifier
 from tests.classify.checkpoints import loaded
 
 

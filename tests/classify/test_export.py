@@ -11,10 +11,10 @@ import onnxruntime
 import pytest
 import torch
 
-from classify.bundle import to_pixels
-from classify.export import OUTPUTS, TOLERANCE, export_classifier
+from classify.inference.export import OUTPUTS, TOLERANCE, export_classifier
+from classify.models.checkpoint import to_pixels
 from engine.errors import OutputError
-from metrics.features.network import Network
+from metrics.features.onnx_network import Network
 from tests.classify.checkpoints import loaded
 
 CASES: dict[str, dict[str, Any]] = {
@@ -67,7 +67,9 @@ def test_it_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_answers_that_are_not_pytorchs_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("classify.export._compare", lambda *_: {"logits": 0.5, "map": float("nan"), "features": 0.0})
+    monkeypatch.setattr(
+        "classify.inference.export._compare", lambda *_: {"logits": 0.5, "map": float("nan"), "features": 0.0}
+    )
     with pytest.raises(OutputError, match=r"model\.onnx: its .* of its range; not written; update onnxruntime"):
         export_classifier(loaded(tmp_path), tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()

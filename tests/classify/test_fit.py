@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-import classify.step
-from classify.bundle import neurons
+import classify.training.learner
 from classify.config import ClassifierConfig
-from classify.data import Prepared
-from classify.examples import Examples
-from classify.fit import Fitted, Fitting, TrainingError, fit
-from classify.schedule import Order, best_epoch, class_weights, rate_at, stalled
-from classify.weights import Classifier, build_network
+from classify.data.dataset import Prepared
+from classify.data.examples import Examples
+from classify.models.checkpoint import neurons
+from classify.models.weights import Classifier, build_network
+from classify.training.fit import Fitted, Fitting, TrainingError, fit
+from classify.training.schedule import Order, best_epoch, class_weights, rate_at, stalled
 from tests.classify.training import prepared, same, small_network, tiny
 
 __all__ = ["small_network"]
@@ -110,8 +110,8 @@ class TestSmall:
     def test_a_loss_that_is_no_number_stops_with_one_line(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        original = classify.step.losses
-        monkeypatch.setattr(classify.step, "losses", lambda *given: original(*given) * float("nan"))
+        original = classify.training.learner.losses
+        monkeypatch.setattr(classify.training.learner, "losses", lambda *given: original(*given) * float("nan"))
         with pytest.raises(TrainingError, match="epoch 1, step 1: the loss is not a number"):
             fitted(prepared(tmp_path), tiny())
 

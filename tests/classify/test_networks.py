@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from classify.backbones import BACKBONES, parameter_count
-from classify.cam import build_classifier, normalised_map
+from classify.models.backbones import BACKBONES, parameter_count
+from classify.models.cam import build_classifier, normalised_map
 from engine.errors import UsageError
 
 PUBLISHED = [

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from classify.cam import build_classifier
-from classify.operations import PUBLISHED, SIZE, Operations, measure, table_lines
+from classify.models.cam import build_classifier
+from classify.models.complexity import PUBLISHED, SIZE, Operations, measure, table_lines
 
 MOBILE = [key for key in PUBLISHED if key[0] != "convnext_tiny"]
 CONVNEXT = [key for key in PUBLISHED if key[0] == "convnext_tiny"]

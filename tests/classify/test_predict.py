@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classify.bundle import LoadedClassifier
 from classify.config import DataConfig
-from classify.examples import examples_of
-from classify.findings import enlarged, find, squares, whole
-from classify.inputs import open_inputs
-from classify.pictures import overlay
-from classify.predict import PREDICTIONS, predict_folder
-from defects.images import read_image
+from classify.data.examples import examples_of
+from classify.inference.figures import overlay
+from classify.inference.findings import enlarged, find, squares, whole
+from classify.inference.inputs import open_inputs
+from classify.inference.predict import PREDICTIONS, predict_folder
+from classify.models.checkpoint import LoadedClassifier
+from defects.images.decode import read_image
 from defects.sample import Sample
 from engine.errors import DataError, OutputError, UsageError
 from tests import builders
@@ -99,7 +99,7 @@ def test_findings_do_not_depend_on_what_else_is_asked(sure: LoadedClassifier, ti
 
 
 def test_every_tile_has_its_own_gate_and_overlaps_are_averaged() -> None:
-    from classify.bundle import Predicted
+    from classify.models.checkpoint import Predicted
 
     maps = np.tile(np.array([[0.0, 1.0]], np.float32), (2, 1, 1))
     seen = Predicted(np.array([[0.1, 0.9], [0.6, 0.4]], np.float32), maps)
@@ -112,7 +112,7 @@ def test_every_tile_has_its_own_gate_and_overlaps_are_averaged() -> None:
 
 
 def test_a_defective_part_is_called_by_its_likeliest_kind_even_if_good_is_likelier_than_each() -> None:
-    from classify.bundle import Predicted
+    from classify.models.checkpoint import Predicted
 
     seen = Predicted(np.array([[0.4, 0.25, 0.35]], np.float32), np.zeros((1, 2, 2), np.float32))
     finding = whole(seen, [(0, 0, 4, 4)], (4, 4), ("good", "crack", "pit"), tiled=False)
@@ -151,7 +151,7 @@ def test_killed_and_resumed_leaves_what_an_undisturbed_run_leaves(
 ) -> None:
     inputs = open_inputs(plain(tmp_path / "in"))
     predict_folder(tiled, inputs, tmp_path / "whole")
-    monkeypatch.setattr("classify.predict._IMAGES", 1)
+    monkeypatch.setattr("classify.inference.predict._IMAGES", 1)
     left = iter(range(calls))
     real: Callable[..., Any] = find
 
@@ -160,14 +160,14 @@ def test_killed_and_resumed_leaves_what_an_undisturbed_run_leaves(
             raise KeyboardInterrupt
         return real(*given)
 
-    monkeypatch.setattr("classify.predict.find", killed)
+    monkeypatch.setattr("classify.inference.predict.find", killed)
     with pytest.raises(KeyboardInterrupt):
         predict_folder(tiled, inputs, tmp_path / "torn")
     assert len(rows(tmp_path / "torn")) == calls
     (tmp_path / "torn" / "maps" / "line" / "part 0.png").unlink()
     with (tmp_path / "torn" / PREDICTIONS).open("ab") as file:
         file.write(b'{"file_name": "li')
-    monkeypatch.setattr("classify.predict.find", real)
+    monkeypatch.setattr("classify.inference.predict.find", real)
     predict_folder(tiled, inputs, tmp_path / "torn", resume=True)
     assert tree(tmp_path / "torn") == tree(tmp_path / "whole")
 

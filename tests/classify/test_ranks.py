@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from classify.bundle import load_classifier
+from classify.models.checkpoint import load_classifier
 from tests.classify.training import arguments, parts, small_network, tree
 
 __all__ = ["small_network"]
@@ -19,12 +19,12 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import hashlib, json
 from pathlib import Path
-import classify.cam, classify.launch
+import classify.models.cam, classify.training.launch
 from classify.cli import train_classifier
 from tests.classify.training import Small
 
-classify.cam.build_features = lambda name, *, short=False: (Small(), 8, False)
-original = classify.launch.train
+classify.models.cam.build_features = lambda name, *, short=False: (Small(), 8, False)
+original = classify.training.launch.train
 
 def recorded(fitting, *given, **options):
     history = original(fitting, *given, **options)
@@ -32,7 +32,7 @@ def recorded(fitting, *given, **options):
     Path(%r, f"rank-{fitting.rank}.json").write_text(json.dumps([hashes, history]))
     return history
 
-classify.launch.train = recorded
+classify.training.launch.train = recorded
 train_classifier()
 """
 

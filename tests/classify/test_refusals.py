@@ -13,17 +13,17 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-import classify.export
-from classify import utility_cli
-from classify.bundle import load_classifier
-from classify.data import held_out, open_data
-from classify.schemes_cli import app as schemes_app
-from classify.utility.results import compute
-from classify.utility.settings import parse_ratios
+import classify.inference.export
+from classify.cli import utility as utility_cli
+from classify.cli.schemes import app as schemes_app
+from classify.data.dataset import held_out, open_data
+from classify.models.checkpoint import load_classifier
+from classify.utility.design.settings import parse_ratios
+from classify.utility.launch import compute
 from engine.commands import main
 from engine.errors import CheckpointError, DataError, OutputError, UsageError
-from engine.files import sha256_file
-from engine.run import RunFolder
+from engine.files.atomic import sha256_file
+from engine.run.folder import RunFolder
 from tests.classify.checkpoints import checkpoint
 from tests.classify.training import error_line, parts, small_network, tiny, train_classifier
 
@@ -199,11 +199,13 @@ def test_a_line_of_results_without_a_result_is_computed_again(tmp_path: Path) ->
 def test_an_export_that_is_no_number_is_not_written(
     tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classify.export, "_traced", lambda *_: b"")
-    monkeypatch.setattr(classify.export, "_described", lambda *_: b"")
-    monkeypatch.setattr(classify.export, "_compare", lambda *_: {"logits": 0.0, "map": float("nan"), "features": 0.0})
+    monkeypatch.setattr(classify.inference.export, "_traced", lambda *_: b"")
+    monkeypatch.setattr(classify.inference.export, "_described", lambda *_: b"")
+    monkeypatch.setattr(
+        classify.inference.export, "_compare", lambda *_: {"logits": 0.0, "map": float("nan"), "features": 0.0}
+    )
     with pytest.raises(OutputError, match="its map is off PyTorch's by nan"):
-        classify.export.export_classifier(load_classifier(saved), tmp_path / "model.onnx")
+        classify.inference.export.export_classifier(load_classifier(saved), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
 

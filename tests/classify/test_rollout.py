@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from classify.rollout import TRANSFORMERS, Fusion, build_transformer, rollout
+from classify.models.rollout import TRANSFORMERS, Fusion, build_transformer, rollout
 from engine.errors import UsageError
 
 FUSIONS: tuple[Fusion, ...] = ("mean", "min", "max")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from classify.schemes import load_schemes, published
-from classify.schemes_cli import app
-from classify.schemes_table import summary_rows, table_lines
+from classify.cli.schemes import app
+from classify.utility.runners.schemes import load_schemes, published, summary_rows, table_lines
 from engine.commands import main
 from tests.classify.utility_folders import folder, real_folder
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-import classify.search
-from classify.cli import app
+import classify.training.search
+from classify.cli.train import app
 from classify.config import ClassifierConfig
-from classify.search import Space, search, space_of
+from classify.training.search import Space, search, space_of
 from engine.commands import main
 from engine.config import load_config
 from engine.errors import UsageError
@@ -53,14 +53,14 @@ def test_a_resumed_search_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: py
 
 
 def test_a_trial_that_ends_in_no_number_counts_as_the_worst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = classify.search.fit
+    original = classify.training.search.fit
 
     def sometimes(network: Any, train: Any, val: Any, settings: Any, **given: Any) -> Any:
         if len(trials(tmp_path / "run")) == 0:
-            raise classify.search.TrainingError("no number")
+            raise classify.training.search.TrainingError("no number")
         return original(network, train, val, settings, **given)
 
-    monkeypatch.setattr(classify.search, "fit", sometimes)
+    monkeypatch.setattr(classify.training.search, "fit", sometimes)
     config = tiny(train={"epochs": 1})
     best = search(prepared(tmp_path / "data", config), config, tmp_path / "run", SPACE, trials=2, weights="none")
     assert trials(tmp_path / "run")[0]["val_accuracy"] is None

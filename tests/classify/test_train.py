@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import classify.train
-from classify.bundle import load_classifier
+import classify.training.loop
+from classify.models.checkpoint import load_classifier
 from tests.classify.training import error_line, parts, small_network, train_classifier, tree
 
 __all__ = ["small_network"]
@@ -72,8 +72,8 @@ def test_a_run_killed_at_any_write_ends_in_the_bytes_of_an_undisturbed_one(
         return wrapped
 
     with monkeypatch.context() as patched:
-        patched.setattr(classify.train, "save_classifier", counted(classify.train.save_classifier))
-        patched.setattr(classify.train, "save_checkpoint", counted(classify.train.save_checkpoint))
+        patched.setattr(classify.training.loop, "save_classifier", counted(classify.training.loop.save_classifier))
+        patched.setattr(classify.training.loop, "save_checkpoint", counted(classify.training.loop.save_checkpoint))
         with pytest.raises(Killed):
             train_classifier(data, killed, train=train)
     assert train_classifier(data, killed, "--resume", train=train) == 0

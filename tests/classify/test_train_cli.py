@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from classify.cli import app
+from classify.cli.train import app
 from engine.commands import main
 from tests.classify.training import arguments, error_line, parts, small_network, train_classifier
 
@@ -19,7 +19,7 @@ __all__ = ["small_network"]
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom classify.cli import app\nfrom engine.commands import main\n"
+        "import sys\nfrom classify.cli.train import app\nfrom engine.commands import main\n"
         "main(app, ['train', '--help'])\n"
         "sys.exit(','.join(name for name in ('torch', 'numpy', 'timm', 'optuna') if name in sys.modules))"
     )

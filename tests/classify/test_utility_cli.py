@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from classify.utility import features
-from classify.utility_cli import app
+from classify.cli.utility import app
+from classify.utility.runners import features
 from engine.commands import main
 from tests.classify.utility_folders import Looks, folder, real_folder
 
@@ -124,8 +124,9 @@ def test_one_class_only_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_pasted_folder_of_held_out_images_is_refused(
     folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from augment.paste import Paster, write_pasted
-    from defects.layouts.dataset import open_dataset
+    from augment.pasting.folder import write_pasted
+    from augment.pasting.paster import Paster
+    from defects.formats.dataset import open_dataset
     from defects.sample import GOOD
 
     samples = open_dataset(folders[0]).samples

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classify.utility.bench import Bench
-from classify.utility.few_shot import drawn, shot_order
-from classify.utility.pasting import pasted_images
-from classify.utility.views import UNCLEAR, covering, views_of
+from classify.utility.design.bench import Bench
+from classify.utility.design.few_shot import drawn, shot_order
+from classify.utility.design.views import UNCLEAR, covering, views_of
+from classify.utility.runners.pasting import pasted_images
 from defects.provenance import Provenance, file_name
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError
-from engine.files import sha256_file
+from engine.files.atomic import sha256_file
 from tests.builders import save
 from tests.classify.utility_folders import bench_of, folder, real_folder
 

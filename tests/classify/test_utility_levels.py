@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from classify.utility.bench import Bench
-from classify.utility.cells import Level
-from classify.utility.levels import write_levels
-from classify.utility.sentences import caveats
-from classify.utility_cli import app
-from defects.layouts.dataset import open_dataset
+from classify.cli.utility import app
+from classify.utility.design.bench import Bench
+from classify.utility.design.few_shot_splits import write_levels
+from classify.utility.design.trials import Level
+from classify.utility.report.sentences import caveats
+from defects.formats.dataset import open_dataset
 from defects.manifest import read_manifest
 from defects.provenance import Provenance, file_name
 from defects.sample import GOOD
 from engine.commands import main
 from engine.errors import DataError, OutputError, UsageError
-from engine.files import write_json
+from engine.files.atomic import write_json
 from tests.classify.utility_folders import bench_of, folder, outcome, real_folder
 
 SEEDS = range(2)

@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classify.utility.arms import Arm
-from classify.utility.cells import Cell
-from classify.utility.finetune import FinetuneRunner
-from classify.utility.found import Found
-from classify.utility.masks import SquareSet, overlaps
-from classify.utility.segmentation import IOU, SegmentRunner, segment_cells
-from classify.utility.task import SEGMENT
+from classify.utility.analysis.scores import SEGMENT
+from classify.utility.design.trials import Arm, Cell
+from classify.utility.report.findings import Found
+from classify.utility.runners.finetune import FinetuneRunner
+from classify.utility.runners.segmentation import IOU, SegmentRunner, SquareSet, overlaps, segment_cells
+from defects.images.crops import Framing
 from defects.sample import Sample
-from defects.windows import Framing
 from tests.classify.utility_folders import bench_of, folder, real_folder
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from classify.utility.sentences import caveats, first_line
-from classify.utility.verdict import HELPS, HURTS, NO_EVIDENCE
+from classify.utility.analysis.verdict import HELPS, HURTS, NO_EVIDENCE
+from classify.utility.report.sentences import caveats, first_line
 from tests.classify.utility_folders import bench_of, folder, outcome, real_folder, verdicts
 
 

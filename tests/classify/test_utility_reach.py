@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from classify.utility.arms import PASTED, Arm
-from classify.utility.cells import cells_of
-from classify.utility.reach import reachable
+from classify.utility.design.few_shot import reachable
+from classify.utility.design.trials import PASTED, Arm, cells_of
 
 
 def test_a_share_that_is_no_whole_number_does_not_want_for_images_that_are_made_as_needed() -> None:

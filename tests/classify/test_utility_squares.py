@@ -9,20 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classify.utility import features
-from classify.utility.arms import Arm
-from classify.utility.cells import Cell
-from classify.utility.few_shot import shot_order
-from classify.utility.finetune import FinetuneRunner
-from classify.utility.found import Found
-from classify.utility.pasting import pasted_images
-from classify.utility.refusals import refuse_one_class
-from classify.utility.segmentation import SegmentRunner, segment_cells
-from classify.utility.settings import AUTO, PHOTOGRAPHS, SQUARES, Settings
-from classify.utility.statistics import Resamples
-from classify.utility.task import SEGMENT
-from classify.utility.views import UNCLEAR, labelled_boxes, views_of
-from classify.utility_cli import app
+from classify.cli.utility import app
+from classify.utility.analysis.scores import SEGMENT
+from classify.utility.analysis.statistics import Resamples
+from classify.utility.design.division import refuse_one_class
+from classify.utility.design.few_shot import shot_order
+from classify.utility.design.settings import AUTO, PHOTOGRAPHS, SQUARES, Settings
+from classify.utility.design.trials import Arm, Cell
+from classify.utility.design.views import UNCLEAR, labelled_boxes, views_of
+from classify.utility.report.findings import Found
+from classify.utility.runners import features
+from classify.utility.runners.finetune import FinetuneRunner
+from classify.utility.runners.pasting import pasted_images
+from classify.utility.runners.segmentation import SegmentRunner, segment_cells
 from defects.sample import GOOD, Sample
 from engine.commands import main
 from engine.errors import DataError

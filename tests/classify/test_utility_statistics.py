@@ -9,10 +9,9 @@ import pytest
 from scipy.stats import wilcoxon
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from classify.utility.scores import auroc, average_precision, best_threshold, recall_at, score_dict
-from classify.utility.signed_rank import holm, least_p, signed_rank
-from classify.utility.statistics import Resamples, difference
-from classify.utility.verdict import HELPS, HURTS, NO_EVIDENCE, verdict_of
+from classify.utility.analysis.scores import auroc, average_precision, best_threshold, recall_at, score_dict
+from classify.utility.analysis.statistics import Resamples, difference, holm, least_p, signed_rank
+from classify.utility.analysis.verdict import HELPS, HURTS, NO_EVIDENCE, verdict_of
 from defects.sample import GOOD, Sample
 
 
@@ -101,7 +100,7 @@ def test_interval_widens_with_few_parts_and_covers_no_difference() -> None:
 
 
 def test_verdict_needs_interval_and_test_in_one_direction() -> None:
-    from classify.utility.statistics import Difference
+    from classify.utility.analysis.statistics import Difference
 
     above, below = Difference(0.1, 0.02, 0.2, (0.1,), 0.01), Difference(-0.1, -0.2, -0.02, (-0.1,), 0.01)
     assert verdict_of(above, 0.01, 1) == HELPS

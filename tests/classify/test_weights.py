@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from classify.config import NetworkConfig
-from classify.weights import build_network, normalisation, pretrained
+from classify.models.weights import build_network, normalisation, pretrained
 from engine.errors import UsageError, WeightsError
-from engine.weights import lite0_weights
+from engine.weights.lite0 import lite0_weights
 
 
 def stored(path: Path, tensors: dict[str, torch.Tensor]) -> Path:

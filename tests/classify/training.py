@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from torch import Tensor, nn
 
-import classify.cam
-from classify.cli import app
+import classify.models.cam
+from classify.cli.train import app
 from classify.config import ClassifierConfig
-from classify.data import Prepared, open_data, prepare
-from defects.images import encode_image
+from classify.data.dataset import Prepared, open_data, prepare
+from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
 from defects.sample import GOOD, Sample
 from engine.commands import main
@@ -49,7 +49,7 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def built(name: str, *, short: bool = False) -> tuple[nn.Module, int, bool]:
         return Small(), 8, False
 
-    monkeypatch.setattr(classify.cam, "build_features", built)
+    monkeypatch.setattr(classify.models.cam, "build_features", built)
 
 
 def picture(seed: int, kind: str, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:

@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from augment.catalogue.pipeline import Pipeline
-from classify.utility.bench import Bench, Request
-from classify.utility.features import FrozenFeatures
-from classify.utility.found import Found
-from classify.utility.frozen import FrozenRunner
-from classify.utility.opening import open_bench
-from classify.utility.settings import Settings
+from augment.transforms.pipeline import Pipeline
+from classify.utility.design.bench import Bench, Request, open_bench
+from classify.utility.design.settings import Settings
+from classify.utility.report.findings import Found
+from classify.utility.runners.features import FrozenFeatures
+from classify.utility.runners.frozen import FrozenRunner
 from defects.manifest import row_of, write_manifest
 from defects.sample import GOOD, Sample
 from metrics.features.cache import FeatureCache

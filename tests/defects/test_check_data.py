@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from defects.cli import app
-from defects.images import encode_image
-from defects.layouts import check_images, open_dataset
+from defects.cli.check_data import app
+from defects.formats.dataset import open_dataset
+from defects.formats.validation import check_images
+from defects.images.decode import encode_image
 from engine.commands import main
 from tests import builders
 from tests.builders import SIZE, bar, huge_png, picture, pillow_bytes, save, with_orientation
@@ -193,7 +194,7 @@ def test_a_name_that_is_no_utf8_is_shown_escaped(tmp_path: Path, capsys: pytest.
 
 def test_help_imports_nothing_heavy() -> None:
     program = (
-        "import sys\nfrom defects.cli import app\nfrom engine.commands import main\n"
+        "import sys\nfrom defects.cli.check_data import app\nfrom engine.commands import main\n"
         "main(app, ['--help'], name='check-data')\n"
         "print([name for name in ('numpy', 'cv2', 'torch', 'pydantic', 'PIL') if name in sys.modules])"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.ground import Ground, Setting, ground_around
+from defects.attributes.background import Ground, Setting, ground_around
 
 
 def patch(side: int = 40) -> np.ndarray:

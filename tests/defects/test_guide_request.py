@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defects.guide_request import GuideRequest, Interval, Keyword, parse_guide
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
+from defects.attributes.request import GuideRequest, Interval, Keyword, parse_guide
 from engine.errors import UsageError
 
 SCHEMA = GuideSchema(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry, brightness, measure, ring
-from defects.masks import Mask
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry, brightness, measure, ring
+from defects.masks.width import Mask
 
 numbers = st.floats(-100, 100, allow_nan=False)
 words = st.text("abcdefghij-", min_size=1, max_size=6)

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defects.images import read_sample
-from defects.layouts import LAYOUTS, check_images, open_dataset, read_dataset
-from defects.layouts.bsdata import group_places
-from defects.layouts.magnetic_tile import group_shots
+from defects.formats.dataset import LAYOUTS, open_dataset, read_dataset
+from defects.formats.labelme import group_places
+from defects.formats.magnetic_tile import group_shots
+from defects.formats.validation import check_images
+from defects.images.decode import read_sample
 from engine.errors import DataError, FaultsError, UsageError
 from tests import builders
 from tests.builders import SIZE, bar, picture, save, write_json

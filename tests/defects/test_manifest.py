@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from defects.manifest import NAME, read_manifest, row_of, sample_of
 from defects.sample import Sample
 from engine.errors import DataError
-from engine.files import sha256_file
+from engine.files.atomic import sha256_file
 from tests.builders import picture, sample_folder, save
 
 

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defects import guides
-from defects.cli_mpi import app
-from defects.images import read_sample
+from defects.attributes import guide as guides
+from defects.cli.gen_mpi import app
+from defects.images.decode import read_sample
 from defects.manifest import read_manifest
-from defects.masks import Mask, width
-from defects.mpi import BACKGROUNDS, MpiPlan, dataset, render
-from defects.mpi.surface import BAND_START
-from defects.shapes import draw
+from defects.masks.width import Mask, width
+from defects.synthetic.masks import draw
+from defects.synthetic.mpi_dataset import MpiPlan, dataset
+from defects.synthetic.mpi_image import render
+from defects.synthetic.mpi_surface import BACKGROUNDS, BAND_START
 from engine.commands import main
 from engine.errors import OutputError, UsageError
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
+from defects.images.crops import Framing
 from defects.provenance import Provenance, file_name, read_provenance
-from defects.windows import Framing
 from engine.errors import DataError
 
 SCHEMA = GuideSchema((NumericEntry("thickness", 1.5, 6.0, "px"), CategoricalEntry("background", ("dark", "light"))))

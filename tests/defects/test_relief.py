@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defects.relief import REACHES, bands, relief, relief_of
+from defects.attributes.local_contrast import REACHES, bands, relief, relief_of
 
 
 def disc(side: int = 64, radius: float = 20) -> np.ndarray:

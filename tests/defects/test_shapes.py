@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defects.cli_masks import app
-from defects.masks import components, width
-from defects.shapes import KINDS, POSITIONS, ShapeSpec, draw
+from defects.cli.gen_masks import app
+from defects.masks.width import components, width
+from defects.synthetic.masks import KINDS, POSITIONS, ShapeSpec, draw
 from engine.commands import main
 
 

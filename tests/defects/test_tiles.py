@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defects.tiles import TileRule, boxes, is_defective, stitch
+from defects.images.crops import TileRule, boxes, is_defective, stitch
 from engine.errors import DataError
 
 

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from engine import atomic
 from engine.errors import OutputError
-from engine.files import remove_temporaries, write_bytes, write_json, write_many, write_text
-from engine.stream import open_atomic
+from engine.files import atomic
+from engine.files.atomic import open_atomic, remove_temporaries, write_bytes, write_json, write_many, write_text
 
 WRITER = """
 import sys
-from engine.files import write_bytes, write_many
+from engine.files.atomic import write_bytes, write_many
 path = sys.argv[1]
 print("ready", flush=True)
 number = 0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import DataError
-from engine.files import inside, sha256_bytes, sha256_file
+from engine.files.atomic import inside, sha256_bytes, sha256_file
 
 
 def test_a_file_and_its_bytes_have_the_same_hash(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from defects.layouts.dataset import open_dataset
+from defects.formats.dataset import open_dataset
 from engine.checkpoint import load_checkpoint
 from engine.config import load_config
 from engine.errors import CheckpointError, DataError, UsageError
-from engine.files import LineLog
-from engine.json_text import from_json, to_json
+from engine.files.atomic import from_json, to_json
+from engine.files.json_lines import LineLog
 from tests import builders
 
 DEEP = "[" * 100_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Barrier, Thread
 
-from engine.kept import Kept
+from engine.runtime.cache import Kept
 
 
 def test_the_least_recently_used_are_let_go_and_the_latest_stays_whatever_its_size() -> None:

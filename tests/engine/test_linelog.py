@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from engine import atomic
 from engine.errors import DataError, OutputError
-from engine.files import LineLog
+from engine.files import atomic
+from engine.files.json_lines import LineLog
 
 APPENDER = """
 import sys
-from engine.files import LineLog
+from engine.files.json_lines import LineLog
 log = LineLog(sys.argv[1])
 number = len(log.lines())
 print("ready", flush=True)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from engine.errors import OutputError
-from engine.files import LOCK_NAME, lock_folder
+from engine.files.json_lines import LOCK_NAME, lock_folder
 
 HOLDER = """
 import sys, time
-from engine.files import lock_folder
+from engine.files.json_lines import lock_folder
 with lock_folder(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
@@ -24,7 +24,7 @@ with lock_folder(sys.argv[1]):
 
 FORKING_HOLDER = """
 import os, sys, time
-from engine.files import lock_folder
+from engine.files.json_lines import lock_folder
 with lock_folder(sys.argv[1]):
     if os.fork() == 0:
         os.write(1, b"%d\\n" % os.getpid())
@@ -77,14 +77,17 @@ def test_a_forked_worker_does_not_keep_the_lock_of_a_killed_parent(tmp_path: Pat
 
 
 def test_a_lock_removed_by_its_last_holder_while_we_waited_is_taken_anew(tmp_path: Path) -> None:
-    script = "import sys\nfrom engine.files import lock_folder\nfrom engine.errors import OutputError\nheld = 0\n" + (
-        "while held < 200:\n"
-        "    try:\n"
-        "        with lock_folder(sys.argv[1]):\n"
-        "            with open(sys.argv[1] + '/shared', 'x'): pass\n"
-        "            import os; os.unlink(sys.argv[1] + '/shared')\n"
-        "            held += 1\n"
-        "    except OutputError: pass\n"
+    script = (
+        "import sys\nfrom engine.files.json_lines import lock_folder\nfrom engine.errors import OutputError\nheld = 0\n"
+        + (
+            "while held < 200:\n"
+            "    try:\n"
+            "        with lock_folder(sys.argv[1]):\n"
+            "            with open(sys.argv[1] + '/shared', 'x'): pass\n"
+            "            import os; os.unlink(sys.argv[1] + '/shared')\n"
+            "            held += 1\n"
+            "    except OutputError: pass\n"
+        )
     )
     children = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) for _ in range(2)]
     deadline = time.monotonic() + 60

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from engine import progress
-from engine.progress import Progress
+from engine import commands as progress
+from engine.commands import Progress
 
 
 def test_lines_end_with_the_count(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from engine.errors import OutputError
-from engine.run import RunFolder
+from engine.run.folder import RunFolder
 
 
 class Toy(BaseModel):

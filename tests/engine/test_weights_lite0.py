@@ -11,7 +11,7 @@ import timm
 import torch
 
 from engine.errors import WeightsError
-from engine.weights import lite0_weights
+from engine.weights.lite0 import lite0_weights
 
 
 def test_timm_takes_every_tensor_by_name_and_shape() -> None:

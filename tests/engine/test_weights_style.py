@@ -14,7 +14,7 @@ import torch
 from torchvision.models import vgg16
 
 from engine.errors import WeightsError
-from engine.weights import STYLE_WEIGHTS_VARIABLE, style_vgg_weights
+from engine.weights.vgg16 import STYLE_WEIGHTS_VARIABLE, style_vgg_weights
 
 SHAPES = {name: tuple(value.shape) for name, value in vgg16(weights=None).features.state_dict().items()}
 
@@ -108,7 +108,7 @@ def test_a_download_is_announced_and_checked_against_the_hash_in_its_name(
         torch.save({f"features.{name}": torch.zeros(shape) for name, shape in SHAPES.items()}, file)
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    monkeypatch.setattr("engine.weights.fetched.sha256_file", lambda file: "397923af" + "0" * 56)
+    monkeypatch.setattr("engine.weights.download.sha256_file", lambda file: "397923af" + "0" * 56)
     with caplog.at_level(logging.WARNING):
         tensors, name = style_vgg_weights()
     assert asked == ["397923af"]

@@ -14,16 +14,16 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
-from defects.images import encode_image
-from defects.layouts.dataset import Dataset, open_dataset
+from defects.formats.dataset import Dataset, open_dataset
+from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
-from defects.masks import Mask
+from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
 from engine.commands import main
+from gan.cli.train import app
 from gan.config import GanConfig
-from gan.prepare import Prepared, prepare
-from gan.train_cli import app
-from gan.trainer import Trainer
+from gan.data.dataset import Prepared, prepare
+from gan.training.trainer import Trainer
 
 SIDE = 40
 TINY: dict[str, dict[str, Any]] = {

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from engine.commands import main
-from gan.train_cli import app
+from gan.cli.train import app
 
 OPERATIONS = ("open", "write", "fsync", "replace", "unlink", "ftruncate")
-PRELOADED = ["gan.launch", "gan.train_cli", "sklearn.cluster", "sklearn.preprocessing", "tests.gan.killing"]
+PRELOADED = ["gan.training.launch", "gan.cli.train", "sklearn.cluster", "sklearn.preprocessing", "tests.gan.killing"]
 
 
 def train(command_line: list[str], kill_at: int, count: Synchronized[int]) -> None:

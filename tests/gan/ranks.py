@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-import gan.launch
-import gan.record
-import gan.step
+import gan.training.launch
+import gan.training.loop
+import gan.training.magna_step
 from engine.commands import main
 from engine.errors import OutputError
-from gan.train_cli import app
-from gan.trainer import Trainer
+from gan.cli.train import app
+from gan.training.trainer import Trainer
 from tests.gan.killing import PRELOADED
 
 RANKS = 2
@@ -26,7 +26,7 @@ RANKS = 2
 
 def record(folder: Path) -> None:
     """Makes every process of this run leave the hashes of its float32 weights in a folder."""
-    original = gan.launch.train
+    original = gan.training.launch.train
 
     def recorded(trainer: Trainer, *arguments: Any, **keywords: Any) -> Any:
         result = original(trainer, *arguments, **keywords)
@@ -38,7 +38,7 @@ def record(folder: Path) -> None:
         (folder / f"rank-{trainer.fabric.global_rank}.json").write_text(json.dumps(hashes))
         return result
 
-    gan.launch.train = recorded
+    gan.training.launch.train = recorded
 
 
 def _rank(
@@ -59,10 +59,10 @@ def _rank(
         os.dup2(errors.fileno(), 2)
     record(folder)
     if rank == broken_rank:
-        original = gan.step.reconstruction_loss
-        gan.step.reconstruction_loss = lambda *arguments: original(*arguments) * float("nan")
+        original = gan.training.magna_step.reconstruction_loss
+        gan.training.magna_step.reconstruction_loss = lambda *arguments: original(*arguments) * float("nan")
     if full_disk:
-        gan.record.write_bytes = _no_space
+        gan.training.loop.write_bytes = _no_space
     raise SystemExit(main(app, command_line, name="train-gan"))
 
 

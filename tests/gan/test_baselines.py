@@ -9,13 +9,14 @@ from torch import Tensor
 from engine.config import load_config
 from engine.errors import UsageError
 from engine.seeding import torch_generator
-from gan.architectures import AVERAGED, build_networks, build_step
+from engine.training.optimizer import MasterAdam
 from gan.config import GanConfig, NetworkConfig
-from gan.cyclegan import CycleGenerator, CycleJudges, History
-from gan.discriminator import receptive_field
-from gan.optimiser import MasterAdam
-from gan.pix2pix import LAYERS, DeepPatchDiscriminator, Pix2PixGenerator
-from gan.step import Batch
+from gan.data.loader import Batch
+from gan.networks.cyclegan import CycleGenerator, CycleJudges, History
+from gan.networks.discriminator import receptive_field
+from gan.networks.pix2pix import LAYERS, DeepPatchDiscriminator, Pix2PixGenerator
+from gan.networks.registry import AVERAGED, build_networks
+from gan.training.registry import build_step
 from tests.gan.test_step import SCHEMA
 
 TINY = ("network.size=32", "network.width=4", "network.max_width=16", "network.critic_width=4", "network.channels=1")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.relief import relief
-from gan.blend.adjust import GAINS, LEAST_RELIEF, RELIEF_GAINS, composed, shifted, strengthened, with_relief
-from gan.blend.canvas import Drawing
-from gan.blend.windows import contrast, margin, signed_distance
+from defects.attributes.local_contrast import relief
+from gan.blending.adjustment import GAINS, LEAST_RELIEF, RELIEF_GAINS, composed, shifted, strengthened, with_relief
+from gan.blending.compositing import Drawing
+from gan.data.blend_pairs import contrast, margin, signed_distance
 
 SIDE, RADIUS = 96, 8
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from engine.seeding import numpy_generator
-from gan.blend.light import draw_light, lit
-from gan.blend.windows import BlendSource, contrast
 from gan.config import DataConfig
+from gan.data.blend_pairs import BlendSource, contrast
+from gan.data.color_jitter import draw_light, lit
 from tests.gan.building import prepared, tiny
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.ground import Ground, Setting
-from gan.blend.likely import MOST_LIGHT, Seen
+from defects.attributes.background import Ground, Setting
+from gan.blending.matching import MOST_LIGHT, Seen
 
 WEBER = -0.4
 

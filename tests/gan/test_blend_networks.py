@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.config import load_config
-from gan.architectures import build_networks
-from gan.blend.critic import BlendCritic, nearness
-from gan.blend.generator import BlendGenerator, alpha_of, blend
-from gan.blend.jolts import NUMBERS, STILL, jolted
-from gan.blend.losses import brightness_near, pyramid_loss
-from gan.blend.step import BlendStep, Pairs
-from gan.blend.texture import texture_loss
-from gan.blend.windows import signed_distance
+from engine.training.optimizer import MasterAdam
 from gan.config import GanConfig, NetworkConfig
-from gan.generator import Noise
-from gan.optimiser import MasterAdam
+from gan.data.blend_pairs import signed_distance
+from gan.data.diff_augment import NUMBERS, STILL, jolted
+from gan.losses.blend import brightness_near, pyramid_loss
+from gan.losses.gradient_energy import texture_loss
+from gan.networks.blend_discriminator import BlendCritic, nearness
+from gan.networks.blend_generator import BlendGenerator, alpha_of, blend
+from gan.networks.magna_generator import Noise
+from gan.networks.registry import build_networks
+from gan.training.blend_step import BlendStep, Pairs
 from tests.gan.building import tiny
 from tests.gan.test_step import SCHEMA
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from gan.blend.inpaint import inpainted
-from gan.blend.windows import BlendSource, margin, signed_distance
+from gan.data.blend_pairs import BlendSource, margin, signed_distance
+from gan.data.inpainting import inpainted
 from tests.gan.building import prepared, tiny
 
 BLEND = {"architecture": "blend", "reach": 3}

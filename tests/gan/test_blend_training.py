@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-import gan.train
-from defects.images import read_image
-from gan.blend.generator import BlendGenerator
-from gan.bundle import load_generator
+import gan.training.loop
+from defects.images.decode import read_image
+from gan.checkpoint import load_generator
+from gan.networks.blend_generator import BlendGenerator
 from tests.gan.building import error_line, metrics, sample_folder, train_gan, tree
 
 BLEND: dict[str, dict[str, Any]] = {
@@ -51,7 +51,7 @@ def test_a_run_leaves_metrics_samples_and_a_checkpoint_that_loads(run: Path) -> 
 def test_a_run_that_was_interrupted_ends_in_the_same_files(
     parts: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = gan.train.Trainer.epoch
+    original = gan.training.loop.Trainer.epoch
 
     def interrupted(self: Any, number: int, progress: Any) -> dict[str, float]:
         if number == 3:
@@ -60,7 +60,7 @@ def test_a_run_that_was_interrupted_ends_in_the_same_files(
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(gan.train.Trainer, "epoch", interrupted)
+        patch.setattr(gan.training.loop.Trainer, "epoch", interrupted)
         assert train_gan(parts, out, **BLEND) != 0
     assert train_gan(parts, out, "--resume", "--workers", "1", **BLEND) == 0
     assert tree(out) == tree(run)

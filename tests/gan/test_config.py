@@ -6,8 +6,8 @@ import pytest
 
 from engine.config import config_names, load_config
 from engine.errors import UsageError
-from gan.batches import learning_rate
 from gan.config import GanConfig
+from gan.data.loader import learning_rate
 from tests.gan.building import tiny
 
 

@@ -9,12 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from defects.cli import app as check_app
-from defects.depth import at_depth
-from defects.images import read_sample
-from defects.layouts.dataset import open_dataset
+from defects.cli.check_data import app as check_app
+from defects.formats.dataset import open_dataset
+from defects.images.decode import at_depth, read_sample
 from engine.commands import main
-from gan.bundle import load_generator
+from gan.checkpoint import load_generator
 from tests.gan.building import error_line, part, train_gan
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan.determinism import area, repeatable
+from engine.runtime.device import repeatable
+from gan.networks.layers import area
 from tests.gan.building import save_vgg, train_gan, tree
 
 DEVICES = [

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan.config import NetworkConfig
-from gan.discriminator import LAYERS, MagnaDiscriminator, receptive_field
+from gan.networks.discriminator import LAYERS, MagnaDiscriminator, receptive_field
 
 GUIDES = 3
 

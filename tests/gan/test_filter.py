@@ -16,28 +16,27 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from defects.images import encode_image, read_image, read_mask_image
+from defects.images.crops import Framing, read_window, window_of
+from defects.images.decode import encode_image, read_image, read_mask_image
 from defects.provenance import Provenance
 from defects.sample import Sample
-from defects.windows import Framing, read_window, window_of
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from engine.errors import DataError, MagnaError, OutputError, UsageError
-from engine.linelog import LineLog
-from gan.filter import difficulty as difficulty_module
-from gan.filter import judge as judge_module
-from gan.filter import opening
-from gan.filter.candidates import FilteredPlan, filtered
-from gan.filter.judge import Judge, judge_framing, train_judge
-from gan.filter.references import open_references
-from gan.filter.report import filter_result
-from gan.filter.rule import Rule, Scores
-from gan.generate import Done, generate
-from gan.paint import Painter
-from gan.picture import Picture
-from gan.plan import Plan, make_plan
-from gan.request import Request
-from metrics.image_set import ImageSet
-from metrics.segmenter import SegmenterSettings
+from engine.files.json_lines import LineLog
+from gan.filtering import difficulty as difficulty_module
+from gan.filtering import scorer as judge_module
+from gan.filtering import setup as opening
+from gan.filtering.candidates import FilteredPlan, filtered
+from gan.filtering.realism import open_references
+from gan.filtering.report import filter_result
+from gan.filtering.rule import Rule, Scores
+from gan.filtering.scorer import Judge, judge_framing, train_judge
+from gan.generation.jobs import Request
+from gan.generation.plan import Picture, Plan, make_plan
+from gan.generation.run import Done, generate
+from gan.generation.sampler import Painter
+from metrics.data.image_set import ImageSet
+from metrics.labels.network import SegmenterSettings
 from tests.gan.building import part
 from tests.generate.running import SIDE, files, gen_defects, save_masks, save_tiny_generator, tree_hash
 from tests.generate.test_blend_generate import save_blender, save_masks_of, save_photographs
@@ -507,7 +506,7 @@ def test_options_without_real_images_are_one_line(
 
 
 def test_photographs_with_drawn_defects_are_filtered_too_and_resume_gives_the_same_tree(tmp_path: Path) -> None:
-    from gan.blend.opening import make_blend_plan
+    from gan.blending.setup import make_blend_plan
 
     grounds = save_photographs(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-import gan.step
-from defects.layouts.dataset import open_dataset
-from gan.bundle import load_generator
-from gan.grid import sample_grid
-from gan.health import CollapseWatch
-from gan.prepare import prepare
+import gan.training.magna_step
+from defects.formats.dataset import open_dataset
+from gan.checkpoint import load_generator
+from gan.data.dataset import prepare
+from gan.training.loop import CollapseWatch
+from gan.training.sample_grid import sample_grid
 from tests.gan.building import error_line, metrics, tiny, train_gan, trainer
 
 EVERY_EPOCH = {"train": {"checkpoint_every": 1}}
@@ -25,7 +25,7 @@ STEPS = 2  # in an epoch of the shared parts
 
 def plant(monkeypatch: pytest.MonkeyPatch, term: str, step: int, spoil: Any) -> list[int]:
     """Spoils a loss at one step, counted from 1; the returned list grows with every step taken."""
-    original = getattr(gan.step, term)
+    original = getattr(gan.training.magna_step, term)
     steps: list[int] = []
 
     def planted(*arguments: Any, **keywords: Any) -> Tensor:
@@ -33,7 +33,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, term: str, step: int, spoil: Any) -> 
         value: Tensor = original(*arguments, **keywords)
         return spoil(value) if len(steps) == step else value
 
-    monkeypatch.setattr(gan.step, term, planted)
+    monkeypatch.setattr(gan.training.magna_step, term, planted)
     return steps
 
 

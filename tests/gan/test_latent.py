@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gan.latent import PRIOR_IMAGES, LatentPlacement
+from gan.networks.magna_generator import PRIOR_IMAGES, LatentPlacement
 
 
 def guides(classes: list[int | None], ground: tuple[int, int] = (1, 3), size: int = 4) -> torch.Tensor:

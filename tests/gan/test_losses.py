@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from defects.guides import brightness
-from gan.losses import brightness_of, discriminator_loss, generator_loss, ground_loss, reconstruction_loss
+from defects.attributes.guide import brightness
+from gan.losses.adversarial import brightness_of, discriminator_loss, generator_loss, ground_loss, reconstruction_loss
 
 
 def test_undecided_logits_cost_two_and_one_log_two() -> None:

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from engine.config import config_names, load_config
 from gan.config import GanConfig, NetworkConfig
-from gan.discriminator import MagnaDiscriminator
-from gan.generator import MagnaGenerator
-from gan.posterior import Posterior, draw, kl_to_normal
+from gan.networks.discriminator import MagnaDiscriminator
+from gan.networks.encoder import Posterior, draw, kl_to_normal
+from gan.networks.magna_generator import MagnaGenerator
 
 GUIDES = 5
 SHIPPED = [n for n in config_names("gan") if load_config(n, GanConfig, []).network.architecture == "magna"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.optimiser import MasterAdam
+from engine.training.optimizer import MasterAdam
 
 RATES = [1e-3] * 5 + [5e-4] * 5
 

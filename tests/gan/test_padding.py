@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan.blocks import Convolution, reflected
 from gan.config import NetworkConfig
-from gan.generator import MagnaGenerator
+from gan.networks.layers import Convolution, reflected
+from gan.networks.magna_generator import MagnaGenerator
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

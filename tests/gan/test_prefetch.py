@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.layouts.dataset import open_dataset
+from defects.formats.dataset import open_dataset
 from engine.errors import DataError
-from gan.prefetch import epoch_windows
-from gan.prepare import Prepared, prepare
-from gan.windows import Window
+from gan.data.crops import Window
+from gan.data.dataset import Prepared, prepare
+from gan.data.loader import epoch_windows
 from tests.gan.building import sample_folder, tiny
 
 CONFIG = tiny(train={"batch_size": 2}, data={"test_fraction": 0.0, "good_per_defect": 1.0})

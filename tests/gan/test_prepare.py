@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.guides import CategoricalEntry, NumericEntry
-from defects.layouts.dataset import open_dataset
-from defects.relief import relief
+from defects.attributes.guide import CategoricalEntry, NumericEntry
+from defects.attributes.local_contrast import relief
+from defects.formats.dataset import open_dataset
 from defects.sample import GOOD
 from engine.errors import DataError, UsageError
-from engine.files import sha256_file
-from gan.columns import background_statistics, cluster_backgrounds
-from gan.prepare import prepare, thinned
+from engine.files.atomic import sha256_file
+from gan.data.attributes import background_statistics, cluster_backgrounds
+from gan.data.dataset import prepare, thinned
 from tests.gan.building import dataset, part, prepared, sample_folder, tiny
 
 KINDS = ("crack", "pit") * 6 + (GOOD,) * 6

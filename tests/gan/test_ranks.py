@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gan.bundle import load_generator
+from gan.checkpoint import load_generator
 from tests.gan.building import arguments, metrics, sample_folder, tree
 from tests.gan.ranks import RANKS, train_on_two_ranks
 from tests.gan.test_resume import LITERAL
@@ -89,7 +89,7 @@ def test_the_command_starts_its_processes_itself(data: Path, tmp_path: Path) -> 
     out, script = tmp_path / "run", tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from gan.train_cli import train_gan\n"
+        "from gan.cli.train import train_gan\n"
         "from tests.gan.ranks import record\n"
         f"record(Path({str(tmp_path)!r}))\n"
         "train_gan()\n"

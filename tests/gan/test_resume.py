@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import gan.train
+import gan.training.loop
 from engine.commands import main
-from gan.train_cli import app
+from gan.cli.train import app
 from tests.gan.building import arguments, error_line, sample_folder, save_vgg, train_gan, tree
 from tests.gan.killing import train_with_kills
 
@@ -29,14 +29,14 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
 
 def stop_before_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
     """Ctrl-C at the beginning of an epoch, counted from 0."""
-    original = gan.train.Trainer.epoch
+    original = gan.training.loop.Trainer.epoch
 
-    def interrupted(self: gan.train.Trainer, number: int, progress: Any) -> dict[str, float]:
+    def interrupted(self: gan.training.loop.Trainer, number: int, progress: Any) -> dict[str, float]:
         if number == epoch:
             raise KeyboardInterrupt
         return original(self, number, progress)
 
-    monkeypatch.setattr(gan.train.Trainer, "epoch", interrupted)
+    monkeypatch.setattr(gan.training.loop.Trainer, "epoch", interrupted)
 
 
 def stopped(

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
+from engine.training.optimizer import MasterAdam
 from gan.config import GanConfig
-from gan.discriminator import MagnaDiscriminator
-from gan.generator import MagnaGenerator, Noise
-from gan.optimiser import MasterAdam
-from gan.posterior import Posterior
-from gan.step import Batch, MagnaStep, Players
+from gan.data.loader import Batch
+from gan.networks.discriminator import MagnaDiscriminator
+from gan.networks.encoder import Posterior
+from gan.networks.magna_generator import MagnaGenerator, Noise
+from gan.training.magna_step import MagnaStep, Players
 from tests.gan.building import tiny
 
 SCHEMA = GuideSchema(

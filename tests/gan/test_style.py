@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.style import LAYERS, StyleLoss, gram, style_distance
+from gan.losses.style import LAYERS, StyleLoss, gram, style_distance
 
 WIDTHS = {0: (3, 6), 2: (6, 6), 5: (6, 8), 7: (8, 8), 10: (8, 12), 12: (12, 12), 14: (12, 12), 17: (12, 16), 19: (16, 16), 21: (16, 16)}  # fmt: skip  # noqa: E501
 

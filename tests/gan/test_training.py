@@ -11,17 +11,16 @@ from urllib.error import URLError
 import pytest
 import torch
 
-import gan.launch
-from defects.images import read_image
-from defects.layouts.dataset import open_dataset
-from engine.commands import main
+import gan.training.launch
+from defects.formats.dataset import open_dataset
+from defects.images.decode import read_image
+from engine.commands import Progress, main
 from engine.config import load_config
-from engine.files import lock_folder
-from engine.progress import Progress
-from gan.bundle import load_generator
+from engine.files.json_lines import lock_folder
+from gan.checkpoint import load_generator
+from gan.cli.train import app
 from gan.config import GanConfig
-from gan.prepare import prepare
-from gan.train_cli import app
+from gan.data.dataset import prepare
 from tests.gan.building import error_line, metrics, overrides, sample_folder, save_vgg, tiny, train_gan, trainer, tree
 
 
@@ -170,7 +169,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
     message: str,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(gan.launch, "Fabric", None)  # no process is started, whatever happens
+    monkeypatch.setattr(gan.training.launch, "Fabric", None)  # no process is started, whatever happens
     assert main(app, [str(data), "--out", str(tmp_path / "run"), *arguments], name="train-gan") == 2
     assert message in error_line(capsys)
     assert not (tmp_path / "run").exists()

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.guides import luminance, measure
-from defects.images import encode_image
-from defects.masks import Mask, width
+from defects.attributes.guide import luminance, measure
+from defects.images.crops import as_channels
+from defects.images.decode import encode_image
+from defects.masks.width import Mask, width
 from defects.sample import GOOD, Sample
-from defects.windows import as_channels
 from gan.config import DataConfig
-from gan.windows import Window, WindowSource
+from gan.data.crops import Window, WindowSource
 
 TURNED = DataConfig(rotation=180, zoom=0.3, shear=20)
 PLAIN = DataConfig(rotation=0, zoom=0, shear=0, horizontal_flip=False, vertical_flip=False, width_jitter=1)

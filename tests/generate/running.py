@@ -13,17 +13,17 @@ import cv2
 import numpy as np
 import torch
 
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from engine.checkpoint import save_checkpoint
 from engine.commands import main
-from gan.bundle import describe
-from gan.cli import app
+from gan.checkpoint import describe
+from gan.cli.generate import app
 from gan.config import NetworkConfig
-from gan.generator import MagnaGenerator
+from gan.networks.magna_generator import MagnaGenerator
 
 SIDE = 32
 ROOT = Path(__file__).parents[2]
-ENTRY = "from gan.cli import gen_defects; gen_defects()"
+ENTRY = "from gan.cli.generate import gen_defects; gen_defects()"
 
 
 def save_tiny_generator(stem: Path, *, channels: int = 3, kinds: Sequence[str] = ("crack", "pit")) -> Path:

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 import torch
 
-from defects.ground import Ground
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry, brightness
-from defects.images import encode_image, read_image, read_mask_image, read_sample
+from defects.attributes.background import Ground
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry, brightness
+from defects.attributes.local_contrast import Relief, relief
+from defects.images.decode import encode_image, read_image, read_mask_image, read_sample
 from defects.manifest import read_manifest
-from defects.relief import Relief, relief
 from engine.checkpoint import save_checkpoint
-from gan.architectures import build_blender
-from gan.blend.opening import make_blend_plan
-from gan.blend.windows import contrast, signed_distance
-from gan.bundle import describe
+from gan.blending.setup import make_blend_plan
+from gan.checkpoint import describe
 from gan.config import NetworkConfig
-from gan.mask_list import list_masks
-from gan.request import Request
+from gan.data.blend_pairs import contrast, signed_distance
+from gan.generation.jobs import Request
+from gan.generation.masks import list_masks
+from gan.networks.registry import build_blender
 from tests.generate.running import crack, gen_defects, save_masks
 
 SIDE, REACH = 32, 3
@@ -166,7 +166,7 @@ def test_the_row_names_the_background_and_the_folder_its_generator(tmp_path: Pat
 
 
 def test_the_asked_thickness_is_the_labels(tmp_path: Path, blender: Path) -> None:
-    from defects.masks import width
+    from defects.masks.width import width
 
     grounds = save_photographs(tmp_path / "grounds", 1, height=64, width=64)
     masks = save_masks_of(tmp_path / "masks", 64, 64, ("crack/a.png",))

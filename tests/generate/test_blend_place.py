@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import UsageError
-from gan.blend.place import Placement, parse_range, place, turned
+from gan.blending.placement import Placement, parse_range, place, turned
 
 
 def drawn(seed: int = 0) -> list[float]:
@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_none_or_shrunk_to_fit() -> None:
 @pytest.mark.parametrize("angle", [0, 30, 90, 180, -45])
 def test_a_turned_line_keeps_its_length_and_stays_whole(angle: float) -> None:
     line = np.ones((1, 40), bool)
-    from defects.masks import components
+    from defects.masks.width import components
 
     result = turned(line, angle, 1.0)
     assert len(components(result)) == 1

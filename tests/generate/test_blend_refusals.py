@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.images import encode_image
+from defects.images.decode import encode_image
 from tests.generate.running import crack, gen_defects, save_tiny_generator
 from tests.generate.test_blend_generate import photograph, save_blender, save_masks_of, save_photographs
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.ground import Ground
-from defects.images import encode_image, read_image
+from defects.attributes.background import Ground
+from defects.images.decode import encode_image, read_image
 from engine.checkpoint import load_checkpoint, save_checkpoint
-from gan.blend.likely import MOST_LIGHT
-from gan.blend.opening import make_blend_plan
-from gan.blend.place import Placement
-from gan.request import Request
+from gan.blending.matching import MOST_LIGHT
+from gan.blending.placement import Placement
+from gan.blending.setup import make_blend_plan
+from gan.generation.jobs import Request
 from tests.generate.running import gen_defects
 from tests.generate.test_blend_generate import rows, save_blender, save_masks_of, tree
 

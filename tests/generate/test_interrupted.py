@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from engine import atomic
 from engine.errors import OutputError
-from engine.linelog import LineLog
+from engine.files import atomic
+from engine.files.json_lines import LineLog
 from tests.generate.running import files, gen_defects, recorded, save_masks, start, tree_hash
 
 NUM = 12

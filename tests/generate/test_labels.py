@@ -16,13 +16,13 @@ import pytest
 import yaml
 from pycocotools.coco import COCO
 
-from defects.images import read_image, read_mask_image, read_sample
-from defects.layouts import open_dataset
-from defects.layouts.bsdata import read_labelme
-from defects.layouts.listing import Found
-from defects.masks import components, width
-from defects.outlines import fill_polygons
-from engine.files import sha256_file
+from defects.formats.dataset import open_dataset
+from defects.formats.labelme import read_labelme
+from defects.formats.listing import Found
+from defects.images.decode import read_image, read_mask_image, read_sample
+from defects.masks.outlines import fill_polygons
+from defects.masks.width import components, width
+from engine.files.atomic import sha256_file
 from tests.generate.running import SIDE, gen_defects, save_masks
 
 

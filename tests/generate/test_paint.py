@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from engine.precision import native_bf16
-from gan.bundle import load_generator
-from gan.paint import Painter
-from gan.precision import inference_dtype
+from engine.runtime.device import inference_dtype, native_bf16
+from gan.checkpoint import load_generator
+from gan.generation.sampler import Painter
 from tests.generate.running import ROOT, SIDE, crack
 
 CPU = torch.device("cpu")
@@ -69,6 +68,7 @@ def test_the_format_is_bf16_only_where_the_hardware_has_it(monkeypatch: pytest.M
 
 
 def test_the_help_imports_neither_torch_nor_opencv_nor_numpy() -> None:
-    code = "import sys, gan.cli; print([name for name in ('torch', 'cv2', 'numpy', 'pydantic') if name in sys.modules])"
+    heavy = ("torch", "cv2", "numpy", "pydantic")
+    code = f"import sys\nimport gan.cli.generate\nprint([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from defects.images import read_image, read_mask_image
-from defects.masks import width
+from defects.images.decode import read_image, read_mask_image
+from defects.masks.width import width
 from tests.generate.running import SIDE, files, gen_defects, recorded, save_masks, save_tiny_generator
 
 

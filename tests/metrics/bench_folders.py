@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
-from defects.images import encode_image
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
+from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
 from defects.provenance import Provenance, file_name
 from defects.sample import Sample
-from engine.files import sha256_file
+from engine.files.atomic import sha256_file
 
 SIDE = 32
 SCHEMA = GuideSchema((NumericEntry("brightness", -0.5, 0.0), CategoricalEntry("kind", ("pit", "scratch"))))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from defects.sample import Sample
-from metrics.features.extractor import Extracted
+from metrics.features.extraction import Extracted
 
 Image = NDArray[np.uint8]
 

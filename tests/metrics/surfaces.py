@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defects.images.crops import Framing
 from defects.sample import GOOD, Sample
-from defects.windows import Framing
-from metrics.image_set import ImageSet
+from metrics.data.image_set import ImageSet
 from tests.builders import save
 
 SIDE = 64

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.windows import Framing
-from engine.files import sha256_file
-from metrics import judging
-from metrics.bench import Options, measure
-from metrics.comparison import Comparison, Request, open_comparison
-from metrics.evidence import Evidence
-from metrics.features.network import Network
-from metrics.further_scores import further_scores, score_names
-from metrics.image_set import ImageSet
+from defects.images.crops import Framing
+from engine.files.atomic import sha256_file
+from metrics.bench import evaluation as judging
+from metrics.bench.comparison import Comparison, Request, open_comparison
+from metrics.bench.derived_scores import further_scores, score_names
+from metrics.bench.evidence import Evidence
+from metrics.bench.run import Options, measure
+from metrics.bench.summary import results_of, sample_rows
+from metrics.data.image_set import ImageSet
+from metrics.features.onnx_network import Network
 from metrics.report.build import build_page
 from metrics.report.html import render
-from metrics.summing_up import results_of, sample_rows
 from tests.metrics.bench_folders import SCHEMA, folder, images_of, network, trained_on
 
 

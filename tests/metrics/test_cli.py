@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from engine.commands import main
-from metrics import judging
+from metrics.bench import evaluation as judging
+from metrics.bench.sample_scores import read_sample_scores
 from metrics.cli import app
-from metrics.sample_scores import read_sample_scores
-from metrics.segmenter import SegmenterSettings, load_or_train
+from metrics.labels.network import SegmenterSettings
+from metrics.labels.segmenter import load_or_train
 from tests.metrics.bench_folders import folder, images_of, network, trained_on
 
 FILES = ["report.html", "results.json", "scores.jsonl"]

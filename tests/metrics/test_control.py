@@ -11,14 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from defects.guides import CategoricalEntry, GuideSchema, NumericEntry
-from defects.masks import width
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
+from defects.images.crops import Framing
+from defects.masks.width import width
 from defects.sample import Sample
-from defects.windows import Framing
-from metrics.control import EntryControl, control
-from metrics.control_readings import near
-from metrics.disturbance import disturbance
-from metrics.image_set import ImageSet
+from metrics.conditioning.control import EntryControl, control, disturbance
+from metrics.conditioning.readings import near
+from metrics.data.image_set import ImageSet
 from tests.builders import save
 from tests.metrics.surfaces import SIDE, DarkSpots, painted, surface, surfaces
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from defects.sample import Sample
-from metrics.diversity import cells_of, diversity, mean_distance
+from metrics.conditioning.diversity import cells_of, diversity, mean_distance
 
 REAL = np.random.default_rng(0).normal(size=(60, 12))
 

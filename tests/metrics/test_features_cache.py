@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics.features.cache import ROWS, FeatureCache, pixel_key
-from metrics.features.segment import SUFFIX, Row, pack
+from metrics.features.cache import ROWS, SUFFIX, FeatureCache, Row, pack, pixel_key
 from tests.metrics.features_dummy import noise
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,7 +163,7 @@ def test_runs_side_by_side_add_to_one_cache(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "import numpy as np\n"
         "from metrics.features.cache import FeatureCache, pixel_key\n"
-        "from metrics.features.segment import Row\n"
+        "from metrics.features.cache import Row\n"
         "with FeatureCache(Path(sys.argv[1])).open('a') as rows:\n"
         "    for number in range(int(sys.argv[2]), int(sys.argv[2]) + 6):\n"
         "        row = Row(np.full(3, number, np.float32), None)\n"

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 from torch import Tensor
 
+from defects.images.crops import Framing
 from defects.sample import Sample
-from defects.windows import Framing
 from engine.errors import DataError
+from metrics.data.image_set import ImageSet
 from metrics.features.cache import FeatureCache
-from metrics.features.extract import extract
-from metrics.features.extractor import Extracted
-from metrics.features.read_ahead import read_ahead
-from metrics.image_set import ImageSet
+from metrics.features.extraction import Extracted, extract, read_ahead
 from tests.builders import picture, save
 from tests.metrics.features_dummy import DummyImages, MeanExtractor, noise
 

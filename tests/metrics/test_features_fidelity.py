@@ -9,7 +9,7 @@ import pytest
 import torch_fidelity
 
 from metrics.features.cache import FeatureCache
-from metrics.features.extract import extract
+from metrics.features.extraction import extract
 from metrics.features.fidelity import register
 from tests.builders import save
 from tests.metrics.features_dummy import DummyImages, MeanExtractor, noise

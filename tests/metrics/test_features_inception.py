@@ -15,11 +15,10 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 
 from engine.seeding import torch_generator
 from metrics.features import inception
-from metrics.features.inception import Inception
+from metrics.features.inception import Inception, tensorflow_resize
+from metrics.features.inception_backends import TorchInception
 from metrics.features.inception_network import CONVOLUTIONS
-from metrics.features.inception_torch import TorchInception
 from metrics.features.inception_weights import folded, tensor_shapes
-from metrics.features.tensorflow_resize import tensorflow_resize
 
 
 def random_weights() -> dict[str, Tensor]:

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from engine.errors import WeightsError
-from engine.files import sha256_file
+from engine.files.atomic import sha256_file
 from metrics.features import inception_weights
+from metrics.features.cache import user_cache
 from metrics.features.inception_weights import find_inception_weights
-from metrics.features.user_cache import user_cache
 
 SHAPES = {"fc.weight": (4, 3), "a.conv.weight": (2, 3, 1, 1)}
 
@@ -69,7 +69,7 @@ def test_a_download_is_announced_checked_and_converted_once(
         torch.save({name: torch.ones(shape) for name, shape in SHAPES.items()}, file)
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    monkeypatch.setattr("engine.weights.fetched.sha256_file", lambda file: "6726825d" + "0" * 56)
+    monkeypatch.setattr("engine.weights.download.sha256_file", lambda file: "6726825d" + "0" * 56)
     with caplog.at_level(logging.WARNING):
         first = find_inception_weights()
         second = find_inception_weights()

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from engine.errors import UsageError, WeightsError
 from engine.seeding import torch_generator
 from metrics.features.lite0 import Lite0
-from metrics.features.network import Network
+from metrics.features.onnx_network import Network
 from metrics.features.registry import open_extractor
 
 METADATA = {"mean": "[0.0, 0.5, 0.25]", "std": "[1.0, 0.5, 0.25]", "size": "8", "channels": "3"}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import UsageError
-from metrics.gate import Condition, failures, parse_gate
+from metrics.bench.gate import Condition, failures, parse_gate
 
 SCORES = ["fid_efficientnet_lite0", "label_iou", "fid_onnx_net.v2"]
 SOURCES = ["magna", "other-1"]

@@ -7,7 +7,7 @@ import pytest
 
 from defects.sample import Sample
 from engine.errors import DataError, UsageError
-from metrics.held_out import divide, file_hashes
+from metrics.data.held_out import divide, file_hashes
 
 
 @pytest.fixture

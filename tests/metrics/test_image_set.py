@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.layouts import open_dataset
-from defects.windows import Framing
-from metrics.image_set import ImageSet
+from defects.formats.dataset import open_dataset
+from defects.images.crops import Framing
+from metrics.data.image_set import ImageSet
 from tests.builders import sample_folder
 
 

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from defects.layouts.dataset import open_dataset
-from defects.mpi.dataset import dataset
-from defects.windows import Framing
-from metrics.image_set import ImageSet
-from metrics.label_fidelity import fidelity, label_fidelity, overlaps
-from metrics.segmenter import Segmenter, SegmenterSettings, train_segmenter
+from defects.formats.dataset import open_dataset
+from defects.images.crops import Framing
+from defects.synthetic.mpi_dataset import dataset
+from metrics.data.image_set import ImageSet
+from metrics.labels.fidelity import fidelity, label_fidelity, overlaps
+from metrics.labels.network import SegmenterSettings
+from metrics.labels.segmenter import Segmenter, train_segmenter
 from tests.metrics.surfaces import DarkSpots, surfaces
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
-from metrics.localisation import LocalisationCounter, localisation, pixel_scores, pointing, sweep, weighting
+from metrics.localization import LocalisationCounter, localisation, pixel_scores, pointing, sweep, weighting
 
 
 def half() -> np.ndarray:

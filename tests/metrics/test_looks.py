@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from metrics.image_set import ImageSet
+from metrics.data.image_set import ImageSet
 from metrics.looks import look_alikes, looks
 from tests.builders import save
 from tests.metrics.surfaces import surfaces

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from metrics.memorisation import copying_score, memorisation, nearest
+from metrics.memorization import copying_score, memorisation, nearest
 from tests.metrics.surfaces import SIDE, defect, painted, surface
 
 Features = npt.NDArray[np.float64]

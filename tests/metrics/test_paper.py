@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 import torch
 
-from defects.layouts import read_dataset
+from defects.formats.dataset import read_dataset
 from engine.checkpoint import save_checkpoint
 from engine.commands import main
 from engine.errors import CheckpointError, DataError, MagnaError, OutputError, UsageError
+from metrics.bench.comparison import Request
+from metrics.bench.results import Results, SourceResults
 from metrics.cli import app
-from metrics.comparison import Request
-from metrics.paper.columns import PaperTable, paper_table
-from metrics.paper.making import Made, make_sets, set_commands
 from metrics.paper.protocol import open_paper
 from metrics.paper.runs import Run, open_runs, read_training
-from metrics.report.results import Results, SourceResults
+from metrics.paper.sets import Made, make_sets, set_commands
+from metrics.paper.table import PaperTable, paper_table
 from metrics.scores.score import Score
 from tests.metrics.bench_folders import SCHEMA, SIDE, folder, images_of, network, trained_on
 
@@ -275,7 +275,7 @@ def test_the_whole_command_writes_the_table_beside_the_report(
             (out / "generator.json").unlink()
         return json.dumps({"written": 12, "seconds": 3.0})
 
-    monkeypatch.setattr("metrics.paper.making._run", call)
+    monkeypatch.setattr("metrics.paper.sets._run", call)
     words = ["--table", "paper", "--real", str(real), "--run", f"magna={run_of(tmp_path / 'run', 'magna', held)}"]
     words += ["--out", str(tmp_path / "out"), "--no-cache", "--workers", "1", "--resamples", "20"]
     words += ["--extractor", str(network(tmp_path / "net.onnx")), "--skip", "labels,tsne", "--json"]

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from markupsafe import Markup
 
-from metrics import closeness
+from metrics.bench import evaluation as closeness
+from metrics.bench.output import lines
+from metrics.bench.results import Missing, Results, SourceResults, formatted, plain
 from metrics.report import galleries
 from metrics.report.charts import Interval, bounds, curve, scatter, strip, swatch
-from metrics.report.html import render, shown
-from metrics.report.page import (
+from metrics.report.html import render
+from metrics.report.page import (  # fmt: skip
     Answer,
     Block,
     Closest,
@@ -33,13 +35,13 @@ from metrics.report.page import (
     Places,
     Row,
     Shelf,
-)  # fmt: skip
-from metrics.report.results import Missing, Results, SourceResults, plain
-from metrics.report.sentences import meaning
-from metrics.report.thumbnails import data_address, outline, picture
+    data_address,
+    outline,
+    picture,
+)
+from metrics.report.text import meaning
 from metrics.scores.score import Score
 from metrics.scores.table import score_name
-from metrics.table import lines
 
 EVIL = "<script>alert(1)</script>"
 
@@ -253,8 +255,8 @@ def test_every_score_has_a_plain_sentence(name: str) -> None:
 
 
 def test_numbers_are_shown_with_digits_that_help() -> None:
-    assert shown(float("nan")) == "–"
-    assert shown(-12.34) == "\u221212.3"
+    assert formatted(float("nan")) == "–"
+    assert formatted(-12.34) == "\u221212.3"
 
 
 def results() -> Results:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import DataError
-from metrics.sample_scores import SampleScores, read_sample_scores, rows_to_bytes
+from metrics.bench.sample_scores import SampleScores, read_sample_scores, rows_to_bytes
 
 ROW = SampleScores("magna", "images/ä.png", "0" * 64, "efficientnet_lite0", 0.5, 1.1, "MT/a", 2.0, 0.9)
 

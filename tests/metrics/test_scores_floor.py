@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.scores.floor import real_floor
+from metrics.scores.families import real_floor
 
 
 def gap(a: torch.Tensor, b: torch.Tensor) -> np.ndarray:

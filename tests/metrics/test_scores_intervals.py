@@ -9,12 +9,11 @@ from torch import Tensor
 
 from engine.seeding import numpy_generator
 from metrics.scores.frechet import frechet_distance
-from metrics.scores.halves import ManifoldHalves
 from metrics.scores.infinity import frechet_infinity
 from metrics.scores.influence import Influence, frechet_influence, inception_influence, kernel_influence
 from metrics.scores.intervals import Interval, bootstrap, half_sampling, or_wilson
 from metrics.scores.kernel import kernel_distance
-from metrics.scores.neighbours import manifold_scores
+from metrics.scores.manifold import ManifoldHalves, manifold_scores
 
 RUNS = 60
 

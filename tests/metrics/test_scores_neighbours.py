@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.seeding import numpy_generator
-from metrics.scores import neighbours
-from metrics.scores.halves import ManifoldHalves
-from metrics.scores.neighbours import Manifold, manifold_scores, realism
+from metrics.scores import manifold as neighbours
+from metrics.scores.manifold import Manifold, ManifoldHalves, manifold_scores, realism
 
 
 def rows(count: int, columns: int, seed: int = 0, scale: float = 1.0) -> NDArray[np.float64]:

@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from engine.seeding import numpy_generator
-from metrics.scores.counts import count_warning
 from metrics.scores.frechet import frechet_distance
 from metrics.scores.inception_score import inception_score
 from metrics.scores.kernel import kernel_distance
-from metrics.scores.neighbours import manifold_scores, realism
-from metrics.scores.score import Score
+from metrics.scores.manifold import manifold_scores, realism
+from metrics.scores.score import Score, count_warning
 from metrics.scores.table import score_table
 
 NAMES = ["fid", "fid_infinity", "kid", "precision", "recall", "density", "coverage", "is"]

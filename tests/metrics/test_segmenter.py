@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.threads import threads_set
-from engine.weights import lite0_weights
-from metrics.image_set import ImageSet
-from metrics.segmentation.network import build_network
-from metrics.segmentation.training import overlap_loss
-from metrics.segmentation.variation import Variation, draw, vary
-from metrics.segmenter import Segmenter, SegmenterSettings, fingerprint, load_or_train, train_segmenter
+from engine.runtime.threads import threads_set
+from engine.weights.lite0 import lite0_weights
+from metrics.data.image_set import ImageSet
+from metrics.labels.network import SegmenterSettings, build_network
+from metrics.labels.segmenter import Segmenter, fingerprint, load_or_train, train_segmenter
+from metrics.labels.training import Variation, draw, overlap_loss, vary
 from tests.metrics.surfaces import SIDE, surfaces
 
 BRIEF = SegmenterSettings(steps=2, batch=2, pretrained=False)

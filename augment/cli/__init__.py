@@ -1,0 +1,1 @@
+"""`mix-defects` and its subcommands."""

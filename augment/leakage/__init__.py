@@ -1,0 +1,1 @@
+"""Near-duplicates of held-out images, found though cropped, flipped, turned or compressed."""

@@ -1,0 +1,107 @@
+"""Putting a defect into a ground: by a soft edge, or by its gradients."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from defects.attributes.background import Floats
+from defects.masks.width import Mask
+
+Image = NDArray[np.uint8]
+
+MARGIN = 1.5
+"""Px around a mask in which the defect still counts in full: labels are drawn a little tight."""
+
+
+def edge_width(mask: Mask) -> float:
+    """Px over which the edge of a defect fades: more for a large one."""
+    return float(np.clip(0.12 * np.sqrt(mask.sum()), 2, 8))
+
+
+def soft_edge(mask: Mask, fade: float) -> Floats:
+    """(H, W) share of the defect: 1 within the mask and `MARGIN` px around it, from there to 0 over `fade` px."""
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    t = np.clip((away - MARGIN) / fade, 0, 1)
+    return np.asarray(1 - t * t * (3 - 2 * t), np.float32)
+
+
+def alpha_blend(ground: Image, patch: Floats, mask: Mask, fade: float) -> Image:
+    """The ground with the patch over it, through a soft edge.
+
+    Args:
+        ground: (H, W, C) uint8.
+        patch: (H, W, C) grey values, already of the ground's brightness.
+        mask: (H, W) the defect; further than `MARGIN + fade` px from it the ground comes back bit for bit.
+        fade: px.
+    """
+    share = soft_edge(mask, fade)
+    mixed = np.clip(np.rint(ground + share[..., None] * (patch - ground)), 0, 255).astype(np.uint8)
+    result: Image = np.where((share > 0)[..., None], mixed, ground)
+    return result
+
+
+def poisson_blend(ground: Image, patch: Floats, mask: Mask, fade: float) -> Image:
+    """The ground with the patch's gradients in it (Perez et al., Poisson image editing, 2003, section 2).
+
+    The patch is corrected by the membrane that meets the ground along the edge of the region (solving for
+    the correction is the same as importing the gradients). Along the border of the picture, where there is no ground
+    to meet, the membrane is free, so that a defect may reach it; `cv2.seamlessClone` cannot.
+
+    Args:
+        ground: (H, W, C) uint8.
+        patch: (H, W, C) grey values.
+        mask: (H, W) the defect; the region is the mask and `MARGIN + fade` px around it, and beyond it the ground
+            comes back bit for bit.
+        fade: px.
+    """
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    region: Mask = away < MARGIN + fade
+    if region.all():
+        return alpha_blend(ground, patch, mask, fade)
+    correction = membrane(ground.astype(np.float32) - patch, region)
+    mixed = np.clip(np.rint(patch + correction), 0, 255).astype(np.uint8)
+    result: Image = np.where(region[..., None], mixed, ground)
+    return result
+
+
+def membrane(values: Floats, region: Mask) -> Floats:
+    """`values` outside the region; inside, the solution of Laplace's equation that meets them.
+
+    Args:
+        values: (H, W, C).
+        region: (H, W) bool; every 4-connected part of it must touch a pixel outside.
+
+    Returns:
+        (H, W, C) float32.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.linalg import splu
+
+    number = np.full(region.shape, -1, np.int64)
+    count = int(region.sum())
+    result = np.array(values, np.float32)
+    if not count:
+        return result
+    number[region] = np.arange(count)
+    ys, xs = np.nonzero(region)
+    height, breadth = region.shape
+    degree = np.zeros(count)
+    known = np.zeros((count, values.shape[2]))
+    rows, columns = [], []
+    for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        y, x = ys + dy, xs + dx
+        here = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < breadth))
+        degree[here] += 1
+        neighbour = number[y[here], x[here]]
+        inner = neighbour >= 0
+        rows.append(here[inner])
+        columns.append(neighbour[inner])
+        outer = here[~inner]
+        known[outer] += values[y[outer], x[outer]]
+    row, column = np.concatenate([*rows, np.arange(count)]), np.concatenate([*columns, np.arange(count)])
+    entries = np.concatenate([-np.ones(row.size - count), degree])
+    system = coo_matrix((entries, (row, column)), shape=(count, count)).tocsc()
+    result[region] = splu(system).solve(known)
+    return result

@@ -1,0 +1,99 @@
+"""Real defects cut out of their photographs by their masks, with a margin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.pasting.images import Box, Photograph, edges_reached, part_box
+from defects.attributes.background import Floats, ground_level
+from defects.masks.width import Mask, bounding_box
+
+_LEAST_AREA = 9
+"""Specks of fewer px are not worth pasting."""
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """One defect with its surroundings.
+
+    Attributes:
+        patch: (h, w, C) uint8: the defect's box and a margin, where the photograph has one.
+        mask: (h, w) the defect.
+        level: (h, w, C) smooth ground level, filled in under the defect.
+        corner: (x, y) of the patch in its photograph.
+        part: box of the part in the photograph.
+        hull: (2, K) x and y of the defect's convex hull in the patch.
+        edges: whether the defect reaches its part's left, top, right and bottom edge.
+    """
+
+    patch: NDArray[np.uint8]
+    mask: Mask
+    level: Floats
+    corner: tuple[int, int]
+    part: Box
+    hull: NDArray[np.float64]
+    edges: tuple[bool, bool, bool, bool]
+
+    @property
+    def area(self) -> int:
+        """Of the defect, px."""
+        return int(self.mask.sum())
+
+
+def clusters(mask: Mask) -> list[Mask]:
+    """The defects of a mask: parts that lie near one another, as measured by the largest, stay together.
+
+    Specks are left out: most are slips of the pen.
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return [mask] if mask.sum() >= _LEAST_AREA else []
+    reach = int(np.clip(0.5 * np.sqrt(stats[1:, cv2.CC_STAT_AREA].max()), 4, 40))
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    count, labels = cv2.connectedComponents(near, connectivity=8)
+    found = [mask & (labels == i) for i in range(1, count)]
+    return [part for part in found if part.sum() >= _LEAST_AREA]
+
+
+def cut_out(photograph: Photograph, defect: Mask) -> Cutout:
+    """One of the `clusters` of a photograph, with a margin.
+
+    Raises:
+        ValueError: the defect is empty.
+    """
+    box = bounding_box(defect)
+    if box is None:
+        raise ValueError("expected a defect, got an empty mask; take one of clusters(mask)")
+    x, y, w, h = box
+    scale = float(np.sqrt(defect.sum()))
+    margin = int(np.clip(scale, 16, 64))
+    height, breadth = defect.shape
+    left, top, right, bottom = max(0, x - margin), max(0, y - margin), x + w + margin, y + h + margin
+    cut = slice(top, min(height, bottom)), slice(left, min(breadth, right))
+    part = part_box(photograph.region)
+    patch, whole = photograph.image[cut], photograph.mask[cut]
+    hidden = cv2.dilate(whole.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    sigma = smoothing(scale)
+    return Cutout(
+        np.ascontiguousarray(patch),
+        np.ascontiguousarray(defect[cut]),
+        ground_level(patch, sigma, hidden),
+        (left, top),
+        part,
+        _hull(defect[cut]),
+        edges_reached(defect, part),
+    )
+
+
+def smoothing(scale: float) -> float:
+    """Sigma of the ground level for a defect of `scale` (root of its area) px."""
+    return float(np.clip(0.35 * scale, 4, 24))
+
+
+def _hull(mask: Mask) -> NDArray[np.float64]:
+    points = cv2.findNonZero(mask.astype(np.uint8))
+    return np.asarray(cv2.convexHull(points).reshape(-1, 2).T, np.float64)

@@ -1,0 +1,1 @@
+"""Classical augmentations: sampled first, then applied by OpenCV or, in batches, by kornia."""

@@ -1,0 +1,1 @@
+"""`train-classifier` and `bench-utility`."""

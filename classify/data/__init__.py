@@ -1,0 +1,1 @@
+"""From a folder to training examples, and what may not be trained on."""

@@ -1,0 +1,1 @@
+"""Predicting, evaluating, explaining and exporting with a trained classifier."""

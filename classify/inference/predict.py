@@ -1,0 +1,229 @@
+"""Asks a classifier about a folder of photographs: a row, a map and an overlay of each, and a page of them all.
+
+The files of a photograph are written before its row, so that a run killed at any instant goes on where it stopped and
+leaves what an undisturbed one leaves. A handful of photographs is held at a time, however many there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classify.inference.figures import overlay, write_page
+from classify.inference.findings import Finding, find
+from classify.inference.inputs import Inputs
+from classify.models.checkpoint import LoadedClassifier
+from defects.images.decode import encode_image, read_image, read_mask
+from defects.images.header import image_info
+from defects.sample import GOOD, Sample
+from engine.errors import DataError, OutputError, UsageError
+from engine.files.atomic import from_json, remove_temporaries, write_json, write_many
+from engine.files.json_lines import LOCK_NAME, LineLog, lock_folder
+
+Image = NDArray[np.uint8]
+
+PREDICTIONS = "predictions.jsonl"
+REQUEST = "request.json"
+
+_IMAGES, _PIXELS = 16, 48_000_000  # held at once
+_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run came to.
+
+    Attributes:
+        images: in the folder, of which
+        written: by this run.
+        defective: said to be.
+        faults: one line for each that does not open.
+    """
+
+    images: int
+    written: int
+    defective: int
+    faults: tuple[str, ...]
+
+
+def predict_folder(
+    classifier: LoadedClassifier,
+    inputs: Inputs,
+    out: Path,
+    *,
+    truth: bool = False,
+    resume: bool = False,
+    workers: int | None = None,
+    on_progress: Callable[[int], object] | None = None,
+) -> Done:
+    """Writes `predictions.jsonl`, `maps/`, `overlays/`, `contact.jpg` and `index.html`.
+
+    Args:
+        classifier: trained.
+        inputs: the photographs.
+        out: a new folder, or with `resume` one that was begun.
+        truth: whether to outline in the overlays what is annotated.
+        resume: go on with a run of the same photographs and classifier.
+        workers: threads that read and write pictures; one for each core without it.
+        on_progress: told how many photographs more are done.
+
+    Raises:
+        OutputError: the folder is not empty, in use, or cannot be written.
+        UsageError: it was begun with another classifier or other photographs.
+        DataError: its rows are not those of this run.
+    """
+    with lock_folder(out), ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
+        _begin(out, _description(classifier, inputs, truth), resume=resume)
+        with LineLog(out / PREDICTIONS) as log:
+            done, lost = _recorded(log, inputs, out)
+            if on_progress is not None:
+                on_progress(done - len(lost))
+            todo = [*lost, *range(done, len(inputs.samples))]
+            for chunk in _chunks(todo, inputs.samples):
+                rows = _chunk(classifier, inputs, [inputs.samples[i] for i in chunk], out, truth, pool)
+                log.append([row for index, row in zip(chunk, rows, strict=True) if index >= done])
+                if on_progress is not None:
+                    on_progress(len(chunk))
+            defective, faults = 0, []
+            for row in log.stream():
+                defective += row.get("class", GOOD) != GOOD
+                if "error" in row:
+                    faults.append(str(row["error"]))
+            write_page(out, log.stream(), images=len(inputs.samples), defective=defective, classifier=classifier)
+    return Done(len(inputs.samples), len(todo), defective, tuple(faults))
+
+
+def _chunk(
+    classifier: LoadedClassifier, inputs: Inputs, samples: Sequence[Sample], out: Path, truth: bool,
+    pool: ThreadPoolExecutor,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Reads, asks, draws and writes a few photographs, and returns their rows."""
+    images = list(pool.map(_read, samples))
+    good = [image for image in images if not isinstance(image, DataError)]
+    findings = iter(find(classifier, good))
+    jobs = [
+        (sample, image, None if isinstance(image, DataError) else next(findings))
+        for sample, image in zip(samples, images, strict=True)
+    ]
+    made = list(pool.map(lambda job: _made(job[0], job[1], job[2], inputs, truth), jobs))
+    write_many((out / name, data) for _, files in made for name, data in files.items())
+    return [row for row, _ in made]
+
+
+def _read(sample: Sample) -> Image | DataError:
+    try:
+        return read_image(sample.image, depth16=sample.depth16)
+    except DataError as error:
+        return error
+
+
+def _made(
+    sample: Sample, image: Image | DataError, finding: Finding | None, inputs: Inputs, truth: bool
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A photograph's row and files."""
+    row: dict[str, Any] = {"file_name": _file_name(sample, inputs)}
+    if isinstance(image, DataError) or finding is None:
+        return row | {"error": str(image)}, {}
+    mask = None
+    if truth and inputs.known and sample.has_pixels and sample.label != GOOD:
+        mask = read_mask(sample, image_info(sample.image))
+    names = _files(sample)
+    row |= {
+        "width": image.shape[1],
+        "height": image.shape[0],
+        "class": finding.label,
+        "probability": round(finding.probability, 6),
+        "defect_probability": round(finding.defect, 6),
+        "boxes": [
+            dict(zip(("x", "y", "width", "height"), spot.box, strict=True)) | {"score": round(spot.score, 6)}
+            for spot in finding.found
+        ],
+        **names,
+    }
+    if finding.tiles:
+        row["tiles"] = [[*box, round(chance, 6)] for box, chance in finding.tiles]
+    if inputs.known:
+        row["label"] = sample.label
+    grey = np.rint(finding.map * 255).astype(np.uint8)
+    drawn = encode_image(overlay(image, finding, mask), "jpg", quality=_QUALITY)
+    return row, {names["map"]: encode_image(grey, "png"), names["overlay"]: drawn}
+
+
+def _files(sample: Sample) -> dict[str, str]:
+    return {"map": f"maps/{sample.name}.png", "overlay": f"overlays/{sample.name}.jpg"}
+
+
+def _file_name(sample: Sample, inputs: Inputs) -> str:
+    path = sample.image
+    return path.relative_to(inputs.root).as_posix() if path.is_relative_to(inputs.root) else path.name
+
+
+def _chunks(todo: Sequence[int], samples: Sequence[Sample]) -> Iterator[list[int]]:
+    """Numbers of photographs, a few at a time: fewer where they are large."""
+    chunk: list[int] = []
+    pixels = 0
+    for index in todo:
+        try:
+            height, width = image_info(samples[index].image).upright
+        except DataError:
+            height = width = 0  # told when it is read
+        if chunk and (len(chunk) == _IMAGES or pixels + height * width > _PIXELS):
+            yield chunk
+            chunk, pixels = [], 0
+        chunk.append(index)
+        pixels += height * width
+    if chunk:
+        yield chunk
+
+
+def _description(classifier: LoadedClassifier, inputs: Inputs, truth: bool) -> dict[str, Any]:
+    names = "\n".join(_file_name(sample, inputs) for sample in inputs.samples)
+    return {
+        "classifier": classifier.sha256,
+        "network": classifier.config.network.name + ("_s" if classifier.config.network.short else ""),
+        "classes": list(classifier.classes),
+        "data": classifier.config.data.model_dump(mode="json"),
+        "images": len(inputs.samples),
+        "names_sha256": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest(),
+        "truth": truth,
+    }
+
+
+def _begin(out: Path, description: dict[str, Any], *, resume: bool) -> None:
+    remove_temporaries(out)
+    there = any(entry.name != LOCK_NAME for entry in out.iterdir())
+    if there and not resume:
+        raise OutputError(f"{out}: is not empty; add --resume to go on with it, or choose another --out")
+    if not there:
+        write_json(out / REQUEST, description)
+        return
+    try:
+        before = from_json((out / REQUEST).read_bytes())
+    except (OSError, ValueError):
+        raise DataError(f"{out / REQUEST}: missing or unreadable, so this is no run to resume; choose another --out") \
+            from None  # fmt: skip
+    told = {"truth": "other outlines", "images": "other photographs", "names_sha256": "other photographs"}
+    for key, value in description.items():
+        if not isinstance(before, dict) or before.get(key) != value:
+            what = told.get(key, "another classifier")
+            raise UsageError(f"{out}: was started with {what}; repeat the first command, or choose another --out")
+
+
+def _recorded(log: LineLog, inputs: Inputs, out: Path) -> tuple[int, list[int]]:
+    """How many photographs have a row, and which of those have lost a file since."""
+    done, lost = 0, []
+    for row in log.stream():
+        if done >= len(inputs.samples) or row.get("file_name") != _file_name(inputs.samples[done], inputs):
+            raise DataError(f"{log.path}: row {done + 1} is not one that this run writes; choose another --out")
+        if "error" not in row and not all((out / file).is_file() for file in _files(inputs.samples[done]).values()):
+            lost.append(done)
+        done += 1
+    return done, lost

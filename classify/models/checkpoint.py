@@ -1,0 +1,201 @@
+"""A trained classifier on disk: weights, configuration, classes, and what it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from classify.config import ClassifierConfig
+from classify.data.examples import DEFECT, Task
+from classify.models.cam import Seen
+from classify.models.weights import Classifier, build_network, normalisation
+from defects.sample import GOOD
+from engine.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, stated_sha256
+from engine.errors import CheckpointError
+
+KIND = "classifier-1"
+# One shape of batch, padded: a kernel's rounding depends on the batch size, and a probability must not.
+_BATCH = 8
+
+
+class Predicted(NamedTuple):
+    """Probabilities (N, K) of the K classes, and maps (N, h, w) of the defect, float32, as the network gives them."""
+
+    probabilities: NDArray[np.float32]
+    maps: NDArray[np.float32]
+
+
+def neurons(task: Task, classes: Sequence[str]) -> int:
+    """Last neurons of a network: one where good and defective are told apart, else one a class."""
+    return 1 if task == "binary" else len(classes)
+
+
+def to_pixels(
+    images: NDArray[np.uint8] | Tensor, mean: Sequence[float], std: Sequence[float], device: torch.device | str = "cpu"
+) -> Tensor:
+    """uint8 (N, S, S, C) to float32 (N, 3, S, S), normalised, channels last; grey is repeated."""
+    given = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images, order="C"))
+    pixels = given.to(device).permute(0, 3, 1, 2).float()
+    scale = torch.tensor([1 / (255 * s) for s in std], device=device).reshape(1, 3, 1, 1)
+    shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=device).reshape(1, 3, 1, 1)
+    return torch.addcmul(shift, pixels, scale).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """A classifier ready to be used.
+
+    Attributes:
+        network: in evaluation mode, without gradients.
+        config: it was trained with.
+        classes: names by number; binary: `good` and `defect`.
+        size: side S of its input, px.
+        channels: 1 or 3 of its input before it is repeated.
+        mean: of RGB in 0..1.
+        std: of RGB in 0..1.
+        meta: of the checkpoint.
+        sha256: of the weights file.
+    """
+
+    network: Classifier
+    config: ClassifierConfig
+    classes: tuple[str, ...]
+    size: int
+    channels: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    meta: dict[str, Any]
+    sha256: str
+
+    @torch.inference_mode()
+    def predict(self, images: NDArray[np.uint8]) -> Predicted:
+        """Classifies images uint8 (N, S, S, C) and says where.
+
+        The map is the defect's: that of the single neuron, or of the most probable kind of defect.
+
+        Raises:
+            ValueError: the images are of another shape.
+        """
+        expected = (self.size, self.size, self.channels)
+        if images.dtype != np.uint8 or images.shape[1:] != expected:
+            raise ValueError(f"expected uint8 images (N, {expected}), got {images.dtype} {images.shape}; cut them so")
+        parts = [self._batch(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+        if not parts:
+            return Predicted(np.zeros((0, len(self.classes)), np.float32), np.zeros((0, 1, 1), np.float32))
+        return Predicted(np.concatenate([p for p, _ in parts]), np.concatenate([m for _, m in parts]))
+
+    def _batch(self, images: NDArray[np.uint8]) -> Predicted:
+        filled = np.concatenate([images, np.zeros((_BATCH - len(images), *images.shape[1:]), np.uint8)])
+        device = next(self.network.parameters()).device
+        seen: Seen = self.network(to_pixels(filled, self.mean, self.std, device))
+        probabilities = probabilities_of(seen.logits.float())
+        maps = seen.maps.float()
+        if maps.shape[1] == 1:
+            chosen = maps[:, 0]
+        else:
+            first = 1 if self.classes[0] == "good" else 0
+            kinds = probabilities[:, first:].argmax(dim=1) + first
+            chosen = maps[torch.arange(len(maps), device=maps.device), kinds]
+        return Predicted(
+            probabilities[: len(images)].cpu().numpy().astype(np.float32),
+            np.ascontiguousarray(chosen[: len(images)].cpu().numpy()),
+        )
+
+
+def probabilities_of(logits: Tensor) -> Tensor:
+    """Probabilities (N, K) of logits (N, K), or (N, 2), good and defective, of one neuron's (N, 1)."""
+    if logits.shape[1] == 1:
+        defective = torch.sigmoid(logits)
+        return torch.cat([torch.sigmoid(-logits), defective], dim=1)
+    return torch.softmax(logits, dim=1)
+
+
+def save_classifier(
+    stem: Path,
+    network: Classifier | Mapping[str, Tensor],
+    config: ClassifierConfig,
+    classes: Sequence[str],
+    meta: Mapping[str, Any],
+) -> Path:
+    """Writes `<stem>.safetensors` and `<stem>.json`.
+
+    Args:
+        stem: path without extension.
+        network: or its state dict.
+        config: it was trained with.
+        classes: names by number.
+        meta: what else the checkpoint says, `data` and `weights` among it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    tensors = network if isinstance(network, Mapping) else network.state_dict()
+    own = {"kind": KIND, "config": config.model_dump(mode="json"), "classes": list(classes)}
+    return save_checkpoint(stem, tensors, dict(meta) | own)
+
+
+def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> LoadedClassifier:
+    """Reads a classifier back.
+
+    Args:
+        path: a run folder of train-classifier, or a checkpoint in it.
+        device: where it runs.
+
+    Raises:
+        CheckpointError: there is none, it is damaged, or of another network.
+    """
+    file = find_checkpoint(path)
+    tensors, meta = load_checkpoint(file)
+    if meta.get("kind") != KIND:
+        raise CheckpointError(f"{file}: is no classifier of this version; give a run folder of train-classifier")
+    try:
+        config = ClassifierConfig.model_validate(meta["config"])
+        classes = _classes(meta["classes"], config.task)
+        _check_data(meta.get("data", {}))
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{file}: its configuration is damaged or of another version; train anew") from None
+    network = build_network(config.network, neurons(config.task, classes))
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError:
+        raise CheckpointError(
+            f"{file}: its weights are not those of {config.network.name}; give another checkpoint"
+        ) from None
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
+        raise CheckpointError(f"{file}: holds weights that are no numbers; train anew, or give another checkpoint")
+    network.eval().requires_grad_(False)
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mean, std = normalisation(config.network.name)
+    return LoadedClassifier(
+        network, config, classes, config.data.size, config.data.channels, mean, std, meta, stated_sha256(file)
+    )
+
+
+def _classes(said: Any, task: Task) -> tuple[str, ...]:
+    """The names of the classes.
+
+    Raises:
+        ValueError: they are not those of the task.
+    """
+    named = isinstance(said, list) and all(isinstance(name, str) for name in said)
+    if not named or len(set(said)) < max(2, len(said)) or (task == "binary" and said != [GOOD, DEFECT]):
+        raise ValueError(f"expected the names of two classes or more, got {said!r:.80}; train anew")
+    return tuple(said)
+
+
+def _check_data(said: Any) -> None:
+    """Makes sure that what a checkpoint says of its photographs can be compared with others.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    lists = [said.get(key, []) for key in ("train_sha256", "test", "val")] if isinstance(said, dict) else [None]
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists):
+        raise ValueError("expected lists of names of photographs, got others; train anew")

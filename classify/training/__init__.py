@@ -1,0 +1,1 @@
+"""Training of a classifier: one batch, the epochs, the run folder, the search."""

@@ -1,0 +1,1 @@
+"""What `bench-utility` compares: arms, trials, splits and sources."""

@@ -1,0 +1,1 @@
+"""How the trials of `bench-utility` are computed."""

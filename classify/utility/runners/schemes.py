@@ -1,0 +1,224 @@
+"""The source's six training schemes, a to f, with the same number of optimiser steps each.
+
+The negatives are the real good images in every scheme and stage; where a scheme learns defects from synthetic images
+only, no real defect image is seen. A scheme of two stages divides the steps between them. The source chose its weights
+on the test; here validation does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from classify.config import NetworkConfig, TrainConfig
+from classify.models.weights import build_network, normalisation, pretrained
+from classify.training.fit import fit
+from classify.utility.analysis.scores import outcome
+from classify.utility.design.bench import Bench
+from classify.utility.runners.finetune import made_examples, photograph_scores, photographs_of, together
+from defects.sample import GOOD
+from engine.config import config_names, load_config
+
+LITE0 = "efficientnet_lite0"
+
+
+class Stage(BaseModel):
+    """One stage of a training."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    defects: list[Literal["original", "synthetic"]] = Field(min_length=1, description="where the defects come from")
+    classical: bool = Field(False, description="whether images are varied by classical augmentation")
+    share: float = Field(1.0, gt=0, le=1, description="of the optimiser steps")
+
+
+class Scheme(BaseModel):
+    """One of `configs/schemes/*.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    imagenet: bool = Field(description="whether the weights start from ImageNet")
+    stages: list[Stage] = Field(min_length=1)
+    published: dict[str, dict[str, float]] = Field(default_factory=dict, description="the source's scores by network")
+
+    @model_validator(mode="after")
+    def _shares(self) -> Scheme:
+        if abs(sum(stage.share for stage in self.stages) - 1) > 1e-6:
+            raise ValueError("the shares of the stages must sum to 1")
+        return self
+
+
+def load_schemes() -> dict[str, Scheme]:
+    """The packaged schemes by letter."""
+    return {name: load_config(name, Scheme, folder="schemes") for name in config_names("schemes")}
+
+
+def published(scheme: Scheme, network: str) -> dict[str, float]:
+    """The source's scores of the nearest of its two networks."""
+    return scheme.published.get("ResNet" if network.startswith("resnet") else "EfficientNet-B7", {})
+
+
+@dataclass(frozen=True)
+class SchemeCell:
+    """One training: a scheme's letter, a network and a seed."""
+
+    scheme: str
+    network: str
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a results line."""
+        return dict(vars(self))
+
+
+class SchemeRunner:
+    """Trains and tests cells.
+
+    Args:
+        bench: Its division and synthetic sets; all sets together are the synthetic images.
+        schemes: By letter.
+        weights: By network: a file, `imagenet` to take them from the package or download them.
+        steps: Optimiser steps of every scheme.
+        batch: Images a step.
+        rates: Learning rate from scratch, and from ImageNet.
+        threads: Of PyTorch.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        schemes: Mapping[str, Scheme],
+        *,
+        weights: Mapping[str, Path | Literal["imagenet"]],
+        steps: int,
+        batch: int,
+        rates: tuple[float, float],
+        threads: int | None = None,
+        on_epoch: Callable[[dict[str, Any]], object] | None = None,
+    ) -> None:
+        self._schemes, self._weights, self._steps, self._batch = schemes, weights, steps, batch
+        self._rates, self._threads, self._on_epoch = rates, threads, on_epoch
+        self._bench = bench
+        settings, division = bench.settings, bench.division
+        cut = {"size": settings.size, "channels": settings.channels, "least": settings.least}
+        self._train, self._val, self._test = (
+            photographs_of(samples, window=settings.window, **cut)
+            for samples in (division.train, division.val, division.test)
+        )
+        self._made = made_examples([sample for made in bench.made for sample in made.samples], self._train)
+
+    def run(self, cell: SchemeCell) -> dict[str, Any]:
+        """The cell's results line.
+
+        Raises:
+            WeightsError: The network's ImageNet weights cannot be had.
+        """
+        began = time.monotonic()
+        scheme, division = self._schemes[cell.scheme], self._bench.division
+        config = NetworkConfig(name=cell.network)
+        network = build_network(config, 1, cell.seed)
+        source = self._weights.get(cell.network, "imagenet") if scheme.imagenet else "none"
+        name = pretrained(network, config, source)
+        mean, std = normalisation(cell.network)
+        defective = np.asarray([sample.label != GOOD for sample in division.train])
+        every = np.ones(len(division.val), np.bool_)
+        for number, stage in enumerate(scheme.stages):
+            real = self._train.of(~defective | ("original" in stage.defects))
+            parts = [real, *([self._made] if "synthetic" in stage.defects else [])]
+            settings = TrainConfig(
+                learning_rate=self._rates[1] if scheme.imagenet or number else self._rates[0],
+                batch_size=self._batch,
+                balance="sampler",
+                warm_up_epochs=0.5,
+                seed=cell.seed,
+            )
+            fit(
+                network,
+                together(parts),
+                self._val.of(every),
+                settings,
+                mean=mean,
+                std=std,
+                preset=self._bench.settings.preset if stage.classical else None,
+                steps=max(1, round(self._steps * stage.share)),
+                threads=self._threads,
+                on_epoch=self._on_epoch,
+            )
+        val = photograph_scores(network, self._val, mean, std)
+        test = photograph_scores(network, self._test, mean, std)
+        told, threshold = outcome(val=val, test=test, division=division)
+        return {
+            **cell.to_dict(),
+            "weights": name,
+            **told,
+            "threshold": round(threshold, 6),
+            "seconds": round(time.monotonic() - began, 3),
+        }
+
+
+_SCORES = ("precision", "recall", "f1", "accuracy")
+COLUMNS = ("scheme", "network", "precision", "recall", "F1", "accuracy", "source F1 / accuracy", "training")
+
+
+def summary_rows(
+    rows: Sequence[Mapping[str, Any]],
+    missing: Mapping[tuple[str, str], str],
+    schemes: Mapping[str, Scheme],
+    networks: Sequence[str],
+) -> list[dict[str, Any]]:
+    """One row a scheme and network.
+
+    Args:
+        rows: Results lines.
+        missing: Why a (scheme, network) has none.
+        schemes: By letter.
+        networks: In order.
+    """
+    found = []
+    for network in networks:
+        for letter, scheme in schemes.items():
+            own = [row for row in rows if row["scheme"] == letter and row["network"] == network]
+            entry: dict[str, Any] = {
+                "scheme": letter,
+                "title": scheme.title,
+                "network": network,
+                "seeds": len(own),
+                "source": published(scheme, network),
+                "missing": missing.get((letter, network)),
+            }
+            if own:
+                for name in _SCORES:
+                    values = [float(row["test"][name]) for row in own]
+                    entry[name] = float(np.mean(values))
+                    entry[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+            found.append(entry)
+    return found
+
+
+def table_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same as text."""
+    rows = [COLUMNS, *(_row(entry) for entry in entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    reasons = dict.fromkeys(str(entry["missing"]) for entry in entries if entry["missing"])
+    return [*table, *([""] if reasons else []), *(f"no number: {reason}" for reason in reasons)]
+
+
+def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    values = [_spread(entry.get(name), entry.get(f"{name}_sd")) for name in _SCORES]
+    source = entry["source"]
+    shown = f"{source['f1']:.3f} / {source['accuracy']:.3f}" if source else "–"
+    return (str(entry["scheme"]), str(entry["network"]), *values, shown, str(entry["title"]))
+
+
+def _spread(value: float | None, deviation: float | None) -> str:
+    if value is None:
+        return "no weights"
+    return f"{value:.3f}" if deviation is None else f"{value:.3f} +- {deviation:.3f}"

@@ -1,0 +1,1 @@
+"""The guide: what it holds, how it is requested, and how each attribute is measured."""

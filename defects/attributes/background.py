@@ -1,0 +1,167 @@
+"""The ground that a defect lies on, as far as its surroundings tell: how bright and how rough it is, and what
+lies beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from defects.attributes.guide import luminance, ring_in_box
+from defects.masks.width import Mask, bounding_box
+
+
+class Setting(NamedTuple):
+    """Where in its photograph a defect lies, and what lies on its four sides.
+
+    `x`, `y`: share of the free room to its left and above it, 0..1; 0 at an edge, 1 at the opposite one. `above`,
+    `right`, `below`, `left`: mean luminance of that quarter of the ring less that of the whole ring; 0 where the
+    photograph ends. A break lies at the edge of a part: on one side of it there is none.
+    """
+
+    x: float
+    y: float
+    above: float
+    right: float
+    below: float
+    left: float
+
+
+class Ground(NamedTuple):
+    """Mean and standard deviation of the luminance (0..1) of a ring around a mask, and its setting, where known."""
+
+    level: float
+    grain: float
+    setting: Setting | None = None
+
+    def numbers(self) -> list[float]:
+        """All of them in a row, as a checkpoint keeps them."""
+        return [self.level, self.grain, *(self.setting or ())]
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Ground:
+        """The ground of such a row.
+
+        Raises:
+            ValueError: it has other than 2 or 8 finite numbers, or one out of range.
+
+        >>> Ground.of([0.5, 0.1]).numbers()
+        [0.5, 0.1]
+        """
+        if len(numbers) not in (2, 2 + len(Setting._fields)):
+            raise ValueError(f"expected a ground of 2 or 8 numbers, got {len(numbers)}")
+        level, grain, *rest = (float(number) for number in numbers)
+        shares, sides = [level, grain, *rest[:2]], rest[2:]
+        if not (all(0 <= share <= 1 for share in shares) and all(-1 <= side <= 1 for side in sides)):
+            raise ValueError(f"expected a ground of numbers in 0..1 and sides in -1..1, got {list(numbers)}")
+        return cls(level, grain, Setting(*rest) if rest else None)
+
+
+def ground_around(image: NDArray[np.uint8], mask: Mask, radius: int) -> Ground:
+    """The ground around a mask (H, W) in an image (H, W, C); of all that is not the mask where it has no ring.
+
+    Args:
+        image: With or without its defect, which is not looked at.
+        mask: Not empty.
+        radius: Of the ring, px; see `defects.attributes.guide.ring`.
+
+    Raises:
+        ValueError: for an empty mask.
+    """
+    cut, around = ring_in_box(mask, radius)
+    if not around.any():
+        cut, around = (slice(0, None), slice(0, None)), ~mask if not mask.all() else mask
+    light = luminance(np.ascontiguousarray(image[cut]))
+    x, y, w, h = bounding_box(mask) or (0, 0, 1, 1)
+    room = mask.shape[1] - w, mask.shape[0] - h
+    place = [at / free if free else 0.5 for at, free in zip((x, y), room, strict=True)]
+    rows, columns = np.nonzero(around)
+    values = light[around]
+    level = float(values.mean(dtype=np.float64))
+    rows, columns = rows + cut[0].start, columns + cut[1].start
+    over, right = _beyond(rows, y, h), _beyond(columns, x, w)
+    upright = np.abs(over) > np.abs(right)
+    beside = (over != 0) | (right != 0)  # what lies in the box itself, as within a ring, is on no side of it
+    quarters = (
+        upright & (over < 0),
+        beside & ~upright & (right > 0),
+        upright & (over > 0),
+        beside & ~upright & (right < 0),
+    )
+    sides = [float(values[part].mean(dtype=np.float64)) - level if part.any() else 0.0 for part in quarters]
+    return Ground(level, float(values.std(dtype=np.float64)), Setting(*place, *sides))
+
+
+def _beyond(at: NDArray[np.intp], first: int, length: int) -> NDArray[np.intp]:
+    """By how many px a row or column lies before (less than 0) or behind a box; 0 inside."""
+    return np.minimum(at - first, 0) + np.maximum(at - (first + length - 1), 0)
+
+
+Floats = NDArray[np.float32]
+
+_OFFSET = 8.0
+"""Grey levels added before a ratio is taken, so that noise in the dark is not blown up."""
+
+_BRIGHTEST = 2.5
+"""A pixel at most this many times as bright as its ground."""
+
+
+def ground_level(image: NDArray[np.uint8] | Floats, sigma: float, defect: Mask | None = None) -> Floats:
+    """(H, W, C) smooth level of an image; under `defect` it is filled in from around it.
+
+    Filling is by pull and push (Gortler et al., The Lumigraph, 1996): means of the known pixels at ever
+    coarser scales, taken where the finer one knows nothing.
+
+    Args:
+        image: (H, W, C).
+        sigma: of the smoothing, px.
+        defect: (H, W) pixels not to look at.
+    """
+    values = np.atleast_3d(image.astype(np.float32))
+    if defect is not None and defect.any() and not defect.all():
+        values = _filled(values, (~defect).astype(np.float32))
+    return _blur(values, sigma)
+
+
+def matched(patch: NDArray[np.uint8] | Floats, level: Floats, ground: Floats) -> Floats:
+    """A patch as it would look on another ground: its ratio to its own level, times the other.
+
+    Args:
+        patch: (H, W, C) grey values.
+        level: (H, W, C) ground level of the patch.
+        ground: (H, W, C) ground level where it goes.
+    """
+    ratio = (np.atleast_3d(patch).astype(np.float32) + _OFFSET) / (level + _OFFSET)
+    return np.asarray(np.clip(np.minimum(ratio, _BRIGHTEST) * (ground + _OFFSET) - _OFFSET, 0, 255), np.float32)
+
+
+def _filled(values: Floats, weight: Floats) -> Floats:
+    if min(weight.shape) <= 2 or bool((weight > 0.99).all()):
+        total = max(float(weight.sum()), 1e-6)
+        mean = (values * weight[..., None]).sum(axis=(0, 1)) / total
+        return np.asarray(values * weight[..., None] + mean * (1 - weight[..., None]), np.float32)
+    height, breadth = weight.shape
+    half = ((breadth + 1) // 2, (height + 1) // 2)
+    small_weight = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
+    small = np.atleast_3d(cv2.resize(values * weight[..., None], half, interpolation=cv2.INTER_AREA))
+    small = small.reshape(*small_weight.shape, -1) / np.maximum(small_weight, 1e-6)[..., None]
+    coarse = _filled(small.astype(np.float32), np.minimum(1, 2 * small_weight).astype(np.float32))
+    up = cv2.resize(coarse, (breadth, height), interpolation=cv2.INTER_LINEAR).reshape(values.shape)
+    return np.asarray(values * weight[..., None] + up * (1 - weight[..., None]), np.float32)
+
+
+def _blur(values: Floats, sigma: float) -> Floats:
+    """Gaussian, of a picture made small first where sigma is large."""
+    height, breadth, channels = values.shape
+    factor = max(1, int(sigma // 3))
+    if factor > 1 and min(height, breadth) >= 4 * factor:
+        shape = (max(2, breadth // factor), max(2, height // factor))
+        small = cv2.GaussianBlur(cv2.resize(values, shape, interpolation=cv2.INTER_AREA), (0, 0), sigma / factor)
+        big = cv2.resize(small, (breadth, height), interpolation=cv2.INTER_LINEAR)
+    else:
+        big = cv2.GaussianBlur(values, (0, 0), sigma)
+    return np.asarray(big, np.float32).reshape(height, breadth, channels)

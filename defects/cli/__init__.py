@@ -1,0 +1,1 @@
+"""`check-data`, `gen-masks` and `gen-mpi`."""

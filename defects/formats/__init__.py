@@ -1,0 +1,1 @@
+"""Folder and annotation formats, one module each."""

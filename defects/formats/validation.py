@@ -1,0 +1,139 @@
+"""Opening every image and mask of a data set, and finding every fault at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from defects.sample import GOOD, Sample
+from engine.errors import DataError, Fault
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from defects.formats.dataset import Dataset
+
+_SPECK = 4
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What opening one sample showed.
+
+    Attributes:
+        sample: The sample.
+        size: (height, width) of the upright image; None when it does not open.
+        channels: 1 or 3; 0 when it does not open.
+        coverage: Part of the image that is defective, 0 to 1.
+        thickness: Mean width of the defect in pixels; 0 when there is none or it was not measured.
+        faults: What is wrong, warnings included.
+    """
+
+    sample: Sample
+    size: tuple[int, int] | None
+    channels: int
+    coverage: float
+    thickness: float
+    faults: tuple[Fault, ...]
+
+
+def check_images(dataset: Dataset) -> list[Fault]:
+    """Open every image and mask; every fault and warning, in the order of the samples."""
+    return [fault for seen in inspect(dataset.samples) for fault in seen.faults]
+
+
+def inspect(
+    samples: list[Sample], *, width: Callable[[npt.NDArray[np.bool_]], float] | None = None
+) -> Iterator[Inspection]:
+    """Open every image and mask.
+
+    Args:
+        samples: What to open.
+        width: Measures the thickness of a mask; not measured without it.
+    """
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for start in range(0, len(samples), 64):  # a few at a time keeps memory flat
+            yield from pool.map(lambda sample: _inspect(sample, width), samples[start : start + 64])
+
+
+def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | None) -> Inspection:
+    from defects.images.decode import read_image, read_mask, read_mask_image
+    from defects.images.header import image_info
+
+    faults: list[Fault] = []
+    try:
+        info = image_info(sample.image)
+        image = read_image(sample.image, depth16=sample.depth16)
+    except DataError as error:
+        faults.append(_fault(error, sample.image))
+        if sample.mask is not None:  # its own faults are listed too
+            try:
+                read_mask_image(sample.mask)
+            except DataError as second:
+                faults.append(_fault(second, sample.mask))
+        return Inspection(sample, None, 0, 0.0, 0.0, tuple(faults))
+    size, channels = (image.shape[0], image.shape[1]), image.shape[2]
+    place = sample.mask or sample.image
+    try:
+        if sample.mask is not None:
+            mask, binary = read_mask_image(sample.mask, size, orientation=info.orientation)
+        else:
+            mask, binary = read_mask(sample, info), True
+    except DataError as error:
+        return Inspection(sample, size, channels, 0.0, 0.0, (_fault(error, place),))
+    if not binary:
+        faults.append(
+            Fault(
+                str(place),
+                "the mask has grey values, taken as defect from half of white upwards",
+                "save it as black and white to decide yourself",
+                warning=True,
+            )
+        )
+    if info.orientation > 1 and sample.mask is not None and image_info(sample.mask).orientation == 1:
+        faults.append(
+            Fault(
+                str(sample.image),
+                "is turned by its EXIF tag and the mask has no such tag",
+                "look whether the mask fits the upright picture, or save the picture upright without tag",
+                warning=True,
+            )
+        )
+    marked = int(mask.sum())
+    if sample.label == GOOD and marked > 0:
+        faults.append(
+            Fault(
+                str(place),
+                f"the picture is called good but {marked} pixels are marked",
+                "name its kind, or remove the mask",
+            )
+        )
+    if sample.label != GOOD and marked < _SPECK:
+        how = f"has only {marked} px" if marked else "is empty"
+        faults.append(
+            Fault(
+                str(place),
+                f"the mask of a picture of kind {sample.label!r} {how}",
+                "mark the defect, or move the picture to the good ones",
+                warning=True,
+            )
+        )
+    coverage = marked / mask.size
+    thickness = float(width(mask)) if width is not None and marked else 0.0
+    return Inspection(sample, size, channels, coverage, thickness, tuple(faults))
+
+
+def _fault(error: DataError, path: Path) -> Fault:
+    """The parts of a one-line message `path: what; remedy`; the path may be of another file than asked for."""
+    message = str(error)
+    for name in (str(path), ""):
+        if message.startswith(f"{name}: "):
+            what, _, remedy = message.removeprefix(f"{name}: ").partition("; ")
+            return Fault(name, what, remedy or "check the file")
+    what, _, remedy = message.partition("; ")
+    head, colon, rest = what.partition(": ")
+    return Fault(head if colon else str(path), rest or what, remedy or "check the file")

@@ -1,0 +1,1 @@
+"""The only place that decodes and encodes pixels; crops of images."""

@@ -1,0 +1,1 @@
+"""The geometry of masks: width, connected components, outlines."""

@@ -1,0 +1,1 @@
+"""Procedural masks and procedural magnetic-particle images."""

@@ -1,0 +1,197 @@
+"""An append-only file of JSON lines that survives being killed in the middle of a line."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from engine.errors import DataError, OutputError
+from engine.files.atomic import from_json, make_folders, output_errors, sync_folder, to_json, write_all
+
+
+class LineLog:
+    """Appends JSON objects, one a line; a last line torn by a kill is dropped on opening.
+
+    Args:
+        path: The file; made, with its folders, if missing.
+
+    Raises:
+        DataError: A line before the last is no JSON object.
+        OutputError: The file cannot be opened for writing.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        with output_errors(self.path):
+            make_folders(self.path.parent)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            with output_errors(self.path):
+                end = self._end_of_whole_lines()
+                if end < os.fstat(self._descriptor).st_size:
+                    os.ftruncate(self._descriptor, end)
+                os.fsync(self._descriptor)
+                sync_folder(self.path.parent)
+        except BaseException:
+            self.close()
+            raise
+
+    def _end_of_whole_lines(self) -> int:
+        end = 0
+        broken = 0
+        with open(self.path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if broken:
+                    raise DataError(f"{self.path}: line {broken} is no JSON object; mend or remove that line")
+                if line.endswith(b"\n") and _parse(line) is not None:
+                    end += len(line)
+                else:
+                    broken = number
+        return end
+
+    def append(self, objs: Sequence[Mapping[str, Any]]) -> None:
+        """Appends the objects in one write and syncs; after a failure or an interrupt the file ends where it
+        did before.
+
+        Raises:
+            OutputError: The disk is full or the file is gone read-only.
+            ValueError: An object holds NaN or an infinity, which JSON does not know.
+        """
+        if not objs:
+            return
+        data = b"".join(to_json(dict(obj)) + b"\n" for obj in objs)
+        with output_errors(self.path):
+            size = os.fstat(self._descriptor).st_size
+            try:
+                write_all(self._descriptor, data)
+                os.fsync(self._descriptor)
+            except BaseException:
+                os.ftruncate(self._descriptor, size)
+                raise
+
+    def truncate(self, count: int) -> None:
+        """Keeps the first `count` lines: what a resumed run writes again must not stand twice.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        with output_errors(self.path), open(self.path, "rb") as file:
+            end = sum(len(line) for line in islice(file, count))
+            os.ftruncate(self._descriptor, end)
+            os.fsync(self._descriptor)
+
+    def stream(self) -> Iterator[dict[str, Any]]:
+        """The objects in order, one at a time, in flat memory."""
+        with open(self.path, "rb") as file:
+            for line in file:
+                row = _parse(line)
+                if row is not None:
+                    yield row
+
+    def lines(self) -> list[dict[str, Any]]:
+        """All objects in order."""
+        return list(self.stream())
+
+    def close(self) -> None:
+        """Closes the file; appending after that is an error."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> LineLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = from_json(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
+
+
+LOCK_NAME = ".lock"
+
+_held: set[int] = set()
+
+
+def _close_in_child() -> None:
+    """A forked worker must not keep the lock of a parent that was killed."""
+    for descriptor in _held:
+        with suppress(OSError):
+            os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
+
+
+@contextmanager
+def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Holds the folder for this process while the block runs; the kernel lets go of it if the process is killed.
+
+    The folder is made if it is missing. The lock file is gone again when the block ends.
+
+    Raises:
+        OutputError: Another process holds the folder, or it cannot be written.
+    """
+    folder = Path(path)
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    descriptor = _acquire(folder)
+    _held.add(descriptor)
+    try:
+        yield
+    finally:
+        if descriptor in _held:
+            _held.discard(descriptor)
+            with suppress(OSError):
+                (folder / LOCK_NAME).unlink()
+            os.close(descriptor)
+
+
+def _acquire(folder: Path) -> int:
+    file = folder / LOCK_NAME
+    while True:
+        with output_errors(file):
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            named = f" (pid {holder})" if holder else ""
+            raise OutputError(
+                f"{folder}: is being written by another process{named}; wait for it or choose another output folder"
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            with output_errors(file):
+                raise error
+        if _is_still(file, descriptor):
+            break
+        os.close(descriptor)
+    try:
+        with output_errors(file):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _is_still(file: Path, descriptor: int) -> bool:
+    """Whether `file` is the file that was locked: its last holder may have removed it in between."""
+    try:
+        return os.path.samestat(os.stat(file), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,1 @@
+"""Device, precision, determinism, threads and the bounded cache."""

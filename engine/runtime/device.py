@@ -1,0 +1,61 @@
+"""The device of a run: the number format it computes fastest in, and kernels that repeat their results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import torch
+import torch.utils.deterministic
+from torch import nn
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware; elsewhere it is emulated and slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        can = torch.cpu.get_capabilities()
+        return bool(can.get("avx512_bf16") or can.get("amx_bf16") or can.get("bf16"))
+    return False
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def inference_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware has it, else float32."""
+    return torch.bfloat16 if native_bf16(device) else torch.float32
+
+
+def prepare(network: Network, device: torch.device, dtype: torch.dtype) -> Network:
+    """The network in evaluation mode, channels-last, without gradients, on the device and in the format."""
+    network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
+    network.to(memory_format=torch.channels_last)
+    return network
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Deterministic kernels and true float32 on a CUDA device; the settings before come back at the end."""
+    if device.type != "cuda":
+        yield
+        return
+    cudnn: Any = torch.backends.cudnn  # its stubs know neither `conv` nor the switch of filling
+    matmul, filling = torch.backends.cuda.matmul, cast(Any, torch.utils.deterministic)
+    flags = cudnn.benchmark, cudnn.deterministic
+    formats = cudnn.conv.fp32_precision, matmul.fp32_precision
+    mode = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = filling.fill_uninitialized_memory
+    try:
+        cudnn.benchmark, cudnn.deterministic = False, True
+        cudnn.conv.fp32_precision = matmul.fp32_precision = "ieee"
+        filling.fill_uninitialized_memory = False  # no kernel here reads what was not written
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        yield
+    finally:
+        cudnn.benchmark, cudnn.deterministic = flags
+        cudnn.conv.fp32_precision, matmul.fp32_precision = formats
+        filling.fill_uninitialized_memory = filled
+        torch.use_deterministic_algorithms(mode[0], warn_only=mode[1])

@@ -1,0 +1,1 @@
+"""What every training needs: optimizers, resumed state, processes."""

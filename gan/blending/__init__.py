@@ -1,0 +1,1 @@
+"""Defects generated inside images of good parts; every other pixel stays as it was."""

@@ -1,0 +1,157 @@
+"""From a folder to what training needs: split, guide schema, backgrounds, windows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from defects.attributes.background import Ground, ground_around
+from defects.attributes.guide import GuideSchema, GuideValue, ring_radius
+from defects.attributes.local_contrast import Relief, relief
+from defects.formats.dataset import Dataset
+from defects.formats.validation import check_images
+from defects.images.decode import read_mask
+from defects.images.header import image_info
+from defects.sample import GOOD, Sample
+from defects.splits import near_duplicate_groups, split
+from engine.errors import DataError, FaultsError
+from engine.files.atomic import sha256_file
+from gan.config import GanConfig
+from gan.data.attributes import background_statistics, cluster_backgrounds, guide_columns
+from gan.data.crops import Window, WindowSource
+
+logger = logging.getLogger(__name__)
+
+UNITS = {"thickness": "px"}
+MOST_GOOD = 1000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run trains on.
+
+    Attributes:
+        train: windows of the training samples.
+        test: the held-out samples.
+        schema: guide entries and scales, fitted on `train` only.
+        table: raw guide rows of the defective training samples, for `random`.
+        grounds: what those lie on, in the same order; for Magna-Blend only.
+        reliefs: how much the light varies within these defects, in the same order; for Magna-Blend only.
+        meta: what the checkpoint says about the data.
+    """
+
+    train: WindowSource
+    test: list[Sample]
+    schema: GuideSchema
+    table: list[dict[str, GuideValue]]
+    grounds: list[Ground]
+    reliefs: list[Relief]
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def defective(self) -> list[int]:
+        return [i for i, s in enumerate(self.train.samples) if s.label != GOOD]
+
+    @property
+    def good(self) -> list[int]:
+        return [i for i, s in enumerate(self.train.samples) if s.label == GOOD]
+
+
+def prepare(
+    dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = logger.info, workers: int = 2
+) -> Prepared:
+    """Splits by group, measures the guides and fits their scales.
+
+    Args:
+        dataset: an opened folder.
+        config: of the run; its seed decides the split.
+        tell: receives progress lines; the log by default.
+        workers: threads that cut and measure.
+
+    Raises:
+        FaultsError: every fault of the folder's images and masks at once.
+        DataError: there are fewer than two usable defective training images.
+    """
+    faults = [fault for fault in check_images(dataset) if not fault.warning]
+    if faults:
+        raise FaultsError(faults)
+    usable = [s for s in dataset.samples if s.has_pixels and s.source in ("real", "procedural")]
+    if len(usable) < len(dataset.samples):
+        tell(f"left out: {len(dataset.samples) - len(usable)} images without a mask or not of real parts")
+    if not any(s.group for s in usable):
+        groups = near_duplicate_groups(usable)
+        usable = [replace(sample, group=group) for sample, group in zip(usable, groups, strict=True)]
+        tell(f"no groups are given: {len(usable)} images form {len(set(groups))} groups of near duplicates")
+    fractions = {"train": 1 - config.data.test_fraction, "test": config.data.test_fraction}
+    parts = split(usable, fractions, config.train.seed) if config.data.test_fraction else {"train": usable, "test": []}
+    train, test = list(parts["train"]), list(parts["test"])
+    defective = [s for s in train if s.label != GOOD and has_defect(s)]
+    if len(defective) < 2:
+        raise DataError(
+            f"{dataset.root}: {len(defective)} defective training images with a mask, at least 2 are needed; "
+            "add images, or see `check-data` for what was read"
+        )
+    good = thinned([s for s in train if s.label == GOOD], MOST_GOOD) if config.data.good_per_defect else []
+    train = defective + good
+    columns = guide_columns(train, config.data)
+    source = WindowSource(
+        train, columns, size=config.network.size, channels=config.network.channels, config=config.data
+    )
+    clustered = "background" not in columns[0] and config.data.backgrounds > 1
+    tell(f"measuring {len(train) if clustered else len(defective)} images")
+    blends, radius = config.network.architecture == "blend", ring_radius(config.network.size)
+    with ThreadPoolExecutor(workers) as pool:
+        windows = list(pool.map(lambda i: source.cut(i, None), range(len(train) if clustered else len(defective))))
+        numbers = range(len(defective)) if blends else ()
+        grounds = list(pool.map(lambda i: _ground(source, i, windows[i], radius), numbers))
+        reliefs = list(pool.map(lambda i: relief(*source.scaled(i)), numbers))
+    if clustered:
+        statistics = np.stack([background_statistics(w.image, w.mask) for w in windows])
+        names = cluster_backgrounds(statistics, config.data.backgrounds, config.train.seed)
+        for row, window, name in zip(columns, windows, names, strict=True):
+            row["background"] = window.guide["background"] = name
+    table = [window.guide for window in windows[: len(defective)]]
+    order = ("thickness", "brightness", "background", "kind")
+    present = {name for row in table for name in row}
+    names = [n for n in order if n in present] + sorted(present - set(order))
+    schema = GuideSchema.fit([{n: row[n] for n in names if n in row} for row in table], UNITS)
+    known = {e.name: e for e in schema.entries}
+    for row in columns:
+        for name in [n for n, v in row.items() if isinstance(v, str) and v not in getattr(known.get(n), "values", ())]:
+            row[name] = None
+    meta = {
+        "data": {
+            "layout": dataset.layout,
+            "licence": config.data.licence,
+            "train": len(train),
+            "defective": len(defective),
+            "depth16": train[0].depth16,
+            "kinds": sorted({s.label for s in defective}),
+            "test": sorted(s.name for s in test),
+            "train_sha256": sorted(sha256_file(s.image) for s in source.samples),
+        }
+    }
+    return Prepared(source, test, schema, table, grounds, reliefs, meta)
+
+
+def _ground(source: WindowSource, index: int, window: Window, radius: int) -> Ground:
+    """What a defect lies on: level and grain as its brightness is measured, in its window; the setting in the whole."""
+    whole = ground_around(*source.scaled(index), radius)
+    return ground_around(window.image, window.mask, radius)._replace(setting=whole.setting)
+
+
+def has_defect(sample: Sample) -> bool:
+    """Whether a sample called defective has a defect pixel in its mask; published sets hold some that do not."""
+    return bool(read_mask(sample, image_info(sample.image)).any())
+
+
+def thinned(samples: list[Sample], most: int) -> list[Sample]:
+    """At most `most` of the samples, evenly spaced in their order."""
+    if len(samples) <= most:
+        return samples
+    return [samples[i * len(samples) // most] for i in range(most)]

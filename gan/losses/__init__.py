@@ -1,0 +1,1 @@
+"""The terms that train the networks: adversarial, reconstruction, style and gradient energy."""

@@ -1,0 +1,1 @@
+"""Generators, discriminators and encoders, and the registry that builds them by architecture."""

@@ -1,0 +1,1 @@
+"""Training steps, the epoch, the loop and its start."""

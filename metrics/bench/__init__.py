@@ -1,0 +1,1 @@
+"""`bench-fid`: what is measured in which order, and what it writes."""

@@ -1,0 +1,117 @@
+"""From what was measured to what is written: the tree of results and the scores of single images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metrics.bench.comparison import Comparison
+from metrics.bench.derived_scores import further_scores
+from metrics.bench.evidence import Evidence
+from metrics.bench.results import Missing, Results, SetInfo, SourceResults
+from metrics.bench.sample_scores import SampleScores
+
+
+def results_of(comparison: Comparison, evidence: Evidence, settings: dict[str, Any]) -> Results:
+    """The whole tree.
+
+    Args:
+        comparison: The sets.
+        evidence: What was measured of them.
+        settings: Command, versions, seed and the like.
+    """
+    sources = []
+    for source in comparison.sources:
+        own = evidence.sources[source.name]
+        found = {
+            "labels": own.labels,
+            "control": own.control,
+            "diversity": own.diversity,
+            "memorisation": own.memorisation,
+        }
+        parts = {name: part.to_dict() for name, part in found.items() if part is not None}
+        scores = [*own.scores, *further_scores(comparison, evidence, source)]
+        sources.append(SourceResults(source.name, scores, parts))
+    return Results(
+        first_line(comparison),
+        [*comparison.notes, *evidence.notes],
+        sets_of(comparison),
+        {"labels": evidence.held_labels.to_dict()} if evidence.held_labels is not None else {},
+        sources,
+        [*evidence.missing, *_uncomputed(sources)],
+        settings,
+    )
+
+
+def first_line(comparison: Comparison) -> str:
+    """What was compared; first of all whether it may be believed."""
+    names = ", ".join(f"{source.name} ({len(source.images)} images)" for source in comparison.sources)
+    side, channels = comparison.framing.size, "grey" if comparison.framing.channels == 1 else "RGB"
+    what = f"{names} against {len(comparison.real)} real images, {side} x {side} px {channels}"
+    leaked = comparison.division.leaked
+    if leaked:
+        return (
+            f"Not a fair comparison: {leaked} of the {len(comparison.division.real)} real images were training images "
+            f"of the generator (--allow-trained). Compared: {what}."
+        )
+    return f"{what}{', none of them seen in training' if _checked(comparison) else ''}."
+
+
+def sample_rows(comparison: Comparison, evidence: Evidence) -> list[SampleScores]:
+    """One row for every synthetic image, source by source."""
+    rows = []
+    for source in comparison.sources:
+        own = evidence.sources[source.name]
+        copies = own.memorisation
+        for at, (sample, digest) in enumerate(zip(source.images.samples, source.hashes, strict=True)):
+            rows.append(
+                SampleScores(
+                    source=source.name,
+                    file_name=sample.image.relative_to(source.folder).as_posix(),
+                    sha256=digest,
+                    extractor=evidence.bank.extractor,
+                    label_iou=float(own.labels.per_image[at]) if own.labels is not None else None,
+                    realism=float(own.realism[at]) if own.realism is not None else None,
+                    nearest=source.seen.samples[int(copies.index[at])].name if copies is not None else None,
+                    nearest_distance=float(copies.distance[at]) if copies is not None else None,
+                    nearest_ratio=float(copies.ratio[at]) if copies is not None else None,
+                )
+            )
+    return rows
+
+
+def _checked(comparison: Comparison) -> bool:
+    """Whether the training images of every source are known, so that they could be left out."""
+    request = comparison.request
+    return all(
+        request.train is not None
+        or source.name in request.derived
+        or (source.provenance and source.provenance.train_sha256)
+        for source in comparison.sources
+    )
+
+
+def sets_of(comparison: Comparison) -> list[SetInfo]:
+    """The images, by what they are used for."""
+    real, train = str(comparison.request.real), str(comparison.request.train or comparison.request.real)
+    learnt = "segmenter, recognition of kinds"
+    if not comparison.division.halved:
+        learnt += ", nearest training images"
+    sets = [
+        SetInfo.of(comparison.real, "compared with the synthetic images", real),
+        SetInfo.of(comparison.train, learnt, train),
+        SetInfo.of(comparison.held, "unseen by segmenter and generator: what to expect of labels and distances", real),
+    ]
+    for source in comparison.sources:
+        checkpoint = source.provenance.checkpoint if source.provenance is not None else None
+        sets.append(SetInfo.of(source.images, "synthetic", str(source.folder), checkpoint))
+    return sets
+
+
+def _uncomputed(sources: list[SourceResults]) -> list[Missing]:
+    """Scores without a value, those of one reason together."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for source in sources:
+        for score in source.scores:
+            if score.value is None:
+                reasons.setdefault((source.name, score.why), []).append(score.name)
+    return [Missing(", ".join(names), why, source) for (source, why), names in reasons.items()]

@@ -1,0 +1,1 @@
+"""Whether a generator follows its guide, and how much its noise changes."""

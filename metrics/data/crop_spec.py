@@ -1,0 +1,94 @@
+"""The square in which real and synthetic images are compared: side, window and channels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from defects.images.crops import Framing
+from defects.images.header import image_info
+from defects.provenance import Provenance
+from defects.sample import Sample
+from engine.errors import UsageError
+
+
+def choose_framing(
+    fakes: Mapping[str, Sequence[Sample]],
+    origins: Mapping[str, Provenance | None],
+    real: Sequence[Sample],
+    *,
+    size: int | None = None,
+    window: int | None = None,
+    channels: int | None = None,
+) -> Framing:
+    """How photographs are cut to be compared; what is not given is what the synthetic images are.
+
+    Args:
+        fakes: The synthetic sets by name; their headers are read.
+        origins: What their folders say of their generators.
+        real: The photographs; their headers are read.
+        size: Side of the square, px.
+        window: That many px of a photograph become the square.
+        channels: 1 or 3.
+
+    Raises:
+        UsageError: The sets are of several sizes, windows or numbers of channels, and none was given.
+        DataError: A header cannot be read.
+    """
+    looks = {name: _looks(samples) for name, samples in fakes.items()}
+    return Framing(
+        size or _size(looks), window or _window(origins), channels or _channels(looks, origins, _looks(real))
+    )
+
+
+def _looks(samples: Sequence[Sample]) -> Counter[tuple[int, int, int]]:
+    """How many images there are of each (height, width, channels)."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        infos = list(pool.map(lambda sample: image_info(sample.image), samples))
+    return Counter((*info.upright, 1 if info.channels < 3 else 3) for info in infos)
+
+
+def _size(looks: Mapping[str, Counter[tuple[int, int, int]]]) -> int:
+    sizes = {(height, width): name for name, found in looks.items() for height, width, _ in found}
+    if len(sizes) > 1:
+        shown = ", ".join(f"{width} x {height} px in {name}" for (height, width), name in list(sizes.items())[:3])
+        raise UsageError(
+            f"--fake: images of {len(sizes)} sizes ({shown}); give one --size to which all are brought, "
+            "or compare them one by one"
+        )
+    return min(next(iter(sizes)))
+
+
+def _window(origins: Mapping[str, Provenance | None]) -> int | None:
+    windows = {origin.window: name for name, origin in origins.items() if origin is not None}
+    if len(windows) > 1:
+        shown = ", ".join(f"{window or 'the shorter side'} for {name}" for window, name in windows.items())
+        raise UsageError(
+            f"--fake: the generators saw different windows of a photograph ({shown}, px); "
+            "give one --window, or compare them one by one"
+        )
+    return next(iter(windows), None)
+
+
+def _channels(
+    looks: Mapping[str, Counter[tuple[int, int, int]]],
+    origins: Mapping[str, Provenance | None],
+    real: Counter[tuple[int, int, int]],
+) -> int:
+    found = {channels: name for name, seen in looks.items() for _, _, channels in seen}
+    if len(found) > 1:
+        raise UsageError(
+            f"--fake: {found[1]} has grey images and {found[3]} RGB ones; "
+            "give --channels 1 to compare luminance, or --channels 3"
+        )
+    channels = next(iter(found))
+    of_real = {each for _, _, each in real}
+    if of_real != {channels} and not all(origins.values()):
+        names = {1: "grey", 3: "RGB"}
+        shown = " and ".join(names[each] for each in sorted(of_real))
+        raise UsageError(
+            f"--real: its images are {shown}, the synthetic ones {names[channels]}; "
+            "give --channels 1 to compare luminance, or --channels 3 to repeat grey"
+        )
+    return channels

@@ -1,0 +1,110 @@
+"""Images cut to the square in which they are compared, opened on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from defects.images.crops import Framing, read_window
+from defects.masks.width import Mask
+from defects.sample import Sample
+
+_KEPT_BYTES = 1 << 30
+
+Image = NDArray[np.uint8]
+
+
+class _Kept:
+    """Windows already cut, shared by a set and its parts, up to a number of bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._windows: dict[int, tuple[Sample, Image, Mask]] = {}
+
+    def get(self, sample: Sample, framing: Framing) -> tuple[Image, Mask]:
+        found = self._windows.get(id(sample))  # which no other sample takes while this one is held
+        if found is not None:
+            return found[1:]
+        image, mask = read_window(sample, framing)
+        image.setflags(write=False)
+        mask.setflags(write=False)
+        size = image.nbytes + mask.nbytes
+        if self._bytes + size <= self._limit:
+            self._windows[id(sample)] = sample, image, mask
+            self._bytes += size
+        return image, mask
+
+
+class ImageSet:
+    """Samples under a name, all cut by one framing.
+
+    Args:
+        name: Shown beside every score, such as `real` or `magna`.
+        samples: In the order in which everything about them is reported.
+        framing: How a photograph becomes a square of side S and C channels.
+        kept_bytes: Memory for windows that have been cut; beyond it they are read again.
+    """
+
+    def __init__(
+        self, name: str, samples: Sequence[Sample], framing: Framing, *, kept_bytes: int = _KEPT_BYTES
+    ) -> None:
+        self.name = name
+        self.samples = list(samples)
+        self.framing = framing
+        self._kept = _Kept(kept_bytes)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __repr__(self) -> str:
+        return f"ImageSet({self.name!r}, {len(self)} images, {self.framing})"
+
+    @property
+    def labels(self) -> list[str]:
+        """`good` or the defect kind of every sample."""
+        return [sample.label for sample in self.samples]
+
+    def read(self, index: int) -> tuple[Image, Mask]:
+        """The image (S, S, C) and the mask (S, S) of one sample; not to be written to.
+
+        Raises:
+            DataError: The image or its mask does not open.
+            IndexError: There is no such sample.
+        """
+        return self._kept.get(self.samples[index], self.framing)
+
+    def batches(self, size: int) -> Iterator[Image]:
+        """Images (B, S, S, C) in order; the last batch may be smaller.
+
+        Raises:
+            DataError: An image does not open.
+            ValueError: The size is not positive.
+        """
+        if size < 1:
+            raise ValueError(f"expected a batch of at least 1 image, got {size}")
+        for start in range(0, len(self), size):
+            yield np.stack([self.read(i)[0] for i in range(start, min(start + size, len(self)))])
+
+    def masks(self) -> NDArray[np.bool_]:
+        """All masks, (N, S, S)."""
+        side = self.framing.size
+        masks = [self.read(index)[1] for index in range(len(self))]
+        return np.stack(masks) if masks else np.zeros((0, side, side), dtype=bool)
+
+    def part(self, indices: Sequence[int] | NDArray[np.integer], *, name: str | None = None) -> ImageSet:
+        """The samples at some indices, in that order, sharing the windows already cut."""
+        return ImageSet(name or self.name, [self.samples[int(index)] for index in indices], self.framing).share(self)
+
+    def share(self, other: ImageSet) -> ImageSet:
+        """Keep what is cut in the memory of a set of the same framing.
+
+        Raises:
+            ValueError: The framings differ.
+        """
+        if other.framing != self.framing:
+            raise ValueError(f"expected sets of one framing, got {self.framing} and {other.framing}; cut them alike")
+        self._kept = other._kept
+        return self

@@ -1,0 +1,1 @@
+"""The evaluator: a segmenter trained on real images, and what it says of labels."""

@@ -1,0 +1,185 @@
+"""The images of the table: every run draws the same held-out masks, and the cheap baselines are made beside them.
+
+The images are made by `gen-defects` and `mix-defects paste`, run as a user would; what is exchanged is sample folders.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from defects.formats.dataset import read_dataset
+from defects.formats.folders import write_masks
+from defects.images.crops import Framing
+from defects.provenance import file_name as GENERATOR
+from defects.sample import GOOD
+from engine.errors import DataError, MagnaError, OutputError, UsageError
+from engine.files.atomic import from_json, write_json
+from metrics.paper.runs import Run
+
+BASELINES = {"pasted": "alpha", "perlin": "perlin"}
+"""Names in the table and the method of `mix-defects paste`."""
+
+BLEND = "blend"
+MATCHED = "-matched"
+"""Added to the name of a Magna-Blend run: the same masks, made as hard to find as real defects are."""
+FILTER = ("--match-difficulty", "--min-realism", "0", "--keep-best", "--tries", "8")
+"""How: every mask keeps an image, that of its candidates which comes nearest to its aim; in four tries half miss it."""
+MASKS, WHOLE = "masks", "masks-whole"
+
+
+class CommandError(MagnaError):
+    """A command that the table needs has failed; it has said why."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A set of images.
+
+    Attributes:
+        name: In the table.
+        folder: The sample folder.
+        speed: Images a second, reading and writing included; None where they were not made in one go.
+    """
+
+    name: str
+    folder: Path
+    speed: float | None
+
+
+Call = Callable[[Sequence[str]], str]
+"""Runs a command and gives what it printed."""
+
+
+def set_commands(
+    runs: Sequence[Run],
+    real: Path,
+    out: Path,
+    *,
+    num: int,
+    seed: int,
+    size: int | None = None,
+    matched: bool = False,
+) -> dict[str, list[str]]:
+    """The command of every set by its name in the table, without its `--out`.
+
+    Every held-out mask is drawn `num` times with its own kind, its own thickness and a brightness out of the training
+    images'; Magna-Blend draws it where it was in its photograph, into good training photographs, or, without any, into
+    those with their defects painted out, if wanted once more with the filter behind it. The baselines are as many
+    images, pasted from the training photographs.
+
+    Args:
+        runs: Trained on the same photographs.
+        real: The photographs, held-out ones among them.
+        out: Where the masks, the split and the sets will lie.
+        num: Images of every mask.
+        seed: Of all of them.
+        size: Side of the images, px; None for the smallest of the generators'.
+        matched: Make a second set of every Magna-Blend, as hard to find as real defects.
+
+    Raises:
+        UsageError: A run has the name of such a set.
+        DataError: None of the held-out photographs is there, or shows a defect.
+    """
+    first = runs[0].provenance
+    samples, held = read_dataset(real).samples, set(first.test)
+    count = sum(sample.label != GOOD and sample.name in held for sample in samples)
+    if not count:
+        raise DataError(
+            f"--real {real}: none of the photographs held out by {runs[0].name} shows a defect; give its data"
+        )
+    good = any(sample.label == GOOD and sample.name not in held for sample in samples)
+    side = size or min(run.provenance.size for run in runs)
+    found = {}
+    for run in runs:
+        schema, blends = run.provenance.schema, run.provenance.architecture == BLEND
+        masks = out / (WHOLE if blends else MASKS)
+        words = ["gen-defects", "--masks", str(masks), "--checkpoint", str(run.folder), "--num", str(num)]
+        words += ["--guide", "brightness=random"] if schema is not None and "brightness" in schema.names else []
+        words += ["--backgrounds", str(real), *([] if good else ["--inpaint"])] if blends else []
+        words += ["--size", str(side)] if blends or run.provenance.size != side else []
+        found[run.name] = [*words, "--seed", str(seed)]
+        if blends and matched:
+            name = f"{run.name}{MATCHED}"
+            if name in {other.name for other in runs}:
+                raise UsageError(f"--run {name}: --matched makes a set of that name; choose another")
+            found[name] = [*words, *FILTER, "--keep-like", str(real), "--seed", str(seed)]
+    for name, method in BASELINES.items():
+        words = ["mix-defects", "paste", "--real", str(real), "--num", str(num * count), "--method", method]
+        words += ["--size", str(side), *(["--window", str(first.window)] if first.window else [])]
+        found.setdefault(name, [*words, "--split-from", str(out / GENERATOR), "--seed", str(seed)])
+    return found
+
+
+def make_sets(
+    commands: Mapping[str, Sequence[str]], runs: Sequence[Run], real: Path, out: Path, *, call: Call | None = None
+) -> list[Made]:
+    """Makes what is not there yet.
+
+    Args:
+        commands: As `set_commands` gives them.
+        runs: Whose held-out masks are written.
+        real: The photographs.
+        out: A folder for masks, split and sets; complete sets are not made again.
+        call: Runs a command and gives what it printed.
+
+    Raises:
+        OutputError: A set was made by another command.
+        CommandError: A command failed.
+    """
+    held, first = set(runs[0].provenance.test), runs[0].provenance
+    write_json(out / GENERATOR, first.to_dict())
+    finest = Framing(max(run.provenance.size for run in runs), first.window, first.channels)
+    samples = [sample for sample in read_dataset(real).samples if sample.name in held]
+    write_masks(samples, finest, out / MASKS)
+    if any(run.provenance.architecture == BLEND for run in runs):
+        write_masks(samples, None, out / WHOLE)
+    checkpoints = {f"{run.name}{end}": run.provenance.checkpoint for run in runs for end in ("", MATCHED)}
+    for name, words in commands.items():
+        if "--keep-like" in words and not (out / name).exists():  # refused now or never
+            (call or _run)([*words, "--out", str(out / name), "--dry-run", "--json"])
+    return [_made(name, list(words), checkpoints.get(name), out, call or _run) for name, words in commands.items()]
+
+
+def _made(name: str, words: list[str], checkpoint: str | None, out: Path, call: Call) -> Made:
+    """One set, and the speed at which it was made, kept beside it."""
+    folder, note = out / name, out / f"{name}.json"
+    asked = {"command": shlex.join(words), "checkpoint": checkpoint}
+    before = _noted(note)
+    if before is not None and folder.is_dir():
+        if any(before.get(key) != value for key, value in asked.items()):
+            raise OutputError(f"{folder}: was made by another command or generator; remove it, or choose another --out")
+        return Made(name, folder, before.get("speed"))
+    begun = folder.is_dir() and any(folder.iterdir())
+    told = call([*words, "--out", str(folder), *(["--resume"] if begun else []), "--json"]).splitlines()[-1]
+    said = from_json(told)
+    speed = said["written"] / said["seconds"] if not begun and said.get("seconds") else None
+    write_json(note, asked | {"speed": speed})
+    return Made(name, folder, speed)
+
+
+def _noted(note: Path) -> dict[str, Any] | None:
+    try:
+        content = from_json(note.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _run(words: Sequence[str]) -> str:
+    """Runs one of this project's commands; its progress and its errors go to stderr."""
+    program = Path(sys.executable).with_name(words[0])
+    try:
+        done = subprocess.run([str(program), *words[1:]], stdout=subprocess.PIPE, text=True, check=False)
+    except OSError as error:
+        raise CommandError(
+            f"{program}: cannot be run ({error.strerror}); install the project with its commands"
+        ) from None
+    if done.returncode or not done.stdout.strip():
+        raise CommandError(f"`{shlex.join(words)}` failed (exit {done.returncode}); see the line above")
+    return done.stdout

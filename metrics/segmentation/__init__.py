@@ -1,1 +1,0 @@
-"""The small segmentation network that reads defects off images: network, training, store."""
