@@ -43,7 +43,7 @@ def interpolate(
     count: int,
     *,
     amount: float | tuple[float, float] = (0.0, 1.0),
-    neighbours: int | None = 10,
+    neighbors: int | None = 10,
     seed: int = 0,
 ) -> NewFeatures:
     """Points on the segments between samples of a class: `(c_k - c_j) lambda + c_j`.
@@ -53,7 +53,7 @@ def interpolate(
         labels: N classes.
         count: points to make; classes take turns, so that every class gets as many.
         amount: lambda, or the range it is drawn from, within 0..1.
-        neighbours: the other end is one of so many nearest samples of the class; None for any of them.
+        neighbors: the other end is one of so many nearest samples of the class; None for any of them.
         seed: another seed, other points.
 
     Raises:
@@ -66,7 +66,7 @@ def interpolate(
     low, high = _range(amount)
     if low < 0 or high > 1:
         raise ValueError(f"expected a lambda within 0..1, got {low:g}..{high:g}; use extrapolate to go beyond a sample")
-    return _between(features, labels, count, (low, high), neighbours, seed, sign=1.0)
+    return _between(features, labels, count, (low, high), neighbors, seed, sign=1.0)
 
 
 def extrapolate(
@@ -75,7 +75,7 @@ def extrapolate(
     count: int,
     *,
     amount: float | tuple[float, float] = 0.5,
-    neighbours: int | None = 10,
+    neighbors: int | None = 10,
     seed: int = 0,
 ) -> NewFeatures:
     """Points beyond a sample, away from another of its class: `(c_j - c_k) lambda + c_j`.
@@ -85,7 +85,7 @@ def extrapolate(
         labels: N classes.
         count: points to make; classes take turns.
         amount: lambda from 0, or the range it is drawn from; the paper takes 0.5.
-        neighbours: the other sample is one of so many nearest of the class; None for any of them.
+        neighbors: the other sample is one of so many nearest of the class; None for any of them.
         seed: another seed, other points.
 
     Raises:
@@ -94,7 +94,7 @@ def extrapolate(
     low, high = _range(amount)
     if low < 0:
         raise ValueError(f"expected a lambda from 0, got {low:g}; use interpolate to go towards a sample")
-    return _between(features, labels, count, (low, high), neighbours, seed, sign=-1.0)
+    return _between(features, labels, count, (low, high), neighbors, seed, sign=-1.0)
 
 
 def perturb(
@@ -132,18 +132,18 @@ def _between(
     labels: Sequence[str],
     count: int,
     amount: tuple[float, float],
-    neighbours: int | None,
+    neighbors: int | None,
     seed: int,
     *,
     sign: float,
 ) -> NewFeatures:
     values, names = _checked(features, labels, count)
-    if neighbours is not None and neighbours < 1:
-        raise ValueError(f"expected at least 1 neighbour, got {neighbours}; give None for any sample of the class")
+    if neighbors is not None and neighbors < 1:
+        raise ValueError(f"expected at least 1 neighbour, got {neighbors}; give None for any sample of the class")
     classes, members = _members(names, least=2)
     if not classes:
         raise ValueError("expected a class of two samples or more, got none; use perturb for single samples")
-    near = [_neighbours(values[m], neighbours) for m in members]
+    near = [_neighbors(values[m], neighbors) for m in members]
     draw = numpy_generator(seed, "feature pairs").random((count, 3))
     turn = np.arange(count) % len(classes)
     first, second = np.empty(count, np.int64), np.empty(count, np.int64)
@@ -156,7 +156,7 @@ def _between(
     return NewFeatures(made, names[first], first, second, share)
 
 
-def _neighbours(values: Floats, count: int | None) -> NDArray[np.int64]:
+def _neighbors(values: Floats, count: int | None) -> NDArray[np.int64]:
     """(n, k) indices of the nearest others of each sample, nearest first; ties by index."""
     size = len(values)
     wanted = size - 1 if count is None else min(count, size - 1)

@@ -43,10 +43,10 @@ def fourier_features(image: NDArray[np.uint8], *, radial: int = 16, angular: int
             f"expected an image of at least 4 x 4 px, a ring and a sector, got {height} x {breadth}, {radial} and "
             f"{angular}; give larger ones"
         )
-    grey = luminance(image).astype(np.float64)
+    gray = luminance(image).astype(np.float64)
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(breadth + 2)[1:-1])
-    grey = (grey - (grey * window).sum() / window.sum()) * window
-    power = np.square(np.abs(np.fft.fft2(grey))) / np.square(window).sum()
+    gray = (gray - (gray * window).sum() / window.sum()) * window
+    power = np.square(np.abs(np.fft.fft2(gray))) / np.square(window).sum()
     down, across = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(breadth)[None, :]
     distance = np.hypot(down, across)
     inside = (distance <= 0.5) & (distance > 0)

@@ -23,14 +23,14 @@ DRAWS = 16
 def main(run: Path) -> None:
     """Prints, for each kind, the correlation of contrast and ground, and the mean errors of both ways to foretell."""
     generator = load_generator(run)
-    rows, grounds = generator.table, generator.grounds
+    rows, background_stats = generator.table, generator.background_stats
     rng = np.random.default_rng(0)
     errors: dict[str, list[tuple[float, float]]] = defaultdict(list)
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for i, row in enumerate(rows):
         kind, shown = str(row.get("kind", "defect")), cast(float, row["brightness"])
-        others = Seen([*rows[:i], *rows[i + 1 :]], [*grounds[:i], *grounds[i + 1 :]])
-        choose = others.like(grounds[i])
+        others = Seen([*rows[:i], *rows[i + 1 :]], [*background_stats[:i], *background_stats[i + 1 :]])
+        choose = others.like(background_stats[i])
         fixed = {"kind": kind} if "kind" in row else {}
         like = [
             cast(float, choose(fixed, float(share), cast(float, row["thickness"]))["brightness"])
@@ -39,7 +39,7 @@ def main(run: Path) -> None:
         same = [cast(float, other["brightness"]) for other in others.rows if other.get("kind", kind) == kind]
         anyone = rng.choice(same or [shown], DRAWS)
         errors[kind].append((float(np.abs(anyone - shown).mean()), float(np.abs(np.array(like) - shown).mean())))
-        points[kind].append((shown, grounds[i].level))
+        points[kind].append((shown, background_stats[i].level))
     errors["all"] = [pair for kind in sorted(errors) for pair in errors[kind]]
     print(f"{'kind':10} {'count':>5}  {'contrast by ground':>18}  {'any of its kind':>15}  {'like it':>7}")
     for kind, pairs in errors.items():

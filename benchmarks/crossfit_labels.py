@@ -34,9 +34,9 @@ def main(data: Path, masks: Path, run: Path, size: int, *, inpaint: bool) -> Non
     plan = make_blend_plan(wanted, masks, data, run, inpaint=inpaint)
     rule = Rule(match_difficulty=True, min_realism=0)
     references = open_references(data, plan.provenance, rule)
-    framing = replace(plan.provenance.framing, size=size)
-    judge = train_judge(references, framing, rule, photographs=False, folder=user_cache("filter"))
-    real = ImageSet("real", references.samples, framing)
+    crop_spec = replace(plan.provenance.crop_spec, size=size)
+    judge = train_judge(references, crop_spec, rule, photographs=False, folder=user_cache("filter"))
+    real = ImageSet("real", references.samples, crop_spec)
     named = {sample.name.replace("/", "_"): i for i, sample in enumerate(references.samples)}
     found: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
     for number, entry in enumerate(plan.jobs.masks.entries):

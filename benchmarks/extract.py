@@ -24,7 +24,7 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from defects.formats.dataset import open_dataset
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from engine.seeding import numpy_generator, torch_generator
 from metrics.data.image_set import ImageSet
 from metrics.features.inception import Inception
@@ -86,7 +86,7 @@ def windows(data: Path, count: int) -> Tensor:
     """uint8 (N, 3, 128, 128) windows of a folder, shuffled by the seed."""
     samples = open_dataset(data).samples
     order = numpy_generator(SEED, "order").permutation(len(samples))[:count]
-    images = ImageSet(data.name, [samples[i] for i in order], Framing(128))
+    images = ImageSet(data.name, [samples[i] for i in order], CropSpec(128))
     return torch.from_numpy(np.concatenate(list(images.batches(BATCH)))).permute(0, 3, 1, 2).contiguous()
 
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from defects.attributes.guide import CategoricalEntry, NumericEntry
 from defects.formats.dataset import open_dataset
-from defects.images.crops import as_channels, read_window
+from defects.images.crops import as_channels, read_crop
 from defects.images.decode import encode_image, read_image, read_mask_image
-from defects.masks.width import fit_square, set_width
+from defects.masks.width import pad_and_resize, set_width
 from defects.provenance import read_provenance
 from engine.files.atomic import write_bytes
 from gan.blending.matching import Seen
@@ -87,7 +87,7 @@ def guide(mask_path: Path, run: Path | None) -> NDArray[np.uint8]:
     """Rows: thickness, brightness, every background; the noise is the same in all."""
     generator = load_generator(run)
     size, schema = generator.size, generator.schema
-    mask = fit_square(read_mask_image(mask_path)[0], size)
+    mask = pad_and_resize(read_mask_image(mask_path)[0], size)
     thickness, bright = schema["thickness"], schema["brightness"]
     ground = schema["background"]
     if not isinstance(thickness, NumericEntry) or not isinstance(ground, CategoricalEntry):
@@ -132,30 +132,32 @@ def compare(data: Path, sets: Path, columns: int = 8) -> NDArray[np.uint8]:
     kinds = [sorted(folder.glob("*.png")) for folder in sorted((sets / "masks").iterdir())]
     masks = [files[len(files) * turn // columns] for turn in range(columns) for files in kinds if len(files) > turn]
     chosen = sorted(masks[:columns])
-    framing = provenance.framing
-    size = framing.size
+    crop_spec = provenance.crop_spec
+    size = crop_spec.size
     strips = [
-        labelled(row([fit_square(read_mask_image(m)[0], size).astype(np.uint8) * 255 for m in chosen]), "mask", size)
+        labelled(
+            row([pad_and_resize(read_mask_image(m)[0], size).astype(np.uint8) * 255 for m in chosen]), "mask", size
+        )
     ]
-    strips.append(labelled(row([read_window(samples[m.stem], framing)[0] for m in chosen]), "real", size))
+    strips.append(labelled(row([read_crop(samples[m.stem], crop_spec)[0] for m in chosen]), "real", size))
     for name in names:
         drawn = [read_image(sets / name / "images" / m.parent.name / f"{m.stem}-000.png") for m in chosen]
         strips.append(labelled(row(drawn), name, size))
     return np.concatenate(strips)
 
 
-def relief(data: Path, masks: Path, run: Path, *, inpaint: bool, columns: int = 8) -> NDArray[np.uint8]:
+def local_contrast(data: Path, masks: Path, run: Path, *, inpaint: bool, columns: int = 8) -> NDArray[np.uint8]:
     """Columns: training masks, spread over the kinds; rows: real, as the network draws, with a relief as real ones."""
     plan = make_blend_plan(Request(guide="brightness=random", size=SQUARE), masks, data, run, inpaint=inpaint)
     seen = plan.sites.seen
-    plain = replace(plan, sites=replace(plan.sites, seen=Seen(seen.rows, seen.grounds)))
+    plain = replace(plan, sites=replace(plan.sites, seen=Seen(seen.rows, seen.background_stats)))
     samples = {s.name.replace("/", "_"): s for s in open_dataset(data).samples}
     entries = plan.jobs.masks.entries
     kinds = [[n for n, entry in enumerate(entries) if entry.kind == kind] for kind in sorted({e.kind for e in entries})]
     share = -(-columns // len(kinds))
     chosen = [own[(2 * turn + 1) * len(own) // (2 * share)] for own in kinds for turn in range(share)][:columns]
-    framing = replace(plan.provenance.framing, size=SQUARE)
-    strips = [[read_window(samples[Path(entries[n].file).stem], framing)[0] for n in chosen]]
+    crop_spec = replace(plan.provenance.crop_spec, size=SQUARE)
+    strips = [[read_crop(samples[Path(entries[n].file).stem], crop_spec)[0] for n in chosen]]
     strips += [[one.draw([one.jobs[n]])[0].image for n in chosen] for one in (plain, plan)]
     names = ("real", "as drawn", "with relief")
     return np.concatenate([labelled(row(strip), name, SQUARE) for strip, name in zip(strips, names, strict=True)])
@@ -186,7 +188,7 @@ def main() -> None:
     elif options.what == "guide":
         picture = guide(options.mask, options.run)
     elif options.what == "relief":
-        picture = relief(options.data, options.masks, options.run, inpaint=options.inpaint == "inpaint")
+        picture = local_contrast(options.data, options.masks, options.run, inpaint=options.inpaint == "inpaint")
     elif options.what == "compare":
         picture = compare(options.data, options.sets)
     else:

@@ -88,15 +88,15 @@ def measure(generator: LoadedGenerator, count: int, way: str) -> dict[str, NDArr
     for first in range(0, count, painter.count):
         items = range(first, min(first + painter.count, count))
         asked = [numpy_generator(SEED, "guide", i).random(2) for i in items]
-        grounds = [BACKGROUNDS[i % len(BACKGROUNDS)] for i in items]
+        background_stats = [BACKGROUNDS[i % len(BACKGROUNDS)] for i in items]
         labels = [set_width(masks[i], thickness.unscale(a[0])) for i, a in zip(items, asked, strict=True)]
         shown = labels if way == "label" else [set_width(masks[i], 5.0) for i in items]
         vectors = [
             schema.encode({"thickness": a[0], "brightness": a[1], "background": g})
-            for a, g in zip(asked, grounds, strict=True)
+            for a, g in zip(asked, background_stats, strict=True)
         ]
         images = painter.paint(shown, vectors, [("control", i) for i in items])
-        for i, image, label, a, ground in zip(items, images, labels, asked, grounds, strict=True):
+        for i, image, label, a, ground in zip(items, images, labels, asked, background_stats, strict=True):
             seen = background_statistics(image, label)
             told = min(means, key=lambda name: float(np.abs(means[name] - seen).sum()))
             rows.append(

@@ -21,7 +21,7 @@ from augment.leakage.alignment import appearance, picture
 from augment.leakage.near_duplicates import LEAST, LEAST_PIECE, References, calibrated
 from augment.mixing.splits import training_part
 from defects.formats.dataset import open_dataset
-from defects.images.crops import Framing, read_window
+from defects.images.crops import CropSpec, read_crop
 from defects.images.decode import read_image
 from defects.sample import Sample
 from engine.seeding import numpy_generator
@@ -48,18 +48,18 @@ def measure(folder: Path, planted: int, clean: int, seed: int, squares: str) -> 
     held = [sample for sample in open_dataset(folder).samples if sample.name not in known and sample.has_pixels]
     rng = numpy_generator(seed, "leak")
     start = time.perf_counter()
-    framing = Framing(*map(int, squares.split(":"))) if squares else None
-    references = References(held, piece=framing.window if framing else None)
+    crop_spec = CropSpec(*map(int, squares.split(":"))) if squares else None
+    references = References(held, piece=crop_spec.window if crop_spec else None)
 
     def read(sample: Sample) -> Image:
-        return read_window(sample, framing)[0] if framing else read_image(sample.image)
+        return read_crop(sample, crop_spec)[0] if crop_spec else read_image(sample.image)
 
     print(f"{folder.name}: {len(held)} held-out photographs indexed in {time.perf_counter() - start:.1f} s")
     some = [train[int(i)] for i in rng.permutation(len(train))[:clean]]
     start = time.perf_counter()
     others = np.asarray([found.value for found in references.compare(some, read=read)])
     seconds = time.perf_counter() - start
-    least = calibrated(others.tolist(), LEAST_PIECE if framing else LEAST)
+    least = calibrated(others.tolist(), LEAST_PIECE if crop_spec else LEAST)
     print(
         f"  clean: {int((others > least).sum())} of {len(others)} called copies at likeness {least:.3f} "
         f"(95 % below {np.quantile(others, 0.95):.3f}, most {others.max():.3f}); {len(others) / seconds:.1f} images/s"

@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from augment.mixing.materialize import materialise
+from augment.mixing.materialize import materialize
 from augment.mixing.planning import make_plan
 from augment.mixing.request import Request
 from defects.images.decode import encode_image, read_sample
@@ -64,7 +64,7 @@ def once(real: Path, number: int, preset: str) -> dict[str, float]:
     plan = make_plan(request)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with tempfile.TemporaryDirectory(dir=real.parent) as out:
-        done = materialise(plan, Path(out) / "out", workers=WORKERS)
+        done = materialize(plan, Path(out) / "out", workers=WORKERS)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"images": done.images, "rate": done.images / done.seconds, "peak": peak, "before": before}
 

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from defects.attributes.background import ground_around
+from defects.attributes.background import background_around
 from defects.attributes.guide import measure, ring_radius
 from defects.formats.folders import write_masks
 from gan.blending.matching import Seen
@@ -43,7 +43,7 @@ def main(data: Path, fakes: Path, run: Path, *, inpaint: bool) -> None:
     with TemporaryDirectory() as folder:
         masks = Path(folder)
         write_masks(held.samples, None, masks)
-        wanted = Wanted(guide="brightness=random", num=EACH, size=comparison.framing.size)
+        wanted = Wanted(guide="brightness=random", num=EACH, size=comparison.crop_spec.size)
         plan = make_blend_plan(wanted, masks, data, run, inpaint=inpaint)
         for number, entry in enumerate(plan.jobs.masks.entries):
             image, mask = shown[Path(entry.file).stem]
@@ -60,7 +60,7 @@ def main(data: Path, fakes: Path, run: Path, *, inpaint: bool) -> None:
 def as_in(plan: BlendPlan, kind: str, image: np.ndarray, mask: np.ndarray) -> BlendPlan:
     """The plan with one known defect: that of a photograph, to which every drawn brightness is brought."""
     # The setting would be that of a window, not of a photograph.
-    ground = ground_around(image, mask, ring_radius(mask.shape[0]))._replace(setting=None)
+    ground = background_around(image, mask, ring_radius(mask.shape[0]))._replace(setting=None)
     row = {**measure(image, mask), "kind": kind}
     return replace(plan, sites=replace(plan.sites, seen=Seen([row], [ground])))
 

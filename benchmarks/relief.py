@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from defects.attributes.local_contrast import REACHES, Relief, relief
+from defects.attributes.local_contrast import REACHES, LocalContrast, local_contrast
 from defects.formats.dataset import open_dataset
 from defects.images.crops import scaled
 from defects.images.decode import read_sample
@@ -30,11 +30,11 @@ def main(data: Path, masks: Path, run: Path, *, inpaint: bool) -> None:
     """Prints a line for each kind and way of drawing."""
     plan = make_blend_plan(Request(guide="brightness=random"), masks, data, run, inpaint=inpaint)
     samples = {sample.name.replace("/", "_"): sample for sample in open_dataset(data).samples}
-    framing, seen = plan.provenance.framing, plan.sites.seen
-    plain = replace(plan, sites=replace(plan.sites, seen=Seen(seen.rows, seen.grounds)))
+    crop_spec, seen = plan.provenance.crop_spec, plan.sites.seen
+    plain = replace(plan, sites=replace(plan.sites, seen=Seen(seen.rows, seen.background_stats)))
 
-    def shown(image: cv2.typing.MatLike, mask: Mask) -> Relief:
-        return relief(*scaled(np.asarray(image, np.uint8), mask, framing))
+    def shown(image: cv2.typing.MatLike, mask: Mask) -> LocalContrast:
+        return local_contrast(*scaled(np.asarray(image, np.uint8), mask, crop_spec))
 
     entries = plan.jobs.masks.entries
     real = [shown(*read_sample(samples[Path(entry.file).stem])) for entry in entries]

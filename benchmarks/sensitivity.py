@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defects.formats.dataset import open_dataset
-from defects.images.crops import Framing, read_window
+from defects.images.crops import CropSpec, read_crop
 from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
 from defects.sample import GOOD, Sample
@@ -36,19 +36,19 @@ from engine.seeding import numpy_generator
 matplotlib.use("Agg")
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
-Fault = Callable[[Image, Mask, np.random.Generator], tuple[Image, Mask]]
+Issue = Callable[[Image, Mask, np.random.Generator], tuple[Image, Mask]]
 
 # Where a score has no interval: beyond these it says that something is wrong.
 LIMITS = {"c_t": -3.0, "copies": 0.05}
-FRAMING = Framing(128, None, 1)
+FRAMING = CropSpec(128, None, 1)
 SHARES = {"train": 0.3, "real": 0.35, "given": 0.35}
 
 
-def blurred(sigma: float) -> Fault:
+def blurred(sigma: float) -> Issue:
     return lambda image, mask, _: (cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape), mask)
 
 
-def noisy(sigma: float) -> Fault:
+def noisy(sigma: float) -> Issue:
     def add(image: Image, mask: Mask, rng: np.random.Generator) -> tuple[Image, Mask]:
         return np.clip(image + rng.normal(0, sigma, image.shape), 0, 255).astype(np.uint8), mask
 
@@ -61,7 +61,7 @@ def erased(image: Image, mask: Mask, _: np.random.Generator) -> tuple[Image, Mas
     return cv2.inpaint(image, wide, 5, cv2.INPAINT_TELEA).reshape(image.shape), mask
 
 
-def shifted(pixels: int) -> Fault:
+def shifted(pixels: int) -> Issue:
     return lambda image, mask, _: (image, np.roll(mask, (pixels, -pixels), axis=(0, 1)))
 
 
@@ -73,7 +73,7 @@ def mirrored(image: Image, mask: Mask, _: np.random.Generator) -> tuple[Image, M
     return np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
 
 
-def cases(given: list[Sample], train: list[Sample]) -> Iterator[tuple[str, list[Sample], Fault]]:
+def cases(given: list[Sample], train: list[Sample]) -> Iterator[tuple[str, list[Sample], Issue]]:
     """Name, samples and fault of every set that is handed in; the undamaged one first."""
     yield "undamaged", given, unchanged
     for sigma in (1, 2, 4):
@@ -88,11 +88,11 @@ def cases(given: list[Sample], train: list[Sample]) -> Iterator[tuple[str, list[
     yield "copies", [train[i % len(train)] for i in range(len(given))], mirrored
 
 
-def write_set(root: Path, samples: list[Sample], fault: Fault, *, source: str, ending: str = "png") -> None:
+def write_set(root: Path, samples: list[Sample], issue: Issue, *, source: str, ending: str = "png") -> None:
     """Windows of the samples, damaged, as a sample folder."""
     rows: list[dict[str, Any]] = []
     for number, sample in enumerate(samples):
-        image, mask = fault(*read_window(sample, FRAMING), numpy_generator(0, root.name, number))
+        image, mask = issue(*read_crop(sample, FRAMING), numpy_generator(0, root.name, number))
         name = f"{number:04d}"
         image_file, mask_file = root / "images" / f"{name}.{ending}", root / "masks" / f"{name}.png"
         made = replace(sample, name=name, image=image_file, mask=mask_file, polygons=(), source=source, metadata={})
@@ -110,13 +110,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     samples = [s for s in open_dataset(options.data).samples if s.label != GOOD]
-    samples = [s for s in samples if read_window(s, FRAMING)[1].any()]
+    samples = [s for s in samples if read_crop(s, FRAMING)[1].any()]
     parts = split(samples, SHARES, 0)
     write_set(options.out / "train", parts["train"], unchanged, source="real")
     write_set(options.out / "real", parts["real"], unchanged, source="real")
     names = []
-    for name, chosen, fault in cases(parts["given"], parts["train"]):
-        write_set(options.out / name, chosen, fault, source="synthetic", ending="jpg" if name == "copies" else "png")
+    for name, chosen, issue in cases(parts["given"], parts["train"]):
+        write_set(options.out / name, chosen, issue, source="synthetic", ending="jpg" if name == "copies" else "png")
         names.append(name)
     command = [str(Path(sys.executable).parent / "bench-fid"), "--real", str(options.out / "real")]
     command += ["--train", str(options.out / "train"), "--out", str(options.out / "report"), "--force"]

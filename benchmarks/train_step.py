@@ -25,7 +25,7 @@ from gan.losses.style import LAYERS, StyleLoss
 from gan.networks.discriminator import MagnaDiscriminator
 from gan.networks.encoder import Posterior
 from gan.networks.magna_generator import MagnaGenerator, Noise
-from gan.training.magna_step import MagnaStep, Players
+from gan.training.magna_step import MagnaStep, Networks
 
 SCHEMA = GuideSchema(
     (
@@ -54,8 +54,8 @@ def images_a_second(config: GanConfig, dtype: torch.dtype, layout: torch.memory_
     count, size = config.train.batch_size, config.network.size
     networks = [MagnaGenerator(config.network, SCHEMA.size), MagnaDiscriminator(config.network, SCHEMA.size)]
     posterior = Posterior(config.network) if config.network.posterior else None
-    adams = [MasterAdam(n, 2e-4, ema=0.999 if n is networks[0] else None) for n in networks]
-    posterior_adam = MasterAdam(posterior, 2e-4) if posterior else None
+    optimizers = [MasterAdam(n, 2e-4, ema=0.999 if n is networks[0] else None) for n in networks]
+    encoder_optimizer = MasterAdam(posterior, 2e-4) if posterior else None
     fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-true" if dtype == torch.bfloat16 else "32-true")
     sides = networks[0].texture_sides()
     modules = [fabric.setup_module(n.to(dtype=dtype).to(memory_format=layout)) for n in networks]
@@ -75,7 +75,7 @@ def images_a_second(config: GanConfig, dtype: torch.dtype, layout: torch.memory_
         batch = Batch(*(t.contiguous(memory_format=layout) if t.dim() == 4 else t for t in vars(batch).values()))
     result = {}
     for name, loss in (("step", style), ("without style", None)):
-        step = MagnaStep(Players(*modules, encoder, *adams, posterior_adam), loss, config, SCHEMA)
+        step = MagnaStep(Networks(*modules, encoder, *optimizers, encoder_optimizer), loss, config, SCHEMA)
         for index in range(config.loss.style_every):
             step(batch, noise, torch.zeros(extra), 2e-4, index)
         rounds = steps * config.loss.style_every

@@ -37,8 +37,10 @@ def main(data: Path, masks: Path, fakes: Path, size: int, runs: list[Path], *, i
     for run in runs:
         plan = make_blend_plan(Wanted(guide="brightness=random", size=size), masks, data, run, inpaint=inpaint)
         seen = plan.sites.seen
-        blind = Seen(seen.rows, [ground._replace(setting=None) for ground in seen.grounds], seen.reliefs)
-        smooth = Seen(seen.rows, seen.grounds)
+        blind = Seen(
+            seen.rows, [ground._replace(setting=None) for ground in seen.background_stats], seen.local_contrasts
+        )
+        smooth = Seen(seen.rows, seen.background_stats)
         for name, own in (("", seen), (", no sides", blind), (", no relief", smooth)):
             one = replace(plan, sites=replace(plan.sites, seen=own))
             found = label_iou(one, segmenter)

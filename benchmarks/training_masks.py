@@ -22,7 +22,7 @@ def main(run: Path, data: Path, out: Path, *, whole: bool) -> None:
     provenance = load_generator(run).provenance
     held = set(provenance.test)
     samples = [sample for sample in open_dataset(data).samples if sample.name not in held]
-    print(f"{out}: {write_masks(samples, None if whole else provenance.framing, out)} masks")
+    print(f"{out}: {write_masks(samples, None if whole else provenance.crop_spec, out)} masks")
 
 
 if __name__ == "__main__":

@@ -25,14 +25,14 @@ def main(fakes: Path, backgrounds: Path, run: Path, *, inpaint: bool) -> None:
     """Prints how many pixels were compared, changed within reach, and changed beyond it."""
     generator = load_generator(run)
     size, window, reach = generator.size, generator.provenance.window, generator.network.config.reach
-    grounds = list_backgrounds(
+    background_stats = list_backgrounds(
         backgrounds, scale=lambda shape: working_scale(shape, size, window), reach=reach, inpaint=inpaint
     )
-    place = {ground.name: number for number, ground in enumerate(grounds)}
+    place = {ground.name: number for number, ground in enumerate(background_stats)}
     compared = within = beyond = images = 0
     for sample in read_manifest(fakes)[0]:
         drawn, mask = read_sample(sample)
-        ground = grounds.read(place[sample.metadata["background"]["name"]])[0]
+        ground = background_stats.read(place[sample.metadata["background"]["name"]])[0]
         far = signed_distance(mask, working_scale(mask.shape, size, window)) < -reach
         other = np.any(drawn != ground, axis=2)
         images, compared = images + 1, compared + int(far.sum())

@@ -97,7 +97,7 @@ class DataConfig(Section):
 class TrainConfig(Section):
     """The optimiser and its schedule."""
 
-    optimiser: Literal["adamw", "adam"] = "adamw"
+    optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: Rate = 1e-3
     weight_decay: float = Field(1e-2, ge=0, allow_inf_nan=False, description="of adamw")
     schedule: Literal["cosine", "plateau", "constant"] = "cosine"

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from defects.sample import GOOD, SOURCES, Sample
-from engine.errors import DataError, Fault
+from engine.errors import DataError, Issue
 from engine.files.atomic import from_json, inside, sha256_file, write_bytes
 
 NAME = "metadata.jsonl"
@@ -101,7 +101,7 @@ def write_manifest(root: Path, rows: list[dict[str, Any]]) -> None:
     write_bytes(root / NAME, "".join(lines).encode())
 
 
-def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], list[Fault]]:
+def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], list[Issue]]:
     """Read every row, and find everything that is wrong at once.
 
     Args:
@@ -116,15 +116,15 @@ def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], li
     """
     path = root / NAME
     samples: list[Sample] = []
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     seen: dict[str, str] = {}
     for number, line in _lines(path):
         where = f"{path}:{number}"
         try:
             row = from_json(line)
         except ValueError:
-            faults.append(
-                Fault(
+            issues.append(
+                Issue(
                     where,
                     "not a line of JSON (an interrupted write?)",
                     "run the command that wrote it again with --resume, or remove the line",
@@ -132,39 +132,39 @@ def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], li
             )
             continue
         if not isinstance(row, dict):
-            faults.append(Fault(where, "expected a JSON object", "write one {...} a line"))
+            issues.append(Issue(where, "expected a JSON object", "write one {...} a line"))
             continue
         try:
             sample = sample_of(row, root)
         except DataError as error:
             what, _, remedy = str(error).removeprefix(f"{path}: ").partition("; ")
-            faults.append(Fault(where, what, remedy))
+            issues.append(Issue(where, what, remedy))
             continue
         name = str(row["file_name"])
         earlier = seen.get(sample.name.casefold())
         if earlier is not None:
             same = "upper and lower case" if earlier.casefold() == name.casefold() else "its ending"
             what = f"{name} is listed twice" if earlier == name else f"{name} differs from {earlier} only in {same}"
-            faults.append(Fault(where, what, "remove one of the rows" if earlier == name else "rename one of them"))
+            issues.append(Issue(where, what, "remove one of the rows" if earlier == name else "rename one of them"))
             continue
         seen[sample.name.casefold()] = name
         found = list(_missing(sample, verify))
-        faults.extend(found)
+        issues.extend(found)
         if not found:
             samples.append(sample)
-    return samples, faults
+    return samples, issues
 
 
-def _missing(sample: Sample, verify: bool) -> Iterator[Fault]:
+def _missing(sample: Sample, verify: bool) -> Iterator[Issue]:
     """What is wrong with the files a row names."""
     if not sample.image.is_file():
-        yield Fault(str(sample.image), "listed in the manifest but not there", "restore it or remove its row")
+        yield Issue(str(sample.image), "listed in the manifest but not there", "restore it or remove its row")
     elif verify and sample.metadata.get("sha256") not in (None, sha256_file(sample.image)):
-        yield Fault(str(sample.image), "has changed since it was listed (sha256 differs)", "restore it or list it anew")
+        yield Issue(str(sample.image), "has changed since it was listed (sha256 differs)", "restore it or list it anew")
     if sample.mask is not None and not sample.mask.is_file():
-        yield Fault(str(sample.mask), "the mask listed in the manifest is missing", "restore it or remove its row")
+        yield Issue(str(sample.mask), "the mask listed in the manifest is missing", "restore it or remove its row")
     elif not sample.has_pixels:
-        yield Fault(str(sample.image), f"of kind {sample.label!r} but without a mask", "add its mask to the row")
+        yield Issue(str(sample.image), f"of kind {sample.label!r} but without a mask", "add its mask to the row")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

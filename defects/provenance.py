@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from defects.attributes.guide import GuideSchema
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from engine.errors import DataError
 from engine.files.atomic import from_json
 
@@ -32,7 +32,7 @@ class Provenance:
         schema: The guide entries and their scales.
         architecture: Of the network.
         layout: Of the folder it was trained on.
-        licence: Of the data, and so of the weights and the images.
+        license: Of the data, and so of the weights and the images.
         train: Number of training images.
         defective: Those of them with a defect.
         kinds: The defect kinds it was trained on.
@@ -47,7 +47,7 @@ class Provenance:
     schema: GuideSchema | None = None
     architecture: str | None = None
     layout: str | None = None
-    licence: str | None = None
+    license: str | None = None
     train: int | None = None
     defective: int | None = None
     kinds: tuple[str, ...] = ()
@@ -55,9 +55,9 @@ class Provenance:
     train_sha256: frozenset[str] = frozenset()
 
     @property
-    def framing(self) -> Framing:
+    def crop_spec(self) -> CropSpec:
         """How a photograph is cut to be compared with the generator's images."""
-        return Framing(self.size, self.window, self.channels)
+        return CropSpec(self.size, self.window, self.channels)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `generator.json`."""
@@ -70,7 +70,7 @@ class Provenance:
             "guides": self.schema.to_dict() if self.schema is not None else None,
             "data": {
                 "layout": self.layout,
-                "licence": self.licence,
+                "licence": self.license,
                 "train": self.train,
                 "defective": self.defective,
                 "kinds": list(self.kinds),

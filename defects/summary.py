@@ -10,11 +10,11 @@ from typing import Any
 
 from defects.formats.validation import Inspection
 from defects.sample import GOOD
-from engine.errors import Fault
+from engine.errors import Issue
 
 
 @dataclass
-class KindSummary:
+class ClassSummary:
     """The images of one kind.
 
     Attributes:
@@ -44,10 +44,10 @@ class KindSummary:
 class Summary:
     """A whole data set; `kinds` has `good` first, then by name."""
 
-    kinds: dict[str, KindSummary]
+    kinds: dict[str, ClassSummary]
     sizes: Counter[tuple[int, int]]
     channels: Counter[int]
-    faults: list[Fault]
+    issues: list[Issue]
 
     @property
     def images(self) -> int:
@@ -60,14 +60,14 @@ class Summary:
         return sum(len(kind.coverage) for kind in self.kinds.values())
 
     @property
-    def errors(self) -> list[Fault]:
+    def errors(self) -> list[Issue]:
         """The faults that must be mended."""
-        return [fault for fault in self.faults if not fault.warning]
+        return [issue for issue in self.issues if not issue.warning]
 
     @property
-    def warnings(self) -> list[Fault]:
+    def warnings(self) -> list[Issue]:
         """The faults one should know of."""
-        return [fault for fault in self.faults if fault.warning]
+        return [issue for issue in self.issues if issue.warning]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -80,8 +80,8 @@ class Summary:
                 for (height, width), number in self.sizes.most_common()
             ],
             "channels": {str(channels): number for channels, number in sorted(self.channels.items())},
-            "faults": [_as_dict(fault) for fault in self.errors],
-            "warnings": [_as_dict(fault) for fault in self.warnings],
+            "faults": [_as_dict(issue) for issue in self.errors],
+            "warnings": [_as_dict(issue) for issue in self.warnings],
         }
 
     def lines(self) -> list[str]:
@@ -114,22 +114,22 @@ class Summary:
         return table
 
 
-def summarise(inspections: Iterable[Inspection], faults: Sequence[Fault] = ()) -> Summary:
+def summarize(inspections: Iterable[Inspection], issues: Sequence[Issue] = ()) -> Summary:
     """Gather what opening the samples showed.
 
     Args:
         inspections: Of every sample.
-        faults: Those of the folder's structure, listed first.
+        issues: Those of the folder's structure, listed first.
     """
-    kinds: dict[str, KindSummary] = {}
+    kinds: dict[str, ClassSummary] = {}
     sizes: Counter[tuple[int, int]] = Counter()
     channels: Counter[int] = Counter()
-    gathered = list(faults)
+    gathered = list(issues)
     for seen in inspections:
-        kind = kinds.setdefault(seen.sample.label, KindSummary())
+        kind = kinds.setdefault(seen.sample.label, ClassSummary())
         kind.images += 1
         kind.groups.add(seen.sample.part)
-        gathered += seen.faults
+        gathered += seen.issues
         if seen.size is not None:
             sizes[seen.size] += 1
             channels[seen.channels] += 1
@@ -158,5 +158,5 @@ def _sides(sizes: Iterable[tuple[int, int]], axis: int) -> str:
     return f"{min(sides)}..{max(sides)}"
 
 
-def _as_dict(fault: Fault) -> dict[str, str]:
-    return {"path": fault.path, "what": fault.what, "remedy": fault.remedy}
+def _as_dict(issue: Issue) -> dict[str, str]:
+    return {"path": issue.path, "what": issue.what, "remedy": issue.remedy}

@@ -37,7 +37,7 @@ def load_config(name_or_path: str | None, model: type[Config], sets: Sequence[st
     try:
         return model.model_validate(data, extra="forbid")
     except ValidationError as error:
-        raise UsageError("\n".join(_explain(source, model, fault) for fault in error.errors())) from error
+        raise UsageError("\n".join(_explain(source, model, issue) for issue in error.errors())) from error
 
 
 def dump_config(model: BaseModel) -> str:
@@ -105,14 +105,14 @@ def _apply(data: dict[str, Any], override: str) -> None:
     data[names[-1]] = value
 
 
-def _explain(source: str, model: type[BaseModel], fault: Mapping[str, Any]) -> str:
-    location = tuple(fault["loc"])
+def _explain(source: str, model: type[BaseModel], issue: Mapping[str, Any]) -> str:
+    location = tuple(issue["loc"])
     key = ".".join(str(part) for part in location)
-    if fault["type"] == "extra_forbidden":
+    if issue["type"] == "extra_forbidden":
         return f"{source}: unknown key {key}; {nearest(str(location[-1]), _keys_at(model, location[:-1]))}"
-    message = str(fault["msg"]).removeprefix("Value error, ")
+    message = str(issue["msg"]).removeprefix("Value error, ")
     where = f"{source}: {key}" if key else source
-    given = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r}"
+    given = "" if isinstance(issue["input"], dict) else f", got {issue['input']!r}"
     return f"{where}: {message}{given}; correct it in the file or by --set"
 
 

@@ -44,7 +44,7 @@ class GateError(MagnaError):
 
 
 @dataclass(frozen=True)
-class Fault:
+class Issue:
     """One thing wrong with one file.
 
     Attributes:
@@ -63,14 +63,14 @@ class Fault:
         return f"{self.path}: {self.what}; {self.remedy}"
 
 
-class FaultsError(DataError):
+class IssuesError(DataError):
     """All faults of a folder at once, one line each.
 
-    >>> print(FaultsError([Fault("a.png", "0 bytes", "remove it"), Fault("b.png", "16-bit", "convert it to 8-bit")]))
+    >>> print(IssuesError([Issue("a.png", "0 bytes", "remove it"), Issue("b.png", "16-bit", "convert it to 8-bit")]))
     a.png: 0 bytes; remove it
     b.png: 16-bit; convert it to 8-bit
     """
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(str(fault) for fault in faults))
-        self.faults = tuple(faults)
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        super().__init__("\n".join(str(issue) for issue in issues))
+        self.issues = tuple(issues)

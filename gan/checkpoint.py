@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from defects.attributes.background import Ground
+from defects.attributes.background import BackgroundStats
 from defects.attributes.guide import GuideSchema, GuideValue
-from defects.attributes.local_contrast import Relief, relief_of
+from defects.attributes.local_contrast import LocalContrast, local_contrast_of
 from defects.provenance import Provenance
 from engine.checkpoint import find_checkpoint, load_checkpoint, stated_sha256
 from engine.errors import CheckpointError
@@ -30,8 +30,8 @@ class LoadedGenerator:
 
     Attributes:
         table: raw guide rows of the training images, for `random`.
-        grounds: what their defects lie on, in the same order; empty in old checkpoints.
-        reliefs: how much the light varies within these defects, in the same order; empty in old checkpoints.
+        background_stats: what their defects lie on, in the same order; empty in old checkpoints.
+        local_contrasts: how much the light varies within these defects, in the same order; empty in old checkpoints.
         meta: the whole description of the checkpoint.
         sha256: of the weights file.
         provenance: what the folder of its images says of it; old checkpoints say less.
@@ -42,8 +42,8 @@ class LoadedGenerator:
     size: int
     channels: int
     table: list[dict[str, GuideValue]]
-    grounds: list[Ground]
-    reliefs: list[Relief]
+    background_stats: list[BackgroundStats]
+    local_contrasts: list[LocalContrast]
     meta: dict[str, Any]
     sha256: str
     provenance: Provenance
@@ -53,8 +53,8 @@ def describe(
     network: NetworkConfig,
     schema: GuideSchema,
     table: list[dict[str, GuideValue]],
-    grounds: Sequence[Ground] = (),
-    reliefs: Sequence[Relief] = (),
+    background_stats: Sequence[BackgroundStats] = (),
+    local_contrasts: Sequence[LocalContrast] = (),
 ) -> dict[str, Any]:
     """The part of a checkpoint's description from which `load_generator` builds the network again."""
     return {
@@ -62,8 +62,8 @@ def describe(
         "network": network.model_dump(),
         "guides": schema.to_dict(),
         "table": table,
-        "grounds": [ground.numbers() for ground in grounds],
-        "reliefs": [[round(band, 6) for band in relief] for relief in reliefs],
+        "grounds": [ground.numbers() for ground in background_stats],
+        "reliefs": [[round(band, 6) for band in local_contrast] for local_contrast in local_contrasts],
     }
 
 
@@ -97,9 +97,9 @@ def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGe
         build = build_blender if config.architecture == "blend" else build_generator
         network: Generator | BlendGenerator = build(config, schema)
         table = [dict(row) for row in meta["table"]]
-        grounds = [Ground.of(numbers) for numbers in _rows(meta, "grounds")]
-        reliefs = [relief_of(numbers) for numbers in _rows(meta, "reliefs")]
-        for name, found in (("grounds", grounds), ("reliefs", reliefs)):
+        background_stats = [BackgroundStats.of(numbers) for numbers in _rows(meta, "grounds")]
+        local_contrasts = [local_contrast_of(numbers) for numbers in _rows(meta, "reliefs")]
+        for name, found in (("grounds", background_stats), ("reliefs", local_contrasts)):
             if found and len(found) != len(table):
                 raise ValueError(f"{len(found)} {name} for {len(table)} rows")
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
@@ -116,8 +116,8 @@ def load_generator(path: Path | None = None, *, blend: bool = False) -> LoadedGe
         config.size,
         config.channels,
         table,
-        grounds,
-        reliefs,
+        background_stats,
+        local_contrasts,
         meta,
         sha256,
         provenance,

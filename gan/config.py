@@ -31,7 +31,7 @@ class NetworkConfig(Section):
     max_width: int = Field(192, ge=8, le=512, description="most channels at any scale")
     latent: int = Field(132, ge=1, description="length of the noise vector (source: 132)")
     embedding: int = Field(32, ge=1, description="length of the mask embedding (source: 32)")
-    normalisation: Literal["batch", "pixel"] = "pixel"
+    normalization: Literal["batch", "pixel"] = "pixel"
     modulation: bool = Field(True, description="noise and guide scale and shift every decoder stage")
     texture: bool = Field(True, description="spatial noise at every decoder stage (as in StyleGAN)")
     lay: bool = Field(
@@ -81,7 +81,7 @@ class DataConfig(Section):
     window: int | None = Field(
         None, ge=16, description="side of the square window in image px; null for the short side"
     )
-    licence: str = Field("not stated", description="of the data; it goes into every checkpoint")
+    license: str = Field("not stated", description="of the data; it goes into every checkpoint")
     columns: tuple[str, ...] = Field((), description="metadata columns declared guide entries")
     kinds: bool = Field(True, description="the defect kind is a guide entry where there are several")
     backgrounds: int = Field(4, ge=1, le=16, description="k-means clusters when no background column exists")
@@ -100,9 +100,7 @@ class DataConfig(Section):
     light: float = Field(
         0.0, ge=0, le=2, description="blend: largest relative change of the light, by a quarter as much of its colour"
     )
-    colour: float = Field(
-        0.0, ge=0, le=1, description="blend: largest share of the picture's colour that is taken away"
-    )
+    color: float = Field(0.0, ge=0, le=1, description="blend: largest share of the picture's colour that is taken away")
     jitter_share: float = Field(0.5, ge=0, le=1, description="share of the windows whose conditioning mask is changed")
 
 
@@ -148,7 +146,7 @@ class GanConfig(Section):
             without += ["network.lay"] if self.network.lay else []
         if self.network.lay and not self.network.texture:
             raise ValueError("network.lay is a part of the spatial noise, and network.texture is false; set it to true")
-        if self.data.colour and self.network.channels == 1:
+        if self.data.color and self.network.channels == 1:
             raise ValueError("data.colour would do nothing with network.channels 1, grey pictures; set to 0")
         baseline = self.network.architecture in ("pix2pix", "cyclegan")
         without += ["network.posterior"] if self.network.posterior and baseline else []
@@ -161,7 +159,7 @@ class GanConfig(Section):
             raise ValueError("network.posterior false, but blend learns the noise by its encoder; set it to true")
         if self.network.side > self.network.size:
             raise ValueError(f"network.crop {self.network.crop} exceeds network.size {self.network.size}; lower it")
-        if self.network.normalisation == "batch" and self.train.batch_size == 1:
+        if self.network.normalization == "batch" and self.train.batch_size == 1:
             raise ValueError("train.batch_size 1 leaves batch normalisation nothing to average; give at least 2")
         idle = [name for name in ("kl", "swap", "guide") if getattr(self.loss, name) and not self.network.posterior]
         if idle:

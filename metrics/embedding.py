@@ -73,8 +73,8 @@ def tsne(groups: Mapping[str, NDArray[Any]], *, seed: int = 0, perplexity: float
 
 def _principal(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, D) to the first principal components (N, up to 50), each with the sign of its largest loading."""
-    centred = points - points.mean(axis=0)
-    left, scale, right = np.linalg.svd(centred, full_matrices=False)
+    centered = points - points.mean(axis=0)
+    left, scale, right = np.linalg.svd(centered, full_matrices=False)
     signs = np.sign(right[np.arange(len(right)), np.abs(right).argmax(axis=1)])
     reduced: NDArray[np.float64] = (left * (scale * np.where(signs == 0, 1, signs)))[:, :_COMPONENTS]
     return reduced

@@ -35,7 +35,7 @@ class PixelScores:
 
 
 @dataclass(frozen=True)
-class Localisation:
+class Localization:
     """The quality of the maps of a set.
 
     Attributes:
@@ -98,7 +98,7 @@ def weighting(one: Maps, truth: Masks) -> float:
     return float(one[truth].sum()) / total if total > 0 else 0.0
 
 
-def localisation(maps: Maps, truth: Masks, probabilities: Probabilities, *, threshold: int = THRESHOLD) -> Localisation:
+def localization(maps: Maps, truth: Masks, probabilities: Probabilities, *, threshold: int = THRESHOLD) -> Localization:
     """All scores of maps (N, H, W) in 0..1 against annotations (N, H, W).
 
     Raises:
@@ -118,7 +118,7 @@ def localisation(maps: Maps, truth: Masks, probabilities: Probabilities, *, thre
     gated = maps * certain[:, None, None]
     mixed = bool(truth.any() and not truth.all())
     flat = truth.ravel(), gated.ravel()
-    return Localisation(
+    return Localization(
         by_image=PixelScores(*(float(np.mean([getattr(s, key) for s in each])) for key in PixelScores.__annotations__)),
         by_pixel=pixel_scores(found, truth),
         pointing=_mean([pointing(gated[i], truth[i]) for i in defective]),
@@ -137,8 +137,8 @@ def sweep(
     return {at: pixel_scores(thresholded(maps, probabilities, at), truth) for at in thresholds}
 
 
-class LocalisationCounter:
-    """The scores of `localisation`, image by image: images of any sizes and number in flat memory.
+class LocalizationCounter:
+    """The scores of `localization`, image by image: images of any sizes and number in flat memory.
 
     Pixels are counted by the level of the map, of which there are 65,535. Scores at a threshold of 255 are exact; area
     under the curve and average precision take pixels of one level as equal.
@@ -179,7 +179,7 @@ class LocalisationCounter:
         """How many were counted."""
         return len(self._images)
 
-    def result(self) -> Localisation:
+    def result(self) -> Localization:
         """All scores of what was counted.
 
         Raises:
@@ -190,7 +190,7 @@ class LocalisationCounter:
         outside, inside = self._levels
         mixed = bool(outside.any() and inside.any())
         each = {key: [getattr(one, key) for one in self._images] for key in PixelScores.__annotations__}
-        return Localisation(
+        return Localization(
             by_image=PixelScores(**{key: float(np.mean(values)) for key, values in each.items()}),
             by_pixel=self._at(self._threshold),
             pointing=_mean(self._pointing),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from defects.attributes.guide import luminance
 from defects.splits import thumbnail
 from metrics.data.image_set import ImageSet
-from metrics.memorization import Memorisation, memorisation
+from metrics.memorization import Memorization, memorization
 
 LOOKS = "thumbnail16"
 """Name of these features, where an extractor's would stand."""
@@ -42,8 +42,8 @@ def looks(images: ImageSet, *, mirrored: bool = False) -> NDArray[np.float64]:
     return views.reshape(len(views), _SIDE * _SIDE)
 
 
-def look_alikes(*, train: ImageSet, test: ImageSet, fake: ImageSet, seed: int = 0) -> Memorisation:
-    """`memorisation` by thumbnails, a mirrored training image being a copy too.
+def look_alikes(*, train: ImageSet, test: ImageSet, fake: ImageSet, seed: int = 0) -> Memorization:
+    """`memorization` by thumbnails, a mirrored training image being a copy too.
 
     Args:
         train: Images that the generator was trained on.
@@ -55,5 +55,5 @@ def look_alikes(*, train: ImageSet, test: ImageSet, fake: ImageSet, seed: int = 
         ValueError: A set is empty.
         DataError: An image does not open.
     """
-    found = memorisation(train=looks(train, mirrored=True), test=looks(test), fake=looks(fake), seed=seed)
+    found = memorization(train=looks(train, mirrored=True), test=looks(test), fake=looks(fake), seed=seed)
     return replace(found, index=found.index % len(train))

@@ -23,7 +23,7 @@ _CELL_LEAST = 10
 
 @dataclass(frozen=True)
 class Pair:
-    """A synthetic image and its nearest training image, by their positions; `ratio` as in `Memorisation`."""
+    """A synthetic image and its nearest training image, by their positions; `ratio` as in `Memorization`."""
 
     fake: int
     train: int
@@ -31,7 +31,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Memorisation:
+class Memorization:
     """Distances of synthetic images to the training images, beside those of held-out real images.
 
     Attributes:
@@ -74,9 +74,9 @@ class Memorisation:
         return {key: value for key, value in asdict(self).items() if key not in ("index", "distance", "ratio")}
 
 
-def memorisation(
+def memorization(
     *, train: NDArray[Any], test: NDArray[Any], fake: NDArray[Any], seed: int = 0, cells: int | None = None
-) -> Memorisation:
+) -> Memorization:
     """Tests whether synthetic images lie nearer to the training images than unseen real images do.
 
     The test assumes that training and held-out images are drawn alike: no part in both, and the kinds mixed alike. It
@@ -107,7 +107,7 @@ def memorisation(
     shares = float(close.mean()), float(expected.mean())
     if min(len(test), len(fake)) < _LEAST:
         why = f"{len(test)} held-out and {len(fake)} synthetic images; the test needs {_LEAST} of each"
-        return Memorisation(None, None, None, index, distance, ratio, reference, *shares, False, "not tested", why)
+        return Memorization(None, None, None, index, distance, ratio, reference, *shares, False, "not tested", why)
     c_t = copying_score(unseen, distance)
     p_value = float(stats.norm.cdf(c_t))
     by_cell = _by_cell(train, test, fake, unseen, distance, seed, cells)
@@ -116,7 +116,7 @@ def memorisation(
     some = float(stats.fisher_exact(table, alternative="greater")[1]) < _SIGNIFICANT_SHARE
     copies = p_value < _SIGNIFICANT or some or (by_cell is not None and float(stats.norm.cdf(by_cell)) < _SIGNIFICANT)
     verdict = _verdict(copies, shares[0], c_t)
-    return Memorisation(c_t, by_cell, p_value, index, distance, ratio, reference, *shares, copies, verdict)
+    return Memorization(c_t, by_cell, p_value, index, distance, ratio, reference, *shares, copies, verdict)
 
 
 def copying_score(unseen: NDArray[np.float64], fake: NDArray[np.float64]) -> float:
@@ -143,13 +143,13 @@ def nearest(
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """The nearest row of `among` (T, D) for each row of `points` (N, D): positions and Euclidean distances."""
     targets = among.astype(np.float64)
-    centre = targets.mean(axis=0)
-    targets -= centre
+    center = targets.mean(axis=0)
+    targets -= center
     squares = np.square(targets).sum(axis=1)
     index = np.empty(len(points), np.intp)
     distance = np.empty(len(points), np.float64)
     for start in range(0, len(points), rows):
-        part = points[start : start + rows].astype(np.float64) - centre
+        part = points[start : start + rows].astype(np.float64) - center
         best = np.argmin(squares - 2 * part @ targets.T, axis=1)
         index[start : start + rows] = best
         # By differences once more: the product loses the small distances, which are those of copies.

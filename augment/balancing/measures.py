@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defects.attributes.guide import brightness
-from defects.images.crops import Framing, as_channels, read_window
+from defects.images.crops import CropSpec, as_channels, read_crop
 from defects.images.decode import read_sample
 from defects.masks.width import Mask, bounding_box
 from defects.sample import Sample
@@ -75,7 +75,7 @@ class Measure:
 
 def measure_samples(
     samples: Sequence[Sample],
-    framing: Framing | None = None,
+    crop_spec: CropSpec | None = None,
     *,
     workers: int = 2,
     on_progress: Callable[[int], object] | None = None,
@@ -84,7 +84,7 @@ def measure_samples(
 
     Args:
         samples: with masks where there are defects.
-        framing: measure the square that a generator sees; None for the whole photograph at its own resolution.
+        crop_spec: measure the square that a generator sees; None for the whole photograph at its own resolution.
         workers: threads.
         on_progress: told how many more are done.
 
@@ -93,7 +93,7 @@ def measure_samples(
     """
 
     def look(sample: Sample) -> Measure:
-        image, mask = read_sample(sample) if framing is None else read_window(sample, framing)
+        image, mask = read_sample(sample) if crop_spec is None else read_crop(sample, crop_spec)
         return measure_image(sample, image, mask)
 
     found = []

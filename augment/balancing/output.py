@@ -16,7 +16,7 @@ from augment.balancing.plan import Plan
 from augment.balancing.plan_commands import folder_name
 from augment.balancing.report import Report
 from augment.balancing.strata import BRIGHTNESSES, SIZES
-from defects.images.crops import as_channels, central, read_window
+from defects.images.crops import as_channels, central, read_crop
 from defects.images.decode import encode_image, read_sample
 from defects.sample import GOOD, Sample
 from engine.errors import OutputError
@@ -40,8 +40,8 @@ def class_bars(report: Report) -> bytes:
         ("groups", [kind.groups for kind in report.kinds], _GREY),
         ("defect pixels", [kind.pixels for kind in report.kinds], _ORANGE),
     )
-    for ax, (title, values, colour) in zip(axes, columns, strict=True):
-        ax.barh(names, values, color=colour)
+    for ax, (title, values, color) in zip(axes, columns, strict=True):
+        ax.barh(names, values, color=color)
         ax.set_xlim(0, 1.3 * max(*values, 1))
         ax.set_xticks([])
         ax.set_title(title, fontsize=10)
@@ -74,8 +74,8 @@ def cell_maps(report: Report) -> bytes:
         for row, column in np.ndindex(3, 3):
             value = int(table[row, column])
             dark = np.log1p(value) > 0.6 * np.log1p(most)
-            colour = "white" if dark else "#b03030" if value == 0 else "black"
-            ax.text(column, row, str(value) if value else "empty", ha="center", va="center", fontsize=9, color=colour)
+            color = "white" if dark else "#b03030" if value == 0 else "black"
+            ax.text(column, row, str(value) if value else "empty", ha="center", va="center", fontsize=9, color=color)
     return _png(figure)
 
 
@@ -132,7 +132,7 @@ def examples(report: Report) -> bytes:
 
 def _thumbnail(report: Report, sample: Sample) -> NDArray[np.uint8]:
     """The defect with its surroundings, at least twice its size and an eighth of the picture."""
-    image, mask = read_sample(sample) if report.framing is None else read_window(sample, report.framing)
+    image, mask = read_sample(sample) if report.crop_spec is None else read_crop(sample, report.crop_spec)
     ys, xs = np.nonzero(mask)
     extent = 2 * max(int(np.ptp(ys)), int(np.ptp(xs)), 1)
     side = int(min(max(extent, 48, min(mask.shape) // 8), *mask.shape))

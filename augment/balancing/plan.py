@@ -12,7 +12,7 @@ from augment.balancing.plan_commands import Generator, command, folder_name, gui
 from augment.balancing.plan_masks import Donor, PlannedMask, factor_to, real_mask, shape_kind, shaped_mask
 from augment.balancing.strata import SIZES, Cell, Terciles, cells_of
 from defects.attributes.guide import GuideSchema, GuideValue
-from defects.images.crops import Framing, read_window
+from defects.images.crops import CropSpec, read_crop
 from defects.sample import GOOD, Sample
 from engine.errors import DataError
 from engine.seeding import numpy_generator
@@ -88,7 +88,7 @@ class Plan:
         cells: those that lack images: empty ones first, then from the thinnest.
         target: images a cell is filled up to.
         terciles: where sizes and brightnesses are parted.
-        framing: the square the generator sees.
+        crop_spec: the square the generator sees.
         generator: that is asked; None where only the set is known, whose own scale is then taken for its.
         seed: of masks and images.
     """
@@ -96,7 +96,7 @@ class Plan:
     cells: list[PlanCell]
     target: int
     terciles: Terciles
-    framing: Framing
+    crop_spec: CropSpec
     generator: Generator | None
     seed: int
 
@@ -112,7 +112,7 @@ class Plan:
             "seed": self.seed,
             "terciles": self.terciles.to_dict(),
             "framing": {
-                "size": self.framing.size, "window": self.framing.window, "channels": self.framing.channels
+                "size": self.crop_spec.size, "window": self.crop_spec.window, "channels": self.crop_spec.channels
             },
             "checkpoint": self.generator.sha256 if self.generator else None,
             "images": sum(cell.images for cell in self.asked),
@@ -132,7 +132,7 @@ class Plan:
 
 def make_generation_plan(
     samples: Sequence[Sample],
-    framing: Framing | None = None,
+    crop_spec: CropSpec | None = None,
     *,
     target: int | None = None,
     generator: Generator | None = None,
@@ -143,7 +143,7 @@ def make_generation_plan(
 
     Args:
         samples: the training images only, for their masks are used.
-        framing: the square in which sizes count; the generator's where one is given.
+        crop_spec: the square in which sizes count; the generator's where one is given.
         target: images a cell should have; else the mean of the cells that have any, rounded up.
         generator: whose guide scale to write in; without one, that of a generator trained on this set.
         seed: of masks and images.
@@ -155,9 +155,9 @@ def make_generation_plan(
     """
     if target is not None and target < 1:
         raise ValueError(f"expected a target of at least 1 image a cell, got {target}; give a larger one")
-    framing = generator.framing if generator else framing or Framing(_DEFAULT_SIZE)
+    crop_spec = generator.crop_spec if generator else crop_spec or CropSpec(_DEFAULT_SIZE)
     if measures is None:
-        measures = measure_samples(samples, framing)
+        measures = measure_samples(samples, crop_spec)
     marked = [m for m in measures if m.brightness is not None and m.sample.label != GOOD]
     marked.sort(key=lambda m: m.sample.name)
     if not marked:
@@ -168,8 +168,10 @@ def make_generation_plan(
     target = target or math.ceil(sum(filled) / len(filled))
     schema = generator.schema if generator else _schema_of(marked)
     thin = sorted((cell for cell in found if cell.count < target), key=lambda cell: (cell.count, cell.name))
-    planner = _Planner(marked, terciles, framing, schema, generator, seed)
-    return Plan([planner.plan(cell, target - cell.count) for cell in thin], target, terciles, framing, generator, seed)
+    planner = _Planner(marked, terciles, crop_spec, schema, generator, seed)
+    return Plan(
+        [planner.plan(cell, target - cell.count) for cell in thin], target, terciles, crop_spec, generator, seed
+    )
 
 
 class _Planner:
@@ -179,12 +181,12 @@ class _Planner:
         self,
         marked: Sequence[Measure],
         terciles: Terciles,
-        framing: Framing,
+        crop_spec: CropSpec,
         schema: GuideSchema,
         generator: Generator | None,
         seed: int,
     ) -> None:
-        self.marked, self.terciles, self.framing = marked, terciles, framing
+        self.marked, self.terciles, self.crop_spec = marked, terciles, crop_spec
         self.schema, self.generator, self.seed = schema, generator, seed
         self._donors: dict[str, Donor] = {}
         shares = [m.share for m in marked]
@@ -226,14 +228,14 @@ class _Planner:
                 if near and mask is None:
                     donor = self._donor(near[int(rng.integers(len(near)))].sample)
                     mask = real_mask(donor, wanted, rng, reach=REAL_REACH)
-            mask = mask or shaped_mask(kind, self.framing.size, _nearest_part(wanted, own), rng)
+            mask = mask or shaped_mask(kind, self.crop_spec.size, _nearest_part(wanted, own), rng)
             if mask is not None:
                 found.append(mask)
         return tuple(found)
 
     def _donor(self, sample: Sample) -> Donor:
         if sample.name not in self._donors:
-            self._donors[sample.name] = Donor(sample.name, read_window(sample, self.framing)[1])
+            self._donors[sample.name] = Donor(sample.name, read_crop(sample, self.crop_spec)[1])
         return self._donors[sample.name]
 
 

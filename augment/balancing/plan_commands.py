@@ -12,7 +12,7 @@ from typing import Any
 from augment.balancing.strata import Terciles
 from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from defects.attributes.request import parse_guide
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.provenance import file_name, read_provenance
 from engine.errors import DataError, MagnaError, UsageError
 from engine.files.atomic import from_json
@@ -24,14 +24,14 @@ class Generator:
 
     Attributes:
         schema: its guide entries and their scales.
-        framing: how it sees a photograph.
+        crop_spec: how it sees a photograph.
         sha256: of its weights.
         checkpoint: what to give `gen-defects`; None where only images of it are known.
         train_sha256: of every image file it was trained on.
     """
 
     schema: GuideSchema
-    framing: Framing
+    crop_spec: CropSpec
     sha256: str
     checkpoint: Path | None = None
     train_sha256: frozenset[str] = frozenset()
@@ -53,7 +53,7 @@ def read_generator(path: Path) -> Generator:
     if known is not None:
         if known.schema is None:
             raise DataError(f"{folder / file_name}: says nothing of the guide; give the checkpoint instead")
-        return Generator(known.schema, known.framing, known.checkpoint, None, known.train_sha256)
+        return Generator(known.schema, known.crop_spec, known.checkpoint, None, known.train_sha256)
     from engine.checkpoint import find_checkpoint, stated_sha256
 
     file = find_checkpoint(path)
@@ -62,11 +62,11 @@ def read_generator(path: Path) -> Generator:
         meta: dict[str, Any] = from_json(file.with_suffix(".json").read_bytes())["meta"]
         network, data = meta["network"], meta.get("data") or {}
         window = ((meta.get("config") or {}).get("data") or {}).get("window")
-        framing = Framing(int(network["size"]), window, int(network["channels"]))
+        crop_spec = CropSpec(int(network["size"]), window, int(network["channels"]))
         schema = GuideSchema.from_dict(meta["guides"])
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise _not_a_generator(file, error) from None
-    return Generator(schema, framing, sha256, path, frozenset(data.get("train_sha256") or ()))
+    return Generator(schema, crop_spec, sha256, path, frozenset(data.get("train_sha256") or ()))
 
 
 def _not_a_generator(file: Path, error: Exception) -> MagnaError:

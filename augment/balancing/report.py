@@ -11,7 +11,7 @@ import numpy as np
 from augment.balancing.measures import Measure, measure_samples
 from augment.balancing.strata import BRIGHTNESSES, SIZES, Cell, Terciles, cells_of
 from augment.balancing.verdicts import Verdict, verdicts
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.sample import GOOD, Sample
 from engine.errors import DataError
 
@@ -65,7 +65,7 @@ class Report:
 
     Attributes:
         measures: every image.
-        framing: in which it was measured; None for whole photographs.
+        crop_spec: in which it was measured; None for whole photographs.
         kinds: `good` first, then by name.
         terciles: where size and brightness are parted; None without defects.
         cells: all of them, empty ones too.
@@ -74,7 +74,7 @@ class Report:
     """
 
     measures: list[Measure]
-    framing: Framing | None
+    crop_spec: CropSpec | None
     kinds: list[Kind]
     terciles: Terciles | None
     cells: list[Cell]
@@ -88,11 +88,11 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        framing = self.framing
+        crop_spec = self.crop_spec
         return {
             "images": len(self.measures),
             "groups": len({m.sample.part for m in self.measures}),
-            "framing": None if framing is None else {"size": framing.size, "window": framing.window},
+            "framing": None if crop_spec is None else {"size": crop_spec.size, "window": crop_spec.window},
             "kinds": {kind.name: kind.to_dict() for kind in self.kinds},
             "terciles": None if self.terciles is None else self.terciles.to_dict(),
             "cells": [cell.to_dict() for cell in self.cells],
@@ -142,7 +142,7 @@ class Report:
 
 def imbalance_report(
     samples: Sequence[Sample],
-    framing: Framing | None = None,
+    crop_spec: CropSpec | None = None,
     *,
     workers: int = 2,
     on_progress: Callable[[int], object] | None = None,
@@ -151,7 +151,7 @@ def imbalance_report(
 
     Args:
         samples: of any source.
-        framing: measure the squares a generator sees; None for whole photographs.
+        crop_spec: measure the squares a generator sees; None for whole photographs.
         workers: threads that read.
         on_progress: told how many more images are done.
 
@@ -160,13 +160,13 @@ def imbalance_report(
     """
     if not samples:
         raise DataError("no images to report on; give a folder that holds some")
-    measures = measure_samples(samples, framing, workers=workers, on_progress=on_progress)
+    measures = measure_samples(samples, crop_spec, workers=workers, on_progress=on_progress)
     labels = sorted({m.sample.label for m in measures}, key=lambda name: (name != GOOD, name))
     kinds = [_kind(label, [m for m in measures if m.sample.label == label]) for label in labels]
     marked = any(m.brightness is not None and m.sample.label != GOOD for m in measures)
     terciles = Terciles.fit(measures) if marked else None
     cells = cells_of(measures, terciles) if terciles else []
-    return Report(measures, framing, kinds, terciles, cells, verdicts(measures), _warnings(kinds, measures))
+    return Report(measures, crop_spec, kinds, terciles, cells, verdicts(measures), _warnings(kinds, measures))
 
 
 def _kind(name: str, measures: list[Measure]) -> Kind:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from augment.balancing.measures import Measure, measure_samples
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.sample import GOOD, Sample
 
 SIZES = ("small", "medium", "large")
@@ -128,10 +128,10 @@ def cells_of(measures: Sequence[Measure], terciles: Terciles | None = None) -> l
     return found
 
 
-def cells(samples: Sequence[Sample], framing: Framing | None = None) -> list[Cell]:
+def cells(samples: Sequence[Sample], crop_spec: CropSpec | None = None) -> list[Cell]:
     """The cells of a set, in thirds of its own sizes and brightnesses.
 
     Raises:
         DataError: an image or a mask does not open.
     """
-    return cells_of(measure_samples(samples, framing))
+    return cells_of(measure_samples(samples, crop_spec))

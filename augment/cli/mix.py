@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from augment.cli.catalog import catalogue
+from augment.cli.catalog import catalog
 from augment.cli.export import export
 from augment.cli.paste import paste
 from augment.cli.report import report
@@ -27,7 +27,7 @@ class _Bare(TyperGroup):
 
 
 app = typer.Typer(add_completion=False, cls=_Bare)
-app.command()(catalogue)
+app.command()(catalog)
 app.command()(paste)
 app.command()(report)
 app.command()(export)
@@ -89,7 +89,7 @@ def main(
     import json as json_text
     import os
 
-    from augment.mixing.materialize import materialise
+    from augment.mixing.materialize import materialize
     from augment.mixing.output import MEMORY, check_apart
     from augment.mixing.planning import make_plan
     from augment.mixing.request import Request, Thresholds, named_folders, pairs, parse_ratio, parse_shares
@@ -123,7 +123,7 @@ def main(
         result["plan"] = write_wishes(made, plan, checkpoint=checkpoint, dry_run=dry_run)
     if not dry_run:
         with Progress(len(made), "mix-defects", json=json, unit="image") as progress:
-            done = materialise(made, out, resume=resume, workers=count, on_progress=progress.update)
+            done = materialize(made, out, resume=resume, workers=count, on_progress=progress.update)
         result |= {"written": done.written, "seconds": round(done.seconds, 3), "unchanged": done.unchanged}
         result["next"] = f"check-data {out}/train"
     if json:

@@ -39,7 +39,7 @@ def paste(
     from augment.mixing.splits import training_part
     from augment.pasting.folder import write_pasted
     from augment.pasting.paster import METHODS, Paster
-    from defects.images.crops import Framing
+    from defects.images.crops import CropSpec
     from defects.images.header import image_info
     from defects.sample import GOOD
     from engine.commands import Progress
@@ -52,15 +52,15 @@ def paste(
         raise UsageError("--window: how many px the squares get is not known; give --size too")
     check_apart(out, {"--real": real})
     part = training_part(real, layout=layout, val=val, test=test, split_from=split_from, seed=seed)
-    framing = None
+    crop_spec = None
     if size is not None:
-        framing = Framing(size, window, 3 if image_info(part.samples[0].image).channels >= 3 else 1)
+        crop_spec = CropSpec(size, window, 3 if image_info(part.samples[0].image).channels >= 3 else 1)
     paster = Paster(
         [s for s in part.samples if s.label != GOOD],
         [s for s in part.samples if s.label == GOOD],
         method=method,
         seed=seed,
-        framing=framing,
+        crop_spec=crop_spec,
         texture_label=kind,
     )
     result: dict[str, Any] = {

@@ -33,7 +33,7 @@ def report(
     from augment.balancing.report import imbalance_report
     from augment.mixing.output import check_apart
     from defects.formats.dataset import open_dataset
-    from defects.images.crops import Framing
+    from defects.images.crops import CropSpec
     from engine.commands import Progress
     from engine.errors import UsageError
 
@@ -43,9 +43,9 @@ def report(
         if written_to is not None:
             check_apart(written_to, {"the folder": folder})
     samples = [sample for sample in open_dataset(folder, layout).samples if sample.has_pixels]
-    framing = Framing(size, window) if size is not None else None
+    crop_spec = CropSpec(size, window) if size is not None else None
     with Progress(len(samples), "report", json=json, unit="image") as progress:
-        found = imbalance_report(samples, framing, workers=workers, on_progress=progress.update)
+        found = imbalance_report(samples, crop_spec, workers=workers, on_progress=progress.update)
     result: dict[str, Any] = found.to_dict()
     lines = found.lines()
     if out is not None:
@@ -54,8 +54,10 @@ def report(
         result["report"] = str(written[0])
     if plan is not None:
         generator = read_generator(checkpoint) if checkpoint is not None else None
-        same = generator is None and framing is not None
-        wishes = make_plan(samples, framing, generator=generator, seed=seed, measures=found.measures if same else None)
+        same = generator is None and crop_spec is not None
+        wishes = make_plan(
+            samples, crop_spec, generator=generator, seed=seed, measures=found.measures if same else None
+        )
         write_plan(wishes, plan)
         lines += [*wishes.lines(), f"next: sh {plan}/commands.sh"]
         result["plan"] = wishes.to_dict()

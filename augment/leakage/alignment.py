@@ -22,47 +22,47 @@ class Appearance:
     """One picture.
 
     Attributes:
-        grey: (h, w) uint8, its longer side at most `SIDE`.
-        points: (n, 2) keypoints (x, y), px of `grey`.
+        gray: (h, w) uint8, its longer side at most `SIDE`.
+        points: (n, 2) keypoints (x, y), px of `gray`.
         descriptors: (n, 128) uint8 SIFT descriptors (Lowe 2004).
     """
 
-    grey: NDArray[np.uint8]
+    gray: NDArray[np.uint8]
     points: NDArray[np.float32]
     descriptors: NDArray[np.uint8]
 
 
 def picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(H, W, C) as a small grey picture (h, w)."""
-    grey = image.astype(np.float32).mean(axis=2)
-    longest = max(grey.shape)
+    gray = image.astype(np.float32).mean(axis=2)
+    longest = max(gray.shape)
     factor = SIDE / longest if longest > SIDE else max(1.0, _LEAST_SIDE / longest)
     if factor != 1.0:
         how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-        size = (max(8, round(grey.shape[1] * factor)), max(8, round(grey.shape[0] * factor)))
-        grey = cv2.resize(grey, size, interpolation=how)
-    small: NDArray[np.uint8] = np.clip(np.round(grey), 0, 255).astype(np.uint8)
+        size = (max(8, round(gray.shape[1] * factor)), max(8, round(gray.shape[0] * factor)))
+        gray = cv2.resize(gray, size, interpolation=how)
+    small: NDArray[np.uint8] = np.clip(np.round(gray), 0, 255).astype(np.uint8)
     return small
 
 
-def appearance(grey: NDArray[np.uint8]) -> Appearance:
+def appearance(gray: NDArray[np.uint8]) -> Appearance:
     """The keypoints of a small picture, found after its light is evened out, so that dull parts have some too."""
-    light = grey.astype(np.float32)
-    reach = max(grey.shape) / 16
+    light = gray.astype(np.float32)
+    reach = max(gray.shape) / 16
     detail = light - cv2.GaussianBlur(light, (0, 0), reach)
     even = detail / np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), reach) + 4.0)
     # A detector of its own for each call: one shared by threads is not promised to be safe.
     sift = cv2.SIFT.create(nfeatures=KEYPOINTS, contrastThreshold=0.005, edgeThreshold=20)
     found, descriptors = sift.detectAndCompute(np.clip(128 + 42 * even, 0, 255).astype(np.uint8), None)
     if descriptors is None:
-        return Appearance(grey, np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
+        return Appearance(gray, np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
     points = np.asarray([point.pt for point in found[:KEYPOINTS]], np.float32)
-    return Appearance(grey, points, np.asarray(descriptors[:KEYPOINTS], np.uint8))
+    return Appearance(gray, points, np.asarray(descriptors[:KEYPOINTS], np.uint8))
 
 
 def mirrored(seen: Appearance) -> Appearance:
     """The picture left to right; its keypoints are found anew, since a descriptor does not mirror."""
-    return appearance(np.ascontiguousarray(seen.grey[:, ::-1]))
+    return appearance(np.ascontiguousarray(seen.gray[:, ::-1]))
 
 
 def rooted(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -117,10 +117,10 @@ def likeness(suspect: Appearance, reference: Appearance, through: NDArray[np.flo
         through: The map (2, 3) from the suspect's px to the reference's.
     """
     scale = float(np.sqrt(abs(np.linalg.det(through[:, :2]))))
-    light = reference.grey.astype(np.float32)
+    light = reference.gray.astype(np.float32)
     if scale > 1.1:  # the reference is finer: blur it as the coarser sampling does
         light = np.asarray(cv2.GaussianBlur(light, (0, 0), 0.5 * float(np.sqrt(scale * scale - 1))), np.float32)
-    height, width = suspect.grey.shape
+    height, width = suspect.gray.shape
     size, inverse = (width, height), cv2.WARP_INVERSE_MAP
     laid = np.asarray(cv2.warpAffine(light, through, size, flags=cv2.INTER_LINEAR | inverse), np.float32)
     covered = np.asarray(
@@ -128,7 +128,7 @@ def likeness(suspect: Appearance, reference: Appearance, through: NDArray[np.flo
     )
     if covered.mean() < _LEAST_OVERLAP:
         return 0.0
-    return _blocks(_band(suspect.grey.astype(np.float32)), _band(laid), covered)
+    return _blocks(_band(suspect.gray.astype(np.float32)), _band(laid), covered)
 
 
 def _band(light: NDArray[np.float32]) -> NDArray[np.floating]:

@@ -19,7 +19,7 @@ from defects.images.decode import read_sample
 from defects.manifest import read_manifest
 from defects.masks.width import Mask
 from defects.sample import GOOD
-from engine.errors import DataError, FaultsError
+from engine.errors import DataError, IssuesError
 from engine.files.atomic import from_json
 from engine.seeding import numpy_generator
 
@@ -131,13 +131,13 @@ class MixedFolder(Dataset[dict[str, Any]]):
 
     Raises:
         DataError: It is no such folder, or not finished.
-        FaultsError: Images are missing.
+        IssuesError: Images are missing.
     """
 
     def __init__(self, root: Path, split: str = "train") -> None:
-        samples, faults = read_manifest(root / split)
-        if faults:
-            raise FaultsError(faults)
+        samples, issues = read_manifest(root / split)
+        if issues:
+            raise IssuesError(issues)
         try:
             self.request: dict[str, Any] = from_json((root / REQUEST).read_bytes())
             self.kinds: list[str] = list(self.request["kinds"])

@@ -65,7 +65,7 @@ class Done:
     unchanged: int = 0
 
 
-def materialise(
+def materialize(
     plan: Plan,
     out: Path,
     *,

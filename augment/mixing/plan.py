@@ -122,12 +122,12 @@ class Plan:
 
     def describe(self) -> dict[str, Any]:
         """Everything that decides the bytes, as JSON; a folder begun with another description is not gone on with."""
-        framing = self.cutter.framing
+        crop_spec = self.cutter.crop_spec
         return {
             **self.request.describe(),
             "framing": None
-            if framing is None
-            else {"size": framing.size, "window": framing.window, "channels": framing.channels},
+            if crop_spec is None
+            else {"size": crop_spec.size, "window": crop_spec.window, "channels": crop_spec.channels},
             "channels": self.cutter.channels,
             "pipeline": None if self.pipeline is None else self.pipeline.config.model_dump(mode="json"),
             "shares": self.shares,
@@ -174,13 +174,13 @@ def plan_lines(plan: Plan) -> list[str]:
             rows.append([split, source, str(sum(counts.values())), *(str(counts.get(kind, 0)) for kind in kinds)])
     lines = _plan_table(rows)
     lines.append(f"split: {plan.split_by}")
-    framing = plan.cutter.framing
-    if framing is None:
+    crop_spec = plan.cutter.crop_spec
+    if crop_spec is None:
         lines.append("images: whole, at their own size")
     else:
-        what = "the shorter side" if framing.window is None else f"{framing.window} px"
-        how = "grey" if framing.channels == 1 else "RGB"
-        lines.append(f"images: {framing.size} x {framing.size} px {how}, {what} of a photograph")
+        what = "the shorter side" if crop_spec.window is None else f"{crop_spec.window} px"
+        how = "grey" if crop_spec.channels == 1 else "RGB"
+        lines.append(f"images: {crop_spec.size} x {crop_spec.size} px {how}, {what} of a photograph")
     if plan.versions > 1:
         each = plan.versions - 1
         lines.append(f"training images are written with {each} augmented {'copy' if each == 1 else 'copies'} each "

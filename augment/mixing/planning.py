@@ -26,7 +26,7 @@ from augment.mixing.plan import Item, Plan
 from augment.mixing.request import KINDS_OF_SOURCE, Request
 from augment.mixing.sampling_weights import check_exposure
 from augment.mixing.selection import Cells, Fill, choose, counts_for, level_up
-from augment.mixing.sources import Cutter, Dropped, Source, Sources, choose_framing, open_sources
+from augment.mixing.sources import Cutter, Dropped, Source, Sources, choose_crop_spec, open_sources
 from augment.mixing.splits import SPLITS, Assignment, KnownSplit, assign, grouped, read_split
 from augment.transforms.pipeline import Pipeline
 from defects.images.decode import read_mask
@@ -85,7 +85,7 @@ def make_plan(request: Request, *, memory: Path | None = None, watch: Watch | No
         made[source.name], more = _marked(source.name, made[source.name], workers)
         dropped += more
     own = {source.name: image_hashes(made[source.name]) for source in sources.made}
-    cutter = choose_framing(request, sources)
+    cutter = choose_crop_spec(request, sources)
     leaks, findings = _leaks(request, sources, train, made, held, hashes, own, cutter, memory, watch, workers)
     if leaks and not request.drop_copies:
         refuse(leaks)
@@ -275,7 +275,7 @@ def write_wishes(plan: Plan, out: Path, *, checkpoint: Path | None = None, dry_r
     known = [path for path in plan.request.synthetic.values() if (path / "generator.json").is_file()]
     told = checkpoint or (known[0] if known else None)
     generator = read_generator(told) if told is not None else None
-    wishes = make_generation_plan(train, plan.cutter.framing, generator=generator, seed=plan.request.seed)
+    wishes = make_generation_plan(train, plan.cutter.crop_spec, generator=generator, seed=plan.request.seed)
     lines = [f"plan: {line}" for line in wishes.lines()]
     if not dry_run:
         write_plan(wishes, out)

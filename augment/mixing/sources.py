@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from augment.mixing.request import Request
 from defects.formats.dataset import open_dataset
-from defects.images.crops import Framing, as_channels, read_window
+from defects.images.crops import CropSpec, as_channels, read_crop
 from defects.images.decode import read_sample
 from defects.images.header import image_info
 from defects.masks.width import Mask
@@ -97,7 +97,7 @@ def open_sources(request: Request) -> Sources:
     """Opens every folder of a request and compares their kinds.
 
     Raises:
-        FaultsError: Every fault of a folder's structure.
+        IssuesError: Every fault of a folder's structure.
         DataError: A folder is missing, empty or of no known layout, holds no image of its source, or has kinds
             that the photographs do not have.
     """
@@ -162,23 +162,23 @@ class Cutter:
     """How images are read.
 
     Attributes:
-        framing: Of the photographs; None leaves every image whole and at its own resolution.
+        crop_spec: Of the photographs; None leaves every image whole and at its own resolution.
         channels: Of what is read; None for those of each file.
     """
 
-    framing: Framing | None
+    crop_spec: CropSpec | None
     channels: int | None = None
 
-    def frame(self, sample: Sample) -> Framing | None:
+    def frame(self, sample: Sample) -> CropSpec | None:
         """How one sample is cut: a photograph by its window, an image made at a square's size as a whole."""
-        framing = self.framing
-        if framing is None or framing.window is None:
-            return framing
+        crop_spec = self.crop_spec
+        if crop_spec is None or crop_spec.window is None:
+            return crop_spec
         if sample.source == "synthetic":
-            return Framing(framing.size, None, framing.channels)
-        if sample.source == "pasted" and image_info(sample.image).upright == (framing.size, framing.size):
-            return Framing(framing.size, None, framing.channels)
-        return framing
+            return CropSpec(crop_spec.size, None, crop_spec.channels)
+        if sample.source == "pasted" and image_info(sample.image).upright == (crop_spec.size, crop_spec.size):
+            return CropSpec(crop_spec.size, None, crop_spec.channels)
+        return crop_spec
 
     def read(self, sample: Sample) -> tuple[NDArray[np.uint8], Mask]:
         """Image (H, W, C) uint8 and mask (H, W).
@@ -186,18 +186,18 @@ class Cutter:
         Raises:
             DataError: The image or its mask does not open.
         """
-        framing = self.frame(sample)
-        if framing is not None:
-            return read_window(sample, framing)
+        crop_spec = self.frame(sample)
+        if crop_spec is not None:
+            return read_crop(sample, crop_spec)
         image, mask = read_sample(sample)
         return image if self.channels is None else as_channels(image, self.channels), mask
 
     def whole(self, sample: Sample, shape: tuple[int, ...]) -> bool:
         """Whether a picture of this shape (H, W) read from a sample is all of its file, neither cut nor resized."""
-        return self.framing is None or image_info(sample.image).upright == tuple(shape)
+        return self.crop_spec is None or image_info(sample.image).upright == tuple(shape)
 
 
-def choose_framing(request: Request, sources: Sources) -> Cutter:
+def choose_crop_spec(request: Request, sources: Sources) -> Cutter:
     """The framing asked for, else that of the generators, else photographs as they are.
 
     Raises:
@@ -205,7 +205,7 @@ def choose_framing(request: Request, sources: Sources) -> Cutter:
         DataError: A synthetic image that is no square and has no generator.json.
     """
     channels = _channels(sources)
-    known = {s.provenance.framing for s in sources.synthetic if s.provenance is not None}
+    known = {s.provenance.crop_spec for s in sources.synthetic if s.provenance is not None}
     if request.native:
         mixed = len({image_info(s.samples[0].image).channels for s in (sources.real, *sources.made)}) > 1
         return Cutter(None, channels if mixed else None)
@@ -215,9 +215,9 @@ def choose_framing(request: Request, sources: Sources) -> Cutter:
         if size is None:
             raise UsageError("--window: how many px the squares get is not known; give --size too")
         window = request.window if request.window is not None else (one.window if one else None)
-        return Cutter(Framing(size, window, channels))
+        return Cutter(CropSpec(size, window, channels))
     if len(known) > 1:
-        named = ", ".join(f"{s.name} {s.provenance.framing}" for s in sources.synthetic if s.provenance is not None)
+        named = ", ".join(f"{s.name} {s.provenance.crop_spec}" for s in sources.synthetic if s.provenance is not None)
         raise UsageError(f"--synthetic: the generators see different squares ({named}); give --size and --window")
     if known:
         return Cutter(next(iter(known)))
@@ -226,7 +226,7 @@ def choose_framing(request: Request, sources: Sources) -> Cutter:
         height, width = image_info(first).upright
         if height != width:
             raise DataError(f"{first}: {width} x {height} px is no square; give --size, or --native to leave all whole")
-        return Cutter(Framing(height, None, channels))
+        return Cutter(CropSpec(height, None, channels))
     return Cutter(None)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.pasting.images import Box, Photograph, edges_reached, part_box
-from defects.attributes.background import Floats, ground_level
+from defects.attributes.background import Floats, background_level
 from defects.masks.width import Mask, bounding_box
 
 _LEAST_AREA = 9
@@ -81,7 +81,7 @@ def cut_out(photograph: Photograph, defect: Mask) -> Cutout:
     return Cutout(
         np.ascontiguousarray(patch),
         np.ascontiguousarray(defect[cut]),
-        ground_level(patch, sigma, hidden),
+        background_level(patch, sigma, hidden),
         (left, top),
         part,
         _hull(defect[cut]),

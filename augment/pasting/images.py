@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.images.crops import Framing, as_channels, scaled
+from defects.images.crops import CropSpec, as_channels, scaled
 from defects.images.decode import read_sample
 from defects.masks.width import Mask, bounding_box
 from defects.sample import Sample
 from engine.files.atomic import sha256_file
-from engine.runtime.cache import Kept
+from engine.runtime.cache import BoundedCache
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in px; right and bottom are the first px outside."""
@@ -114,13 +114,13 @@ class Photographs:
     """Reads photographs and keeps the latest of them.
 
     Args:
-        framing: Scale and channels to bring them to; None leaves them as they are.
+        crop_spec: Scale and channels to bring them to; None leaves them as they are.
         most: Bytes that are kept.
     """
 
-    def __init__(self, framing: Framing | None, *, most: int = _KEPT_BYTES) -> None:
-        self.framing = framing
-        self._kept = Kept[Photograph](most, lambda photograph: photograph.size)
+    def __init__(self, crop_spec: CropSpec | None, *, most: int = _KEPT_BYTES) -> None:
+        self.crop_spec = crop_spec
+        self._kept = BoundedCache[Photograph](most, lambda photograph: photograph.size)
         self._hashes: dict[str, str] = {}
 
     def read(self, sample: Sample) -> Photograph:
@@ -139,8 +139,8 @@ class Photographs:
             x, y, width, height = square
             cut = slice(y, y + height), slice(x, x + width)
             image, mask = np.ascontiguousarray(image[cut]), np.ascontiguousarray(mask[cut])
-        if self.framing is not None:
-            image, mask = scaled(image, mask, self.framing)
+        if self.crop_spec is not None:
+            image, mask = scaled(image, mask, self.crop_spec)
         light = as_channels(image, 1)[..., 0]
         return Photograph(image, mask, part_region(light), light, sample)
 

@@ -15,9 +15,9 @@ from augment.pasting.cutouts import clusters, cut_out, smoothing
 from augment.pasting.images import Photograph, Photographs, part_box, part_of, view_of, window_at_random
 from augment.pasting.placement import Limits, Pose, box_of, mismatch, propose, surroundings, warp
 from augment.pasting.texture_defects import texture_defect
-from defects.attributes.background import ground_level, matched
+from defects.attributes.background import background_level, matched
 from defects.attributes.guide import brightness
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError
@@ -75,7 +75,7 @@ class Pasted:
 def paste_into(
     source: Photograph,
     defect: Mask,
-    grounds: list[Photograph],
+    background_stats: list[Photograph],
     method: str,
     rng: np.random.Generator,
     limits: Limits,
@@ -85,7 +85,7 @@ def paste_into(
     Args:
         source: the photograph with the defect.
         defect: (H, W), one of its clusters.
-        grounds: photographs to choose from.
+        background_stats: photographs to choose from.
         method: `alpha` or `poisson`.
         rng: draws the places.
         limits: how far the pose may go.
@@ -93,7 +93,7 @@ def paste_into(
     cutout = cut_out(source, defect)
     own = surroundings(cutout)
     best: tuple[float, Photograph, Pose] | None = None
-    for ground in grounds:
+    for ground in background_stats:
         if ground.image.shape[2] != cutout.patch.shape[2]:
             continue
         part = part_box(ground.region)
@@ -114,7 +114,7 @@ def paste_into(
     if not mask.any():
         return None
     under = ground.image[cut]
-    patch = matched(patch, level, ground_level(under, sigma))
+    patch = matched(patch, level, background_level(under, sigma))
     fade = edge_width(mask)
     blend = alpha_blend if method == "alpha" else poisson_blend
     image, whole = ground.image.copy(), np.zeros_like(ground.mask)
@@ -137,7 +137,7 @@ class Paster:
         good: the grounds; where it is empty, the defective ones are.
         method: `alpha`, `poisson` or `perlin`.
         seed: another seed, other images.
-        framing: how the photographs become squares; None keeps them whole and at their own resolution.
+        crop_spec: how the photographs become squares; None keeps them whole and at their own resolution.
         limits: how far a defect may be turned, scaled and stretched.
         texture_label: kind of the defects that `perlin` makes.
         photographs: what reads them, with the same framing; several may share it. Its own without it.
@@ -154,7 +154,7 @@ class Paster:
         *,
         method: str = "alpha",
         seed: int = 0,
-        framing: Framing | None = None,
+        crop_spec: CropSpec | None = None,
         limits: Limits | None = None,
         texture_label: str = "texture",
         photographs: Photographs | None = None,
@@ -162,18 +162,18 @@ class Paster:
         if method not in METHODS:
             raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}; choose one of them")
         marked = sorted((s for s in defective if s.label != GOOD and s.has_pixels), key=lambda s: s.name)
-        self.grounds = sorted(good, key=lambda s: s.name) or marked
+        self.background_stats = sorted(good, key=lambda s: s.name) or marked
         if not marked and method != "perlin":
             raise DataError("no defective image with a mask to cut a defect out of; give real images with masks")
-        if not self.grounds:
+        if not self.background_stats:
             raise DataError("no image to paste into; give good images, or defective ones with room beside the defect")
-        self.method, self.seed, self.framing = method, seed, framing
+        self.method, self.seed, self.crop_spec = method, seed, crop_spec
         self.limits, self.texture_label = limits or Limits(), texture_label
         self.defective = marked
         self._of_kind: dict[str, list[Sample]] = defaultdict(list)
         for sample in marked:
             self._of_kind[sample.label].append(sample)
-        self._photographs = photographs or Photographs(framing)
+        self._photographs = photographs or Photographs(crop_spec)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -222,9 +222,9 @@ class Paster:
 
     def _perlin(self, index: int, rng: np.random.Generator) -> Made | None:
         ground = self._photographs.read(self._ground(rng, None))
-        if self.framing is not None:
-            ground = part_of(ground, window_at_random(ground.mask, self.framing.size, rng))
-        others = self.defective or self.grounds
+        if self.crop_spec is not None:
+            ground = part_of(ground, window_at_random(ground.mask, self.crop_spec.size, rng))
+        others = self.defective or self.background_stats
         texture = others[int(rng.integers(len(others)))]
         found = texture_defect(ground, self._photographs.read(texture), rng)
         if found is None:
@@ -247,8 +247,8 @@ class Paster:
         more: dict[str, Any],
     ) -> Made | None:
         mask = own | pasted
-        if self.framing is not None and self.method != "perlin":
-            cut = view_of(pasted, own, self.framing.size, rng)
+        if self.crop_spec is not None and self.method != "perlin":
+            cut = view_of(pasted, own, self.crop_spec.size, rng)
             image, mask, pasted = np.ascontiguousarray(image[cut]), mask[cut].copy(), pasted[cut]
         if not pasted.any():
             return None
@@ -265,7 +265,7 @@ class Paster:
 
     def _ground(self, rng: np.random.Generator, label: str | None) -> Sample:
         """A ground at random; one with a defect of its own only where it is of the same kind."""
-        fitting = [s for s in self.grounds if s.label in (GOOD, label)] or self.grounds
+        fitting = [s for s in self.background_stats if s.label in (GOOD, label)] or self.background_stats
         return fitting[int(rng.integers(len(fitting)))]
 
     def _order(self, kind: str, turn: int, count: int) -> list[int]:
@@ -279,8 +279,8 @@ def pasted_samples(
     count: int,
     method: str = "alpha",
     seed: int = 0,
-    framing: Framing | None = None,
+    crop_spec: CropSpec | None = None,
 ) -> Iterator[Made]:
     """The first `count` items of a `Paster`; see there."""
-    paster = Paster(defective, good, method=method, seed=seed, framing=framing)
+    paster = Paster(defective, good, method=method, seed=seed, crop_spec=crop_spec)
     return (paster.make(index) for index in range(count))

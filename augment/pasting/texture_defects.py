@@ -148,8 +148,8 @@ def _seen(mask: Mask, change: Floats, light: Image) -> Mask:
     def mean(values: Floats) -> NDArray[np.float64]:
         return np.asarray(np.bincount(labels.ravel(), values.ravel(), minlength=count) / sizes)
 
-    grey = light.astype(np.float32)
-    roughness = np.abs(grey - cv2.blur(grey, (9, 9)))
+    gray = light.astype(np.float32)
+    roughness = np.abs(gray - cv2.blur(gray, (9, 9)))
     seen = mean(change) >= _VISIBLE + 1.5 * mean(roughness)
     seen[0] = False
     result: Mask = seen[labels] & (change > 0)

@@ -131,7 +131,7 @@ class Transform:
         settings: name to what may be written there.
         moves: pixels change place, and the mask's with them.
         loses: part of the defect may leave the picture or be covered.
-        colour: works on three channels only, and is passed over on grey pictures.
+        color: works on three channels only, and is passed over on grey pictures.
         field: needs a field of random numbers, one for each pixel.
     """
 
@@ -141,7 +141,7 @@ class Transform:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     moves: bool = False
     loses: bool = False
-    colour: bool = False
+    color: bool = False
     field: bool = False
 
     def parse(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,8 +174,8 @@ def _camera(name: str, about: str, *, loses: bool = True, **settings: Setting) -
     return Transform(name, "camera", about, settings, moves=True, loses=loses)
 
 
-def _lighting(name: str, about: str, *, colour: bool = False, field: bool = False, **settings: Setting) -> Transform:
-    return Transform(name, "lighting", about, settings, colour=colour, field=field, loses=name == "random_erasing")
+def _lighting(name: str, about: str, *, color: bool = False, field: bool = False, **settings: Setting) -> Transform:
+    return Transform(name, "lighting", about, settings, color=color, field=field, loses=name == "random_erasing")
 
 
 _DEGREES = "degrees"
@@ -206,8 +206,8 @@ _ALL = (
     _lighting("salt_and_pepper", "Some pixels become white or black.", field=True,
               amount=Between((0.002, 0.02), (0.0, 1.0), "a share of the pixels"),
               salt=Between((0.4, 0.6), (0.0, 1.0), "a share of white among them"), bank=Switch(True)),
-    _lighting("colour_space", "Red, green and blue are replaced by hue, saturation and value.", colour=True),
-    _lighting("hue_saturation", "Hue, saturation and value are shifted.", colour=True,
+    _lighting("colour_space", "Red, green and blue are replaced by hue, saturation and value.", color=True),
+    _lighting("hue_saturation", "Hue, saturation and value are shifted.", color=True,
               hue=Between((-15.0, 15.0), (-180.0, 180.0), _DEGREES),
               saturation=Between((-0.12, 0.12), (-1.0, 1.0), "a share of full saturation"),
               value=Between((-0.08, 0.08), (-1.0, 1.0), _WHITE)),
@@ -230,7 +230,7 @@ _ALL = (
     _lighting("gaussian_blur", "Smoothed with a Gaussian.", sigma=Between((0.3, 1.5), (0.05, 20.0), "px")),
 )  # fmt: skip
 
-CATALOGUE: dict[str, Transform] = {one.name: one for one in _ALL}
+CATALOG: dict[str, Transform] = {one.name: one for one in _ALL}
 
 
 def transform(name: object) -> Transform:
@@ -239,6 +239,6 @@ def transform(name: object) -> Transform:
     Raises:
         ValueError: no transform has that name; the nearest known one is named.
     """
-    if not isinstance(name, str) or name not in CATALOGUE:
-        raise ValueError(f"unknown transform {name}; {nearest(str(name), CATALOGUE)}")
-    return CATALOGUE[name]
+    if not isinstance(name, str) or name not in CATALOG:
+        raise ValueError(f"unknown transform {name}; {nearest(str(name), CATALOG)}")
+    return CATALOG[name]

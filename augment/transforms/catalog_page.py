@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from augment.transforms.catalog import CATALOGUE, Between, OneOf, Setting, Transform
+from augment.transforms.catalog import CATALOG, Between, OneOf, Setting, Transform
 from augment.transforms.config import PipelineConfig, StepConfig
 from augment.transforms.operations import Mask, Partner
 from augment.transforms.pipeline import Pipeline, generator_for, preset, preset_names
-from defects.images.crops import Framing, as_channels, read_window
+from defects.images.crops import CropSpec, as_channels, read_crop
 from defects.images.decode import encode_image, read_sample
 from defects.sample import GOOD, Sample
 from defects.synthetic.mpi_dataset import MpiPlan
@@ -129,10 +129,10 @@ _STYLE = (
 )
 
 
-def catalogue_page(
+def catalog_page(
     samples: Sequence[Sample] | None, out: Path, *, size: int = 128, draws: int = 5, seed: int = 1, quality: int = 85
 ) -> Path:
-    """Writes `index.html`, a strip of pictures for each transform and preset, and `catalogue.jpg` with all of them.
+    """Writes `index.html`, a strip of pictures for each transform and preset, and `catalog.jpg` with all of them.
 
     Args:
         samples: what to show it on; of these some with a defect, of different kinds, are taken. None for procedural
@@ -141,7 +141,7 @@ def catalogue_page(
         size: side of a picture, px.
         draws: random draws shown for each.
         seed: of the draws.
-        quality: of `catalogue.jpg`, 1 to 100.
+        quality: of `catalog.jpg`, 1 to 100.
 
     Returns:
         The page.
@@ -152,7 +152,7 @@ def catalogue_page(
     shown = _procedural(size) if samples is None else _chosen(samples, size)
     sections: list[tuple[str, str, str, str, str]] = []
     sheet = []
-    for name, kind in CATALOGUE.items():
+    for name, kind in CATALOG.items():
         cells = strip_of_transform(kind, shown, draws, seed)
         sections.append((kind.family, name, kind.about, _settings(kind), _write(out, name, titled(cells))))
         sheet.append(titled(cells, name.replace("_", "\n"), _LEFT))
@@ -182,7 +182,7 @@ def _chosen(samples: Sequence[Sample], size: int) -> list[Partner]:
         own: list[tuple[float, int, Partner]] = []
         for i, sample in enumerate([one for one in samples if one.label == kind][:_TRIED]):
             channels = channels or read_sample(sample)[0].shape[2]
-            image, mask = read_window(sample, Framing(size, None, channels))
+            image, mask = read_crop(sample, CropSpec(size, None, channels))
             if 0.002 < mask.mean() < 0.4:
                 middle = np.mean(np.nonzero(mask), axis=1) / size - 0.5
                 own.append((float(np.abs(middle).max()), i, (image, mask)))

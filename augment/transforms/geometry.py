@@ -53,15 +53,15 @@ def warp(image: NDArray[np.uint8], mask: Mask, move: Warp, border: Border) -> tu
         return _flipped(image, code), _flipped(mask.view(np.uint8), code).view(np.bool_)
     if not any_set(mask):
         return _moved(image, move.matrix, border).reshape(shape), mask
-    grey = mask.view(np.uint8) * np.uint8(255)
+    gray = mask.view(np.uint8) * np.uint8(255)
     given, four = _SCRATCH.pair(mask.shape)
     if shape[2] == 3:
-        cv2.insertChannel(grey, cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, given), 3)
+        cv2.insertChannel(gray, cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, given), 3)
     else:
-        cv2.merge((image, grey, grey, grey), given)
+        cv2.merge((image, gray, gray, gray), given)
     _moved(given, move.matrix, border, four)
-    colours = cv2.cvtColor(four, cv2.COLOR_RGBA2RGB) if shape[2] == 3 else cv2.extractChannel(four, 0)
-    return np.asarray(colours, np.uint8).reshape(shape), _binary(np.asarray(cv2.extractChannel(four, 3), np.uint8))
+    colors = cv2.cvtColor(four, cv2.COLOR_RGBA2RGB) if shape[2] == 3 else cv2.extractChannel(four, 0)
+    return np.asarray(colors, np.uint8).reshape(shape), _binary(np.asarray(cv2.extractChannel(four, 3), np.uint8))
 
 
 def warp_mask(mask: Mask, move: Warp, border: Border) -> Mask:
@@ -88,5 +88,5 @@ def _flipped(pixels: NDArray[np.uint8], code: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.flip(pixels, code), np.uint8).reshape(pixels.shape)
 
 
-def _binary(grey: NDArray[np.uint8]) -> Mask:
-    return grey >= HALF
+def _binary(gray: NDArray[np.uint8]) -> Mask:
+    return gray >= HALF

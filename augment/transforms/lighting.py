@@ -113,8 +113,8 @@ def brightness(image: Image, values: Values) -> Table:  # noqa: ARG001 - one way
 
 def contrast(image: Image, values: Values) -> Table:
     """mean + factor (x - mean), with the mean of the picture's luminance."""
-    grey = image if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return _table(_LEVELS * values["factor"] + float(cv2.mean(grey)[0]) * (1 - values["factor"]))
+    gray = image if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return _table(_LEVELS * values["factor"] + float(cv2.mean(gray)[0]) * (1 - values["factor"]))
 
 
 def gamma(image: Image, values: Values) -> Table:  # noqa: ARG001
@@ -159,7 +159,7 @@ def salt_and_pepper(image: Image, values: Values) -> Image:
     return _library_salt_and_pepper(image, chance < salt, chance >= pepper)
 
 
-def colour_space(image: Image, values: Values) -> Image:  # noqa: ARG001
+def color_space(image: Image, values: Values) -> Image:  # noqa: ARG001
     """Hue (a share of the circle), saturation and value in place of red, green and blue."""
     hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
     return np.rint(hsv * np.array([255 / 360, 255, 255], np.float32)).astype(np.uint8)
@@ -218,6 +218,6 @@ TABLES: dict[str, Callable[[Image, Values], Table]] = {
 }  # fmt: skip
 LIGHTING: dict[str, Callable[[Image, Values], Image]] = {
     "gaussian_noise": gaussian_noise, "poisson_noise": poisson_noise, "salt_and_pepper": salt_and_pepper,
-    "colour_space": colour_space, "hue_saturation": hue_saturation, "sharpness": sharpness,
+    "colour_space": color_space, "hue_saturation": hue_saturation, "sharpness": sharpness,
     "gaussian_blur": gaussian_blur,
 }  # fmt: skip

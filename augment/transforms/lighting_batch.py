@@ -84,7 +84,7 @@ def salt_and_pepper(images: Tensor, values: Many) -> Tensor:
     return images.masked_fill(chance >= torch.tensor(pepper, device=images.device).view(-1, 1, 1, 1), 0.0)
 
 
-def colour_space(images: Tensor, values: Many) -> Tensor:  # noqa: ARG001 - one way to call all
+def color_space(images: Tensor, values: Many) -> Tensor:  # noqa: ARG001 - one way to call all
     """Hue (a share of the circle), saturation and value."""
     hue, saturation, value = kornia.color.rgb_to_hsv(images).unbind(1)
     return torch.stack((hue / (2 * math.pi), saturation, value), 1)
@@ -142,7 +142,7 @@ def gaussian_blur(images: Tensor, values: Many) -> Tensor:
 
 LIGHTING: dict[str, Callable[[Tensor, Many], Tensor]] = {
     "gaussian_noise": gaussian_noise, "poisson_noise": poisson_noise, "salt_and_pepper": salt_and_pepper,
-    "colour_space": colour_space, "hue_saturation": hue_saturation, "channel_shift": channel_shift,
+    "colour_space": color_space, "hue_saturation": hue_saturation, "channel_shift": channel_shift,
     "sharpness": sharpness, "brightness": brightness, "contrast": contrast, "gamma": gamma,
     "gaussian_blur": gaussian_blur,
 }  # fmt: skip

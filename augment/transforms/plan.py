@@ -75,7 +75,7 @@ def draw_plan(
                 operation = _draw_box(step, first, config.redraws, defect, draw)
             elif first.name == "mixing":
                 operation = _draw_partner(step, first, defect, partners, draw)
-            elif channels == 3 or not first.colour:
+            elif channels == 3 or not first.color:
                 operation = Light(first.name, first.draw(step.settings, draw))
             applied.append(first.name if operation is not None else f"{first.name}:skipped")
         operations.append(operation)

@@ -54,15 +54,15 @@ def predict(
         )
     result: dict[str, Any] = {
         "out": str(out), "images": done.images, "written": done.written, "defective": done.defective,
-        "unreadable": list(done.faults), "next": f"open {out / PAGE}",
+        "unreadable": list(done.issues), "next": f"open {out / PAGE}",
     }  # fmt: skip
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))
     else:
         typer.echo(f"{out / PREDICTIONS}: {done.defective} of {done.images} photographs look defective")
         typer.echo(f"look at: {out / PAGE}")
-    if done.faults:
-        raise DataError("\n".join(done.faults))
+    if done.issues:
+        raise DataError("\n".join(done.issues))
 
 
 def evaluate(

@@ -71,7 +71,7 @@ def open_data(root: Path, layout: str = "auto", depth16: str = "refuse") -> Data
     """A folder in any layout, or a mixture by mix-defects.
 
     Raises:
-        FaultsError, DataError, UsageError: as `defects.formats.dataset.open_dataset` and `MixedFolder`.
+        IssuesError, DataError, UsageError: as `defects.formats.dataset.open_dataset` and `MixedFolder`.
     """
     root = Path(root)
     if layout == "auto" and (root / REQUEST).is_file():
@@ -123,8 +123,8 @@ def prepare(
         if parts[name]:
             told = ", ".join(f"{number} {kind}" for kind, number in numbers.items())
             tell(f"{name}: {len(parts[name])} images, {told}")
-    if faults := [*train.faults(), *val.faults()]:
-        raise DataError("\n".join(faults))
+    if issues := [*train.issues(), *val.issues()]:
+        raise DataError("\n".join(issues))
     digests = {name: {s.name: hashes[str(s.image)] for s in samples} for name, samples in parts.items()}
     meta = {
         "data": {

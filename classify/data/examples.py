@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classify.config import DataConfig
-from defects.images.crops import Box, Framing, TileRule, as_channels, boxes, is_defective, window_of
+from defects.images.crops import Box, CropSpec, TileRule, as_channels, boxes, crop_of, is_defective
 from defects.images.decode import read_image, read_mask, read_sample
 from defects.images.header import image_info
 from defects.masks.width import Mask, resize_mask
@@ -112,7 +112,7 @@ class Examples:
         return self.data.channels
 
     @property
-    def framing(self) -> tuple[int, int]:
+    def crop_spec(self) -> tuple[int, int]:
         """(size, channels)."""
         return self.data.size, self.data.channels
 
@@ -152,13 +152,13 @@ class Examples:
         images = [self.read(int(index))[0] for index in indices]
         return np.stack(images) if images else np.zeros((0, self.size, self.size, self.channels), np.uint8)
 
-    def faults(self) -> list[str]:
+    def issues(self) -> list[str]:
         """Decodes every photograph once; a line for each that does not open."""
         firsts = list({id(example.sample): index for index, example in enumerate(self.examples)}.values())
         with ThreadPoolExecutor(4) as pool:
-            return [fault for fault in pool.map(self._fault, firsts) if fault]
+            return [issue for issue in pool.map(self._issue, firsts) if issue]
 
-    def _fault(self, index: int) -> str:
+    def _issue(self, index: int) -> str:
         try:
             self.read(index)
         except DataError as error:
@@ -193,7 +193,7 @@ class Examples:
             mask = np.zeros(image.shape[:2], np.bool_)
         if self.data.fit == "stretch":
             return resized(as_channels(image, self.channels), mask, self.size)
-        return window_of(image, mask, Framing(self.size, self.data.window, self.channels))
+        return crop_of(image, mask, CropSpec(self.size, self.data.window, self.channels))
 
 
 def classes_of(samples: Sequence[Sample], task: Task) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from defects.images.crops import as_channels
 from defects.images.decode import read_sample
 from defects.masks.width import Mask
 from defects.sample import GOOD
-from metrics.localization import CERTAIN, Localisation, LocalisationCounter, PixelScores
+from metrics.localization import CERTAIN, Localization, LocalizationCounter, PixelScores
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Level:
     """Squares, or photographs: how they are classified, and where it points; None where no masks are known."""
 
     classification: Classification
-    localisation: Localisation | None
+    localization: Localization | None
     sweep: dict[int, PixelScores]
 
 
@@ -152,7 +152,7 @@ class _Counter:
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = classes
-        self.where = LocalisationCounter()
+        self.where = LocalizationCounter()
         self._labels: list[int] = []
         self._called: list[int] = []
         self._chances: list[float] = []

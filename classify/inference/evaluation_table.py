@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from scipy.stats import rankdata
 
 from classify.inference.evaluate import Evaluation, Level
-from metrics.localization import Localisation
+from metrics.localization import Localization
 
 COLUMNS = ("accuracy", "precision", "recall", "f1", "iou", "pointing", "weighting")
 """Of a map, higher is better; a table's rank is the mean of the ranks in them."""
@@ -28,7 +28,7 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     if maps:
         lines += ["", *_grid(("map", "accuracy", "precision", "recall", "f1", "iou"), maps)]
         names = ("map", "number", "defective", "pointing", "weighting", "auroc", "average precision")
-        found = [(name, level.localisation) for name, level in levels.items() if level.localisation is not None]
+        found = [(name, level.localization) for name, level in levels.items() if level.localization is not None]
         lines += ["", *_grid(names, [_further(name, one) for name, one in found])]
         last, level = list(levels.items())[-1]
         head = ("threshold", "accuracy", "precision", "recall", "f1", "iou")
@@ -50,7 +50,7 @@ def comparison(evaluations: Mapping[str, Evaluation], *, photographs: bool, by: 
         by: `image`, averaged over images, or `pixel`, over all pixels.
     """
     levels = {name: one.photographs if photographs else one.squares for name, one in evaluations.items()}
-    kept = {n: level for n, level in levels.items() if level is not None and level.localisation is not None}
+    kept = {n: level for n, level in levels.items() if level is not None and level.localization is not None}
     values = {name: _columns(level, by) for name, level in kept.items()}
     order = ranks(values)
     rows = [
@@ -80,7 +80,7 @@ def ranks(values: Mapping[str, Sequence[float | None]]) -> dict[str, float]:
 
 
 def _columns(level: Level, by: str) -> list[float | None]:
-    one = level.localisation
+    one = level.localization
     if one is None:
         return []
     scores = one.by_pixel if by == "pixel" else one.by_image
@@ -93,14 +93,14 @@ def _called(name: str, level: Level) -> tuple[str, ...]:
 
 
 def _where(name: str, level: Level) -> list[tuple[str, ...]]:
-    one = level.localisation
+    one = level.localization
     if one is None:
         return []
     pairs = ((f"{name}, mean of images", one.by_image), (f"{name}, all pixels", one.by_pixel))
     return [(words, *(f"{value:.3f}" for value in vars(scores).values())) for words, scores in pairs]
 
 
-def _further(name: str, one: Localisation) -> tuple[str, ...]:
+def _further(name: str, one: Localization) -> tuple[str, ...]:
     shown = (one.pointing, one.weighting, one.auroc, one.average_precision)
     return (name, str(one.images), str(one.defective), *(_shown(value) for value in shown))
 

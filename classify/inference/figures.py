@@ -42,9 +42,9 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 def heat(image: Image, one: NDArray[np.floating]) -> Image:
     """The map (H, W) in 0..1 over the photograph (H, W, 1 or 3), as RGB."""
     scale = _FROM + np.rint(np.clip(one, 0, 1) * (255 - _FROM)).astype(np.uint8)
-    colours = cv2.applyColorMap(scale, cv2.COLORMAP_INFERNO)[..., ::-1].astype(np.float32)
+    colors = cv2.applyColorMap(scale, cv2.COLORMAP_INFERNO)[..., ::-1].astype(np.float32)
     share = (np.clip(one, 0, 1).astype(np.float32) ** 1.5 * _STRONGEST)[..., None]  # weak parts are no haze over all
-    mixed: Image = np.rint(as_channels(image, 3) * (1 - share) + colours * share).astype(np.uint8)
+    mixed: Image = np.rint(as_channels(image, 3) * (1 - share) + colors * share).astype(np.uint8)
     return mixed
 
 

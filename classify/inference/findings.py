@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from classify.config import DataConfig
 from classify.data.examples import resized, tile_rule
 from classify.models.checkpoint import LoadedClassifier, Predicted
-from defects.images.crops import Box, Framing, as_channels, boxes, central, scaled, stitch
+from defects.images.crops import Box, CropSpec, as_channels, boxes, central, scaled, stitch
 from defects.sample import GOOD
 from metrics.localization import CERTAIN, THRESHOLD
 
@@ -80,7 +80,7 @@ def squares(image: Image, data: DataConfig) -> tuple[list[Box], Iterator[Image]]
         return places, (resized(image[y : y + h, x : x + w], empty, data.size)[0] for x, y, w, h in places)
     if data.fit == "stretch":
         return [(0, 0, width, height)], (resized(image, none, data.size)[0] for _ in range(1))
-    large, empty = scaled(image, none, Framing(data.size, data.window, data.channels))
+    large, empty = scaled(image, none, CropSpec(data.size, data.window, data.channels))
     tall, broad = large.shape[:2]
     x, y = central(empty, data.size)
     place = (

@@ -14,7 +14,7 @@ from defects.formats.dataset import LAYOUTS, Dataset
 from defects.formats.listing import EXTENSIONS, Found, list_images
 from defects.images.decode import at_depth
 from defects.sample import Sample
-from engine.errors import CheckpointError, DataError, FaultsError
+from engine.errors import CheckpointError, DataError, IssuesError
 
 PLAIN = "plain"
 
@@ -57,9 +57,9 @@ def open_inputs(path: Path, layout: str = "auto", depth16: str = "refuse") -> In
         return Inputs(path, sorted(open_data(path, layout, depth16).samples, key=lambda one: one.name), known=True)
     found = Found()
     files = list_images(path, path, found, deep=True)
-    faults = [fault for fault in found.faults if not fault.warning]
-    if faults:
-        raise FaultsError(faults)
+    issues = [issue for issue in found.issues if not issue.warning]
+    if issues:
+        raise IssuesError(issues)
     if not files:
         raise DataError(f"{path}: holds no pictures; expected files ending in {', '.join(sorted(EXTENSIONS))}")
     samples = [Sample(name=file.relative_to(path).with_suffix("").as_posix(), image=file) for file in files]

@@ -45,13 +45,13 @@ class Done:
         images: in the folder, of which
         written: by this run.
         defective: said to be.
-        faults: one line for each that does not open.
+        issues: one line for each that does not open.
     """
 
     images: int
     written: int
     defective: int
-    faults: tuple[str, ...]
+    issues: tuple[str, ...]
 
 
 def predict_folder(
@@ -92,13 +92,13 @@ def predict_folder(
                 log.append([row for index, row in zip(chunk, rows, strict=True) if index >= done])
                 if on_progress is not None:
                     on_progress(len(chunk))
-            defective, faults = 0, []
+            defective, issues = 0, []
             for row in log.stream():
                 defective += row.get("class", GOOD) != GOOD
                 if "error" in row:
-                    faults.append(str(row["error"]))
+                    issues.append(str(row["error"]))
             write_page(out, log.stream(), images=len(inputs.samples), defective=defective, classifier=classifier)
-    return Done(len(inputs.samples), len(todo), defective, tuple(faults))
+    return Done(len(inputs.samples), len(todo), defective, tuple(issues))
 
 
 def _chunk(
@@ -152,9 +152,9 @@ def _made(
         row["tiles"] = [[*box, round(chance, 6)] for box, chance in finding.tiles]
     if inputs.known:
         row["label"] = sample.label
-    grey = np.rint(finding.map * 255).astype(np.uint8)
+    gray = np.rint(finding.map * 255).astype(np.uint8)
     drawn = encode_image(overlay(image, finding, mask), "jpg", quality=_QUALITY)
-    return row, {names["map"]: encode_image(grey, "png"), names["overlay"]: drawn}
+    return row, {names["map"]: encode_image(gray, "png"), names["overlay"]: drawn}
 
 
 def _files(sample: Sample) -> dict[str, str]:

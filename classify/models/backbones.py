@@ -24,12 +24,12 @@ class Backbone:
     Attributes:
         timm_name: of the full network in timm.
         cut: takes the timm network and whether to shorten it; returns the features and their channels.
-        normalised: whether the pooled features are layer-normalised before the last neuron (ConvNeXt).
+        normalized: whether the pooled features are layer-normalised before the last neuron (ConvNeXt).
     """
 
     timm_name: str
     cut: Callable[[Any, bool], tuple[nn.Sequential, int]]
-    normalised: bool = False
+    normalized: bool = False
 
 
 def _convnext(network: Any, short: bool) -> tuple[nn.Sequential, int]:
@@ -75,7 +75,7 @@ def _stride(block: Any) -> int:
 
 
 BACKBONES: dict[str, Backbone] = {
-    "convnext_tiny": Backbone("convnext_tiny", _convnext, normalised=True),
+    "convnext_tiny": Backbone("convnext_tiny", _convnext, normalized=True),
     "efficientnetv2_b0": Backbone("tf_efficientnetv2_b0", _efficientnet),
     "efficientnetv2_s": Backbone("tf_efficientnetv2_s", _efficientnet),
     "mobilenetv3_large": Backbone("mobilenetv3_large_100", _mobilenet),
@@ -104,7 +104,7 @@ def build_features(name: str, *, short: bool = False) -> tuple[nn.Sequential, in
         raise UsageError(f"unknown network {name!r}; use one of {', '.join(BACKBONES)}")
     backbone = BACKBONES[name]
     features, channels = backbone.cut(timm.create_model(backbone.timm_name, pretrained=False), short)
-    return features, channels, backbone.normalised and not short
+    return features, channels, backbone.normalized and not short
 
 
 def parameter_count(network: nn.Module) -> int:

@@ -30,18 +30,18 @@ class CamClassifier(nn.Module):
         features: (N, 3, H, W) -> (N, C, h, w).
         channels: C.
         classes: K; 1 for a single sigmoid neuron, else one neuron a class.
-        normalised: whether the pooled features are layer-normalised.
+        normalized: whether the pooled features are layer-normalised.
         dropout: share of the pooled features dropped in training.
     """
 
     def __init__(
-        self, features: nn.Module, channels: int, classes: int, *, normalised: bool = False, dropout: float = 0.0
+        self, features: nn.Module, channels: int, classes: int, *, normalized: bool = False, dropout: float = 0.0
     ) -> None:
         super().__init__()
         if classes < 1:
             raise ValueError(f"expected 1 neuron (defective or good) or one a class, got {classes}")
         self.features = features
-        self.norm = nn.LayerNorm(channels, eps=1e-6) if normalised else None
+        self.norm = nn.LayerNorm(channels, eps=1e-6) if normalized else None
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, classes)
 
@@ -76,11 +76,11 @@ def build_classifier(name: str, *, classes: int = 1, short: bool = False, dropou
     Raises:
         UsageError: there is no such network.
     """
-    features, channels, normalised = build_features(name, short=short)
-    return CamClassifier(features, channels, classes, normalised=normalised, dropout=dropout)
+    features, channels, normalized = build_features(name, short=short)
+    return CamClassifier(features, channels, classes, normalized=normalized, dropout=dropout)
 
 
-def normalised_map(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def normalized_map(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Maps (N, K, h, w) enlarged to (N, K, H, W) by bilinear interpolation and scaled to 0..1 each; a flat one is 0."""
     large = nn.functional.interpolate(maps.float(), size=size, mode="bilinear", align_corners=False)
     low, high = large.amin(dim=(2, 3), keepdim=True), large.amax(dim=(2, 3), keepdim=True)

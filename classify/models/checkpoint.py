@@ -15,7 +15,7 @@ from torch import Tensor
 from classify.config import ClassifierConfig
 from classify.data.examples import DEFECT, Task
 from classify.models.cam import Seen
-from classify.models.weights import Classifier, build_network, normalisation
+from classify.models.weights import Classifier, build_network, normalization
 from defects.sample import GOOD
 from engine.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint, stated_sha256
 from engine.errors import CheckpointError
@@ -172,7 +172,7 @@ def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> Loa
         raise CheckpointError(f"{file}: holds weights that are no numbers; train anew, or give another checkpoint")
     network.eval().requires_grad_(False)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mean, std = normalisation(config.network.name)
+    mean, std = normalization(config.network.name)
     return LoadedClassifier(
         network, config, classes, config.data.size, config.data.channels, mean, std, meta, stated_sha256(file)
     )

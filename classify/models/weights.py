@@ -44,7 +44,7 @@ def build_network(config: NetworkConfig, neurons: int, seed: int = 0) -> Classif
         return build_classifier(config.name, classes=neurons, short=config.short, dropout=config.dropout)
 
 
-def normalisation(name: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def normalization(name: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Mean and standard deviation of RGB in 0..1 that a network's ImageNet weights ask for.
 
     Raises:

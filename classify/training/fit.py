@@ -229,7 +229,7 @@ def fit(
         train: examples to learn from.
         val: examples on which the best epoch is chosen; may be empty, then the last is taken.
         settings: how.
-        mean: of RGB in 0..1, as `normalisation` gives it.
+        mean: of RGB in 0..1, as `normalization` gives it.
         std: of RGB in 0..1.
         preset: classical augmentation: its name or the pipeline.
         steps: optimiser steps, instead of `settings.epochs`.

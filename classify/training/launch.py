@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from classify.config import ClassifierConfig
 from classify.data.dataset import Mixture, prepare
 from classify.models.checkpoint import neurons
-from classify.models.weights import build_network, normalisation, pretrained
+from classify.models.weights import build_network, normalization, pretrained
 from classify.training.fit import Fitting
 from classify.training.learner import training_dtype
 from classify.training.loop import train
@@ -74,7 +74,7 @@ def start(
         name = by_the_first(fabric, lambda: pretrained(network, config.network, source))
         if name is None:
             name = pretrained(network, config.network, source)
-        mean, std = normalisation(config.network.name)
+        mean, std = normalization(config.network.name)
         fitting = Fitting(
             network, prepared.train, prepared.val, config.train,
             mean=mean, std=std, preset=config.data.preset, fabric=fabric,

@@ -80,13 +80,13 @@ class Learner:
             _head(network).requires_grad_(True)
         self.named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
         parameters = [parameter for _, parameter in self.named]
-        if settings.optimiser == "adamw":
+        if settings.optimizer == "adamw":
             decayed = [p for p in parameters if p.ndim > 1]  # neither biases nor norms, as is usual
             plain = [p for p in parameters if p.ndim <= 1]
             groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0}]
-            self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
+            self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
         else:
-            self.optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
+            self.optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate)
         self.weights = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=self.device)
         self.average = {k: v.detach().clone() for k, v in network.state_dict().items()} if settings.ema else None
         self.steps = 0
@@ -95,7 +95,7 @@ class Learner:
 
     def step(self, images: NDArray[np.uint8], labels: NDArray[np.int64], rate: float) -> float:
         """Learns from images uint8 (B, S, S, C) and classes (B,); returns the loss."""
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
         if self.settings.freeze:
@@ -113,8 +113,8 @@ class Learner:
                 self.fabric.backward(loss)
             else:
                 loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         self.steps += 1
         self._follow()
         return loss.item()
@@ -160,7 +160,7 @@ class Learner:
         if self.average is not None:
             tensors |= {f"average.{name}": value for name, value in self.average.items()}
         for name, parameter in self.named:
-            for key, value in self.optimiser.state.get(parameter, {}).items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimiser.{key}.{name}"] = value
         return tensors
 
@@ -183,7 +183,7 @@ class Learner:
                     kept = {key: tensors[f"optimiser.{key}.{name}"].clone() for key in keys}
                     for key in keys[1:]:
                         kept[key] = torch.empty_like(parameter).copy_(kept[key])  # laid out as the parameter is
-                    self.optimiser.state[parameter] = kept
+                    self.optimizer.state[parameter] = kept
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(
                 f"the saved state does not fit this run ({' '.join(str(error).split())[:200]}); "

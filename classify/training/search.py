@@ -16,7 +16,7 @@ from classify.config import MOST_IMAGES, ClassifierConfig
 from classify.data.dataset import Prepared
 from classify.models.checkpoint import neurons
 from classify.models.rollout import TRANSFORMERS
-from classify.models.weights import build_network, normalisation, pretrained
+from classify.models.weights import build_network, normalization, pretrained
 from classify.training.fit import TrainingError, fit
 from engine.config import dump_config
 from engine.errors import DataError, UsageError
@@ -138,7 +138,7 @@ def _trial(
     chosen = _with(config, rate, batch)
     network = build_network(config.network, neurons(config.task, prepared.classes), config.train.seed)
     pretrained(network, config.network, weights)
-    mean, std = normalisation(config.network.name)
+    mean, std = normalization(config.network.name)
     row: dict[str, Any] = {"trial": len(rows) + 1, "learning_rate": rate, "batch_size": batch}
     try:
         fitted = fit(

@@ -31,7 +31,7 @@ class Setting(NamedTuple):
     left: float
 
 
-class Ground(NamedTuple):
+class BackgroundStats(NamedTuple):
     """Mean and standard deviation of the luminance (0..1) of a ring around a mask, and its setting, where known."""
 
     level: float
@@ -43,13 +43,13 @@ class Ground(NamedTuple):
         return [self.level, self.grain, *(self.setting or ())]
 
     @classmethod
-    def of(cls, numbers: Sequence[float]) -> Ground:
+    def of(cls, numbers: Sequence[float]) -> BackgroundStats:
         """The ground of such a row.
 
         Raises:
             ValueError: it has other than 2 or 8 finite numbers, or one out of range.
 
-        >>> Ground.of([0.5, 0.1]).numbers()
+        >>> BackgroundStats.of([0.5, 0.1]).numbers()
         [0.5, 0.1]
         """
         if len(numbers) not in (2, 2 + len(Setting._fields)):
@@ -61,7 +61,7 @@ class Ground(NamedTuple):
         return cls(level, grain, Setting(*rest) if rest else None)
 
 
-def ground_around(image: NDArray[np.uint8], mask: Mask, radius: int) -> Ground:
+def background_around(image: NDArray[np.uint8], mask: Mask, radius: int) -> BackgroundStats:
     """The ground around a mask (H, W) in an image (H, W, C); of all that is not the mask where it has no ring.
 
     Args:
@@ -93,7 +93,7 @@ def ground_around(image: NDArray[np.uint8], mask: Mask, radius: int) -> Ground:
         beside & ~upright & (right < 0),
     )
     sides = [float(values[part].mean(dtype=np.float64)) - level if part.any() else 0.0 for part in quarters]
-    return Ground(level, float(values.std(dtype=np.float64)), Setting(*place, *sides))
+    return BackgroundStats(level, float(values.std(dtype=np.float64)), Setting(*place, *sides))
 
 
 def _beyond(at: NDArray[np.intp], first: int, length: int) -> NDArray[np.intp]:
@@ -110,7 +110,7 @@ _BRIGHTEST = 2.5
 """A pixel at most this many times as bright as its ground."""
 
 
-def ground_level(image: NDArray[np.uint8] | Floats, sigma: float, defect: Mask | None = None) -> Floats:
+def background_level(image: NDArray[np.uint8] | Floats, sigma: float, defect: Mask | None = None) -> Floats:
     """(H, W, C) smooth level of an image; under `defect` it is filled in from around it.
 
     Filling is by pull and push (Gortler et al., The Lumigraph, 1996): means of the known pixels at ever

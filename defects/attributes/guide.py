@@ -174,13 +174,13 @@ class GuideSchema:
 
 def luminance(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Rec. 601 luminance in 0..1, shape (H, W), of an image (H, W, 1 or 3)."""
-    return grey_levels(image) / np.float32(255)
+    return gray_levels(image) / np.float32(255)
 
 
-def grey_levels(image: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
+def gray_levels(image: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
     """The same in 0..255, of an image of whole or of real grey levels."""
-    grey = image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return np.asarray(grey, np.float32)
+    gray = image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(gray, np.float32)
 
 
 def ring(mask: Mask, radius: int) -> Mask:

@@ -17,11 +17,11 @@ REACHES = (1.5, 6.0, 24.0)
 between one and the next."""
 
 Floats = NDArray[np.float32]
-Relief = tuple[float, ...]
+LocalContrast = tuple[float, ...]
 """Standard deviation of the luminance (0..1) within a defect in each band, finest first."""
 
 
-def relief(image: NDArray[np.uint8], mask: Mask) -> Relief:
+def local_contrast(image: NDArray[np.uint8], mask: Mask) -> LocalContrast:
     """The relief of a defect.
 
     How much darker than its surroundings it is has no part in it, nor has light that changes slowly.
@@ -42,13 +42,13 @@ def relief(image: NDArray[np.uint8], mask: Mask) -> Relief:
     return tuple(float(np.sqrt(np.mean(np.square(band[part], dtype=np.float64)))) for band in bands(light, part))
 
 
-def relief_of(numbers: Sequence[float]) -> Relief:
+def local_contrast_of(numbers: Sequence[float]) -> LocalContrast:
     """The relief of a row of a checkpoint.
 
     Raises:
         ValueError: it has another number of bands, or one out of range.
 
-    >>> relief_of([0.02, 0.05, 0.01])
+    >>> local_contrast_of([0.02, 0.05, 0.01])
     (0.02, 0.05, 0.01)
     """
     known = isinstance(numbers, list | tuple) and all(type(number) in (int, float) for number in numbers)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from defects.formats.validation import Inspection
-    from engine.errors import Fault
+    from engine.errors import Issue
 
 app = typer.Typer(add_completion=False)
 
@@ -40,14 +40,14 @@ def main(
     from defects.images.decode import at_depth
     from defects.manifest import read_manifest
     from defects.masks.width import width
-    from defects.summary import summarise
+    from defects.summary import summarize
     from engine.commands import Progress
     from engine.files.atomic import to_json
 
     dataset = read_dataset(folder, layout)
-    samples, faults = dataset.samples, dataset.faults
+    samples, issues = dataset.samples, dataset.issues
     if verify and dataset.layout == "sample_folder":
-        samples, faults = read_manifest(folder, verify=True)
+        samples, issues = read_manifest(folder, verify=True)
     samples = at_depth(samples, depth16)
     with Progress(len(samples), "check-data", json=json, unit="image") as progress:
 
@@ -56,7 +56,7 @@ def main(
                 progress.update(1)
                 yield seen
 
-        summary = summarise(opened(), faults)
+        summary = summarize(opened(), issues)
     command = f"train-gan {shlex.quote(str(folder))}" + (f" --depth16 {depth16}" if depth16 != "refuse" else "")
     failed = bool(summary.errors)
     if json:
@@ -64,8 +64,8 @@ def main(
         result = {"path": str(folder), "layout": dataset.layout, **summary.to_dict(), "next": following}
         typer.echo(to_json(result))
         raise typer.Exit(int(failed))
-    for fault in summary.errors:
-        _say(f"fault: {fault}")
+    for issue in summary.errors:
+        _say(f"fault: {issue}")
     for line in _warnings(summary.warnings, every):
         _say(line)
     _say(f"{folder}: {summary.images} images, layout {dataset.layout}")
@@ -86,15 +86,15 @@ def _say(line: str) -> None:
     typer.echo(line.encode("utf-8", "backslashreplace").decode())
 
 
-def _warnings(warnings: Sequence[Fault], every: bool) -> list[str]:
+def _warnings(warnings: Sequence[Issue], every: bool) -> list[str]:
     """One line a warning; of more than a few alike, one line for all."""
-    alike: dict[tuple[str, str], list[Fault]] = {}
-    for fault in warnings:
-        alike.setdefault((fault.what, fault.remedy), []).append(fault)
+    alike: dict[tuple[str, str], list[Issue]] = {}
+    for issue in warnings:
+        alike.setdefault((issue.what, issue.remedy), []).append(issue)
     lines: list[str] = []
     for (what, remedy), group in alike.items():
         if every or len(group) <= _SHOWN:
-            lines += [f"warning: {fault}" for fault in group]
+            lines += [f"warning: {issue}" for issue in group]
         else:
             lines.append(f"warning: {len(group)} files, such as {group[0].path}: {what}; {remedy} (--all lists them)")
     return lines

@@ -25,12 +25,12 @@ def read(root: Path) -> Found:
         if not _is_coco(path):
             continue
         if not stays_inside(path, root):
-            found.fault(path, "a symlink that leaves the folder", "copy the file itself into the folder")
+            found.issue(path, "a symlink that leaves the folder", "copy the file itself into the folder")
             continue
         try:
             _read_file(path, root, found, seen)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            found.fault(path, f"not a readable COCO file ({type(error).__name__}: {error})", "export it again")
+            found.issue(path, f"not a readable COCO file ({type(error).__name__}: {error})", "export it again")
     return found
 
 
@@ -46,20 +46,20 @@ def _read_file(path: Path, root: Path, found: Found, seen: dict[str, Path]) -> N
             image = _locate(root, path.parent, file_name)
         except DataError as error:
             what, _, remedy = str(error).partition("; ")
-            found.fault(path, what.removeprefix(f"{root}: "), remedy)
+            found.issue(path, what.removeprefix(f"{root}: "), remedy)
             continue
         if image is None:
-            found.fault(path, f"lists {file_name}, which is not there", "add it to images/ or export again")
+            found.issue(path, f"lists {file_name}, which is not there", "add it to images/ or export again")
             continue
         name = Path(file_name).with_suffix("").as_posix()
         earlier = seen.get(name.casefold())
         if earlier is not None:
-            found.fault(path, f"lists {file_name} although {earlier.name} has that name already", "rename one of them")
+            found.issue(path, f"lists {file_name} although {earlier.name} has that name already", "rename one of them")
             continue
         seen[name.casefold()] = image
         found.samples.append(_sample(path, name, image, marks.pop(entry["id"], []), kinds, found))
     for orphan in marks:
-        found.fault(path, f"annotates image id {orphan}, which it does not list", "export the annotations again")
+        found.issue(path, f"annotates image id {orphan}, which it does not list", "export the annotations again")
 
 
 def _sample(

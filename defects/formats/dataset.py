@@ -12,7 +12,7 @@ from defects.formats import labelme as bsdata
 from defects.formats import mvtec_ad as mvtec
 from defects.formats.listing import Found
 from defects.sample import Sample
-from engine.errors import DataError, Fault, FaultsError, UsageError
+from engine.errors import DataError, Issue, IssuesError, UsageError
 
 
 class Layout(NamedTuple):
@@ -43,13 +43,13 @@ class Dataset:
         root: The folder.
         layout: A key of `LAYOUTS`.
         samples: In the order of their names.
-        faults: What is wrong with the folder's structure; `check_images` finds what is wrong with its pixels.
+        issues: What is wrong with the folder's structure; `check_images` finds what is wrong with its pixels.
     """
 
     root: Path
     layout: str
     samples: list[Sample]
-    faults: list[Fault] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
 
 
 def read_dataset(root: Path, layout: str = "auto") -> Dataset:
@@ -71,25 +71,25 @@ def read_dataset(root: Path, layout: str = "auto") -> Dataset:
     elif layout not in LAYOUTS:
         raise UsageError(f"unknown layout {layout!r}; use one of auto, {', '.join(LAYOUTS)}")
     found = LAYOUTS[layout].read(root)
-    if not found.samples and not any(not fault.warning for fault in found.faults):
-        found.faults.append(
-            Fault(str(root), f"no images found as {layout}", f"expected {LAYOUTS[layout].looks}; or give --layout")
+    if not found.samples and not any(not issue.warning for issue in found.issues):
+        found.issues.append(
+            Issue(str(root), f"no images found as {layout}", f"expected {LAYOUTS[layout].looks}; or give --layout")
         )
-    return Dataset(root, layout, sorted(found.samples, key=lambda sample: sample.name), found.faults)
+    return Dataset(root, layout, sorted(found.samples, key=lambda sample: sample.name), found.issues)
 
 
 def open_dataset(root: Path, layout: str = "auto") -> Dataset:
     """`read_dataset`, for those who cannot go on with a faulty folder.
 
     Raises:
-        FaultsError: Every fault of the folder's structure that is not a mere warning.
+        IssuesError: Every fault of the folder's structure that is not a mere warning.
         DataError: As for `read_dataset`.
         UsageError: As for `read_dataset`.
     """
     dataset = read_dataset(root, layout)
-    faults = [fault for fault in dataset.faults if not fault.warning]
-    if faults:
-        raise FaultsError(faults)
+    issues = [issue for issue in dataset.issues if not issue.warning]
+    if issues:
+        raise IssuesError(issues)
     return dataset
 
 

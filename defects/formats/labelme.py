@@ -31,7 +31,7 @@ def read(root: Path) -> Found:
     groups = group_places(stems)
     for stem, path in labels.items():
         if stem not in stems:
-            found.fault(path, "annotates a picture that is not there", f"add data/{stem}.jpg or remove the file")
+            found.issue(path, "annotates a picture that is not there", f"add data/{stem}.jpg or remove the file")
     for image in images:
         file = labels.get(image.stem)
         polygons: tuple[Polygon, ...] = ()
@@ -39,7 +39,7 @@ def read(root: Path) -> Found:
         if file is None:
             found.warn(image, "has no label file and is taken as good", f"add label/{image.stem}.json if it is not")
         elif not stays_inside(file, root):
-            found.fault(file, "a symlink that leaves the folder", "copy the file itself into the folder")
+            found.issue(file, "a symlink that leaves the folder", "copy the file itself into the folder")
             continue
         else:
             outlines = read_labelme(file, found)
@@ -88,7 +88,7 @@ def read_labelme(path: Path, found: Found) -> tuple[tuple[Polygon, ...], str] | 
         content = from_json(path.read_text(encoding="utf-8"))
         shapes = [_outline(shape) for shape in content["shapes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        found.fault(path, f"not a readable labelme file ({type(error).__name__})", "export it again from labelme")
+        found.issue(path, f"not a readable labelme file ({type(error).__name__})", "export it again from labelme")
         return None
     kept = [shape for shape in shapes if len(shape[1]) >= 3]
     if len(kept) < len(shapes):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from defects.sample import Sample
-from engine.errors import Fault
+from engine.errors import Issue
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -19,15 +19,15 @@ class Found:
     """What a reader gathers."""
 
     samples: list[Sample] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
 
-    def fault(self, path: Path | str, what: str, remedy: str) -> None:
+    def issue(self, path: Path | str, what: str, remedy: str) -> None:
         """Note what makes the folder unusable until it is mended."""
-        self.faults.append(Fault(str(path), what, remedy))
+        self.issues.append(Issue(str(path), what, remedy))
 
     def warn(self, path: Path | str, what: str, remedy: str) -> None:
         """Note what a person should know, but the work can go on with."""
-        self.faults.append(Fault(str(path), what, remedy, warning=True))
+        self.issues.append(Issue(str(path), what, remedy, warning=True))
 
 
 def stays_inside(path: Path, root: Path) -> bool:
@@ -62,7 +62,7 @@ def list_images(
         if path.suffix.lower() not in extensions:
             continue
         if not stays_inside(path, root):
-            found.fault(path, "a symlink that leaves the folder", "copy the file itself into the folder")
+            found.issue(path, "a symlink that leaves the folder", "copy the file itself into the folder")
             continue
         kept.append(path)
         lower[str(path.relative_to(folder).with_suffix("")).casefold()].append(path)
@@ -70,9 +70,9 @@ def list_images(
         if len(same) > 1:
             names = ", ".join(path.name for path in same[1:])
             if len({path.stem for path in same}) == 1:
-                found.fault(same[0], f"has the same name as {names}", "rename one of them or remove the copy")
+                found.issue(same[0], f"has the same name as {names}", "rename one of them or remove the copy")
             else:
-                found.fault(
+                found.issue(
                     same[0],
                     f"differs from {names} only in upper and lower case",
                     "rename one of them; Windows and macOS cannot keep both",

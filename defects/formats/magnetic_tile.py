@@ -35,10 +35,10 @@ def read(root: Path) -> Found:
         stems = {image.stem for image in images}
         for stem, mask in masks.items():
             if stem not in stems:
-                found.fault(mask, "a mask without its image", f"add {stem}.jpg or remove the mask")
+                found.issue(mask, "a mask without its image", f"add {stem}.jpg or remove the mask")
         for image in images:
             if image.stem not in masks and label != GOOD:
-                found.fault(image, "its mask is missing", f"add {image.stem}.png beside it, or move it to MT_Free")
+                found.issue(image, "its mask is missing", f"add {image.stem}.png beside it, or move it to MT_Free")
                 continue
             entries.append((f"{folder.name}/{image.stem}", image, masks.get(image.stem), label))
     groups = group_shots(image.stem for _, image, _, _ in entries)

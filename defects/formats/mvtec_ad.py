@@ -26,11 +26,11 @@ def read(root: Path) -> Found:
             )
             images = list_images(folder, root, found)
             for stem in sorted(masks.keys() - {image.stem for image in images}):
-                found.fault(masks[stem], "a mask without its image", f"add test/{folder.name}/{stem}.png or remove it")
+                found.issue(masks[stem], "a mask without its image", f"add test/{folder.name}/{stem}.png or remove it")
             for image in images:
                 mask = masks.get(image.stem)
                 if folder.name != GOOD and mask is None:
-                    found.fault(
+                    found.issue(
                         image,
                         "its mask is missing",
                         f"add ground_truth/{folder.name}/{image.stem}_mask.png, or move it to test/good",

@@ -15,5 +15,5 @@ def fits(root: Path) -> bool:
 
 def read(root: Path) -> Found:
     """Read the manifest; every bad row is a fault of its own."""
-    samples, faults = read_manifest(root)
-    return Found(samples, faults)
+    samples, issues = read_manifest(root)
+    return Found(samples, issues)

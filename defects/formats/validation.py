@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from defects.sample import GOOD, Sample
-from engine.errors import DataError, Fault
+from engine.errors import DataError, Issue
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ class Inspection:
         channels: 1 or 3; 0 when it does not open.
         coverage: Part of the image that is defective, 0 to 1.
         thickness: Mean width of the defect in pixels; 0 when there is none or it was not measured.
-        faults: What is wrong, warnings included.
+        issues: What is wrong, warnings included.
     """
 
     sample: Sample
@@ -38,12 +38,12 @@ class Inspection:
     channels: int
     coverage: float
     thickness: float
-    faults: tuple[Fault, ...]
+    issues: tuple[Issue, ...]
 
 
-def check_images(dataset: Dataset) -> list[Fault]:
+def check_images(dataset: Dataset) -> list[Issue]:
     """Open every image and mask; every fault and warning, in the order of the samples."""
-    return [fault for seen in inspect(dataset.samples) for fault in seen.faults]
+    return [issue for seen in inspect(dataset.samples) for issue in seen.issues]
 
 
 def inspect(
@@ -64,18 +64,18 @@ def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | N
     from defects.images.decode import read_image, read_mask, read_mask_image
     from defects.images.header import image_info
 
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     try:
         info = image_info(sample.image)
         image = read_image(sample.image, depth16=sample.depth16)
     except DataError as error:
-        faults.append(_fault(error, sample.image))
+        issues.append(_issue(error, sample.image))
         if sample.mask is not None:  # its own faults are listed too
             try:
                 read_mask_image(sample.mask)
             except DataError as second:
-                faults.append(_fault(second, sample.mask))
-        return Inspection(sample, None, 0, 0.0, 0.0, tuple(faults))
+                issues.append(_issue(second, sample.mask))
+        return Inspection(sample, None, 0, 0.0, 0.0, tuple(issues))
     size, channels = (image.shape[0], image.shape[1]), image.shape[2]
     place = sample.mask or sample.image
     try:
@@ -84,10 +84,10 @@ def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | N
         else:
             mask, binary = read_mask(sample, info), True
     except DataError as error:
-        return Inspection(sample, size, channels, 0.0, 0.0, (_fault(error, place),))
+        return Inspection(sample, size, channels, 0.0, 0.0, (_issue(error, place),))
     if not binary:
-        faults.append(
-            Fault(
+        issues.append(
+            Issue(
                 str(place),
                 "the mask has grey values, taken as defect from half of white upwards",
                 "save it as black and white to decide yourself",
@@ -95,8 +95,8 @@ def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | N
             )
         )
     if info.orientation > 1 and sample.mask is not None and image_info(sample.mask).orientation == 1:
-        faults.append(
-            Fault(
+        issues.append(
+            Issue(
                 str(sample.image),
                 "is turned by its EXIF tag and the mask has no such tag",
                 "look whether the mask fits the upright picture, or save the picture upright without tag",
@@ -105,8 +105,8 @@ def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | N
         )
     marked = int(mask.sum())
     if sample.label == GOOD and marked > 0:
-        faults.append(
-            Fault(
+        issues.append(
+            Issue(
                 str(place),
                 f"the picture is called good but {marked} pixels are marked",
                 "name its kind, or remove the mask",
@@ -114,8 +114,8 @@ def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | N
         )
     if sample.label != GOOD and marked < _SPECK:
         how = f"has only {marked} px" if marked else "is empty"
-        faults.append(
-            Fault(
+        issues.append(
+            Issue(
                 str(place),
                 f"the mask of a picture of kind {sample.label!r} {how}",
                 "mark the defect, or move the picture to the good ones",
@@ -124,16 +124,16 @@ def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | N
         )
     coverage = marked / mask.size
     thickness = float(width(mask)) if width is not None and marked else 0.0
-    return Inspection(sample, size, channels, coverage, thickness, tuple(faults))
+    return Inspection(sample, size, channels, coverage, thickness, tuple(issues))
 
 
-def _fault(error: DataError, path: Path) -> Fault:
+def _issue(error: DataError, path: Path) -> Issue:
     """The parts of a one-line message `path: what; remedy`; the path may be of another file than asked for."""
     message = str(error)
     for name in (str(path), ""):
         if message.startswith(f"{name}: "):
             what, _, remedy = message.removeprefix(f"{name}: ").partition("; ")
-            return Fault(name, what, remedy or "check the file")
+            return Issue(name, what, remedy or "check the file")
     what, _, remedy = message.partition("; ")
     head, colon, rest = what.partition(": ")
-    return Fault(head if colon else str(path), rest or what, remedy or "check the file")
+    return Issue(head if colon else str(path), rest or what, remedy or "check the file")

@@ -25,7 +25,7 @@ def read(root: Path) -> Found:
     for path in sorted((root / "labels").rglob("*.txt")):
         key = path.relative_to(root / "labels").with_suffix("").as_posix()
         if key not in set(keys) and path.name != "classes.txt":
-            found.fault(path, "annotates a picture that is not there", f"add images/{key}.jpg or remove the file")
+            found.issue(path, "annotates a picture that is not there", f"add images/{key}.jpg or remove the file")
     for key, image in zip(keys, images, strict=True):
         path = root / "labels" / f"{key}.txt"
         outlines: list[tuple[str, Polygon]] | None = []
@@ -50,7 +50,7 @@ def _outlines(
     from defects.images.header import image_info
 
     if not stays_inside(path, root):
-        found.fault(path, "a symlink that leaves the folder", "copy the file itself into the folder")
+        found.issue(path, "a symlink that leaves the folder", "copy the file itself into the folder")
         return None
     outlines: list[tuple[str, Polygon]] = []
     try:
@@ -59,7 +59,7 @@ def _outlines(
     except DataError:
         return []  # the image's own fault is found when it is opened
     except (OSError, UnicodeDecodeError):
-        found.fault(path, "not a readable text file", "export the annotations again")
+        found.issue(path, "not a readable text file", "export the annotations again")
         return None
     for number, line in enumerate(lines, start=1):
         fields = line.split()
@@ -70,10 +70,10 @@ def _outlines(
         except ValueError:
             kind, values = -1, []
         if kind < 0 or len(values) not in (4, *range(6, 100_000, 2)) or not all(map(math.isfinite, values)):
-            found.fault(f"{path}:{number}", "expected a kind number and x y pairs", "export the annotations again")
+            found.issue(f"{path}:{number}", "expected a kind number and x y pairs", "export the annotations again")
             return None
         if not all(-0.01 <= value <= 1.01 for value in values):
-            found.fault(f"{path}:{number}", "a coordinate is not within 0 to 1", "export them relative to the size")
+            found.issue(f"{path}:{number}", "a coordinate is not within 0 to 1", "export them relative to the size")
             return None
         if len(values) == 4:  # a box: centre and size
             x, y, w, h = values
@@ -97,5 +97,5 @@ def _names(root: Path, found: Found) -> dict[int, str]:
             pairs = names.items() if isinstance(names, dict) else enumerate(names)
             return {int(number): str(name).strip().lower() for number, name in pairs}
         except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
-            found.fault(path, "holds no readable list of names", "write names: [crack, pit, ...] there")
+            found.issue(path, "holds no readable list of names", "write names: [crack, pit, ...] there")
     return {}

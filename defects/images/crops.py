@@ -22,7 +22,7 @@ Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Framing:
+class CropSpec:
     """How a photograph becomes a square.
 
     Attributes:
@@ -36,30 +36,30 @@ class Framing:
     channels: int = 3
 
 
-def read_window(sample: Sample, framing: Framing) -> tuple[Image, Mask]:
+def read_crop(sample: Sample, crop_spec: CropSpec) -> tuple[Image, Mask]:
     """The central window of a sample: image (S, S, C) and mask (S, S).
 
     Raises:
         DataError: the image or its mask does not open.
     """
-    return window_of(*read_sample(sample), framing)
+    return crop_of(*read_sample(sample), crop_spec)
 
 
-def window_of(image: Image, mask: Mask, framing: Framing) -> tuple[Image, Mask]:
+def crop_of(image: Image, mask: Mask, crop_spec: CropSpec) -> tuple[Image, Mask]:
     """The central window (S, S, C) and (S, S) of an image (H, W, C) and its mask (H, W)."""
-    image, mask = scaled(image, mask, framing)
-    x, y = central(mask, framing.size)
-    cut = slice(y, y + framing.size), slice(x, x + framing.size)
+    image, mask = scaled(image, mask, crop_spec)
+    x, y = central(mask, crop_spec.size)
+    cut = slice(y, y + crop_spec.size), slice(x, x + crop_spec.size)
     return np.ascontiguousarray(image[cut]), np.ascontiguousarray(mask[cut])
 
 
-def scaled(image: Image, mask: Mask, framing: Framing) -> tuple[Image, Mask]:
-    """Image (H, W, C) and mask (H, W) at the scale at which `framing.window` px become S; no side is below S."""
-    factor = framing.size / min(framing.window or min(mask.shape), *mask.shape)
-    image = as_channels(image, framing.channels)
+def scaled(image: Image, mask: Mask, crop_spec: CropSpec) -> tuple[Image, Mask]:
+    """Image (H, W, C) and mask (H, W) at the scale at which `crop_spec.window` px become S; no side is below S."""
+    factor = crop_spec.size / min(crop_spec.window or min(mask.shape), *mask.shape)
+    image = as_channels(image, crop_spec.channels)
     if factor == 1.0:
         return image, mask
-    height, breadth = (max(framing.size, round(side * factor)) for side in mask.shape)
+    height, breadth = (max(crop_spec.size, round(side * factor)) for side in mask.shape)
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     image = np.atleast_3d(cv2.resize(image, (breadth, height), interpolation=how)).astype(np.uint8, copy=False)
     return image, resize_mask(mask, (height, breadth))

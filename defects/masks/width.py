@@ -151,7 +151,7 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
     return best.copy()
 
 
-def fit_square(mask: Mask, size: int) -> Mask:
+def pad_and_resize(mask: Mask, size: int) -> Mask:
     """Brings a mask of any size and aspect to (size, size): padded to a centred square, then resized by area.
 
     The aspect of the defect is kept, and nothing vanishes (see `resize_mask`).

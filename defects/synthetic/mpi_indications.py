@@ -15,7 +15,7 @@ from defects.synthetic.mpi_surface import Material, Picture, Plane, blur, field,
 
 # Fluorescence peaks near 550 nm: green first, red close behind, hardly any blue. A strong glow overexposes green, then
 # red, and so turns from green to yellow-green to pale yellow, as on a camera.
-COLOUR = np.asarray((0.60, 1.0, 0.13), np.float32)
+COLOR = np.asarray((0.60, 1.0, 0.13), np.float32)
 _LUMA = np.asarray((0.299, 0.587, 0.114), np.float32)
 # Luminance of the glow over its surroundings at brightness 0 and 1.
 FAINTEST, STRONGEST = 0.07, 0.52
@@ -51,7 +51,7 @@ def spread(mask: Mask, thickness: float, rng: np.random.Generator) -> tuple[Plan
 
 def expose(picture: Picture, emission: Plane) -> Picture:
     """Add emission to a picture the way a sensor does: each channel saturates towards 1."""
-    left = np.exp(-emission[..., None] * COLOUR)
+    left = np.exp(-emission[..., None] * COLOR)
     return np.asarray(1 - (1 - picture) * left, np.float32)
 
 
@@ -105,7 +105,7 @@ def _strength(excess: Callable[[float], float]) -> float:
 
 
 def _luminance(base: npt.NDArray[np.float32], emission: npt.NDArray[np.float32]) -> float:
-    left = np.exp(-emission[:, None] * COLOUR)
+    left = np.exp(-emission[:, None] * COLOR)
     return float((np.minimum(1 - (1 - base) * left, 1.0) @ _LUMA).mean())
 
 

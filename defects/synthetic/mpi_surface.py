@@ -64,7 +64,7 @@ class Material:
     """How a surface looks before any particle sticks to it; strengths are relative to its luminance.
 
     Attributes:
-        colour: Mean red, green, blue in 0..1.
+        color: Mean red, green, blue in 0..1.
         second: Colour that the cloudy patches lean towards.
         lines: Strength of the machining lines.
         line_length: Their correlation length, px on a 128 px image.
@@ -75,7 +75,7 @@ class Material:
         speckle: Fluorescent particles left on the surface, per 1,000 px of a 128 px image.
     """
 
-    colour: tuple[float, float, float]
+    color: tuple[float, float, float]
     second: tuple[float, float, float]
     lines: float
     line_length: float
@@ -104,7 +104,7 @@ Picture = npt.NDArray[np.float32]
 
 # The band is the fixture beside the shank: it does not move from scan to scan.
 BAND_START = 0.925
-BAND_COLOUR = np.asarray((0.022, 0.150, 0.062), np.float32)
+BAND_COLOR = np.asarray((0.022, 0.150, 0.062), np.float32)
 # A part is scanned at several turns of its shank; its texture is made this much taller than one image.
 TURN = 1.25
 
@@ -127,16 +127,16 @@ def texture(shape: tuple[int, int], material: Material, rng: np.random.Generator
     # Sharp lines are scratches by the wheel: dark ones are deeper than bright ones are high.
     shaped = np.tanh(lines * 0.8) + 0.25 * np.minimum(lines + 1.0, 0)
     strength = material.lines * rng.uniform(0.75, 1.3)
-    relief = 1 + strength * shaped + material.cloud * cloud + material.grain * grain
-    return np.maximum(relief, 0.15), cloud, lines
+    local_contrast = 1 + strength * shaped + material.cloud * cloud + material.grain * grain
+    return np.maximum(local_contrast, 0.15), cloud, lines
 
 
 def fall_off(width: int, rng: np.random.Generator) -> Plane:
     """(1, width) illumination across the shank: bright where its surface faces the lamp, darker to the sides."""
     x = np.linspace(0, 1, width, dtype=np.float32)[None]
-    centre, reach = rng.uniform(0.38, 0.52), rng.uniform(0.56, 0.70)
-    round_off = np.clip(1 - ((x - centre) / reach) ** 2, 0, 1) ** 0.75
-    sheen = rng.uniform(0.1, 0.3) * np.exp(-0.5 * ((x - centre) / rng.uniform(0.05, 0.11)) ** 2)
+    center, reach = rng.uniform(0.38, 0.52), rng.uniform(0.56, 0.70)
+    round_off = np.clip(1 - ((x - center) / reach) ** 2, 0, 1) ** 0.75
+    sheen = rng.uniform(0.1, 0.3) * np.exp(-0.5 * ((x - center) / rng.uniform(0.05, 0.11)) ** 2)
     return np.asarray(0.20 + 0.90 * round_off + sheen, np.float32)
 
 
@@ -156,17 +156,17 @@ def surface(
     """
     height, width = shape
     tall = (int(height * TURN), width)
-    relief, cloud, lines = texture(tall, material, part)
+    local_contrast, cloud, lines = texture(tall, material, part)
     light = fall_off(width, part)
     tint = np.asarray([part.uniform(0.95, 1.05) for _ in range(3)], np.float32) * np.float32(part.uniform(0.88, 1.16))
     top = int(scan.integers(0, tall[0] - height + 1))
     rows = slice(top, top + height)
-    relief, cloud, lines = relief[rows], cloud[rows], lines[rows]
+    local_contrast, cloud, lines = local_contrast[rows], cloud[rows], lines[rows]
     gain = 1 + 0.018 * scan.standard_normal((height, 1), dtype=np.float32)
     gain = gain + 0.008 * part.standard_normal((1, width), dtype=np.float32)
-    luminance = relief * light * gain * np.float32(scan.uniform(0.92, 1.08))
+    luminance = local_contrast * light * gain * np.float32(scan.uniform(0.92, 1.08))
     lean = np.clip(0.5 + 0.5 * cloud, 0, 1)[..., None]
-    first, second = np.asarray(material.colour, np.float32), np.asarray(material.second, np.float32)
+    first, second = np.asarray(material.color, np.float32), np.asarray(material.second, np.float32)
     picture = (first + (second - first) * lean) * tint * luminance[..., None]
     return _with_band(picture, scan), lines
 
@@ -180,6 +180,6 @@ def _with_band(picture: Picture, scan: np.random.Generator) -> Picture:
     shadow = 1 - 0.55 * np.exp(-0.5 * ((x - BAND_START + 0.018) / 0.016) ** 2)
     across = 1 - 0.38 * np.clip((x - BAND_START) / (1 - BAND_START), 0, 1)
     flicker = cv2.GaussianBlur(scan.standard_normal((height, 1), dtype=np.float32), (0, 0), sigmaX=0.1, sigmaY=1.2)
-    band = BAND_COLOUR * (across[None, :, None] * (1 + 0.07 * flicker[:, :, None]))
+    band = BAND_COLOR * (across[None, :, None] * (1 + 0.07 * flicker[:, :, None]))
     weight = share[None, :, None]
     return np.asarray(picture * shadow[None, :, None] * (1 - weight) + band * weight, np.float32)

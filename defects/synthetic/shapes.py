@@ -15,27 +15,27 @@ _CORNERS = 48
 
 @dataclass(frozen=True)
 class Blob:
-    """A closed outline: `centre` (2,) and `offsets` (N, 2) from it, in pixels."""
+    """A closed outline: `center` (2,) and `offsets` (N, 2) from it, in pixels."""
 
-    centre: Floats
+    center: Floats
     offsets: Floats
 
     def scaled_width(self, factor: float) -> Blob:
         """The same blob at the same place, `factor` times as large."""
-        return Blob(self.centre, self.offsets * factor)
+        return Blob(self.center, self.offsets * factor)
 
     def paint(self, canvas: npt.NDArray[np.uint8]) -> None:
         """Paint it on a canvas made by `canvas_for`."""
-        fill(canvas, self.centre + self.offsets)
+        fill(canvas, self.center + self.offsets)
 
 
 def outline(
-    centre: Floats, diameter: float, stretch: float, orientation: float, ragged: float, rng: np.random.Generator
+    center: Floats, diameter: float, stretch: float, orientation: float, ragged: float, rng: np.random.Generator
 ) -> Blob:
-    """A closed outline around `centre`: an ellipse with its radius disturbed by a few low harmonics.
+    """A closed outline around `center`: an ellipse with its radius disturbed by a few low harmonics.
 
     Args:
-        centre: (2,) x, y in pixels.
+        center: (2,) x, y in pixels.
         diameter: Minor diameter in pixels.
         stretch: Major over minor diameter, 1 for a disc.
         orientation: Degrees from the horizontal, counter-clockwise as seen.
@@ -52,16 +52,16 @@ def outline(
     turn = -math.radians(orientation)
     x = along * math.cos(turn) - across * math.sin(turn)
     y = along * math.sin(turn) + across * math.cos(turn)
-    return Blob(centre, np.stack([x, y], axis=1))
+    return Blob(center, np.stack([x, y], axis=1))
 
 
 def pits(
-    centre: tuple[float, float], length: float, width: float, orientation: float, rng: np.random.Generator
+    center: tuple[float, float], length: float, width: float, orientation: float, rng: np.random.Generator
 ) -> list[Blob]:
     """A cluster of pits.
 
     Args:
-        centre: x, y of the cluster, pixels.
+        center: x, y of the cluster, pixels.
         length: Extent of the cluster, pixels; no longer than 1.5 widths gives a single pit.
         width: Mean width of a pit, pixels.
         orientation: Degrees, the direction in which cluster and pits are stretched.
@@ -77,16 +77,16 @@ def pits(
         angle, far = rng.uniform(0, 2 * math.pi), (math.sqrt(rng.random()) * spread if index else 0.0)
         along, across = far * math.cos(angle), 0.55 * far * math.sin(angle)
         x, y = along * math.cos(turn) - across * math.sin(turn), along * math.sin(turn) + across * math.cos(turn)
-        at, tilt = np.asarray((centre[0] + x, centre[1] + y)), orientation + rng.uniform(-40, 40)
+        at, tilt = np.asarray((center[0] + x, center[1] + y)), orientation + rng.uniform(-40, 40)
         found.append(outline(at, float(size), rng.uniform(1.0, 1.5), tilt, 0.16, rng))
     return found
 
 
 def spots(
-    centre: tuple[float, float], length: float, width: float, orientation: float, rng: np.random.Generator
+    center: tuple[float, float], length: float, width: float, orientation: float, rng: np.random.Generator
 ) -> list[Blob]:
     """One elliptic spot of minor diameter `width` and major diameter `length` (pixels, at least `width`)."""
-    return [outline(np.asarray(centre), width, max(1.0, length / width), orientation, 0.03, rng)]
+    return [outline(np.asarray(center), width, max(1.0, length / width), orientation, 0.03, rng)]
 
 
 STEP = 1.5
@@ -114,7 +114,7 @@ def taper(count: int, blunt: float) -> Floats:
 
 
 def crack(
-    centre: tuple[float, float], length: float, width: float, orientation: float, rng: np.random.Generator
+    center: tuple[float, float], length: float, width: float, orientation: float, rng: np.random.Generator
 ) -> list[Stroke]:
     """A crack as strokes: a jagged main line and its branches.
 
@@ -122,7 +122,7 @@ def crack(
     grain to grain). Branches leave at 20 to 55 degrees, thinner than their parent, and may branch once more.
 
     Args:
-        centre: x, y of the middle of the main line, pixels.
+        center: x, y of the middle of the main line, pixels.
         length: Length of the main line, pixels.
         width: Mean width over all strokes, pixels.
         orientation: Degrees from the horizontal, counter-clockwise as seen.
@@ -135,7 +135,7 @@ def crack(
     drift = smooth_noise(count, count / 5, rng) * wander
     headings = -math.radians(orientation) + drift - drift.mean() + smooth_noise(count, turn, rng) * jag
     points = walk(np.zeros(2), headings, length / count)
-    points += np.asarray(centre) - points[[0, count // 2, -1]].mean(axis=0)
+    points += np.asarray(center) - points[[0, count // 2, -1]].mean(axis=0)
     uneven = np.clip(1 + 0.22 * smooth_noise(count + 1, swell, rng), 0.5, 1.6)
     main = Stroke(points, width * taper(count + 1, rng.uniform(0.35, 0.7)) * uneven)
     strokes = [main]
@@ -180,14 +180,14 @@ def _branch(
 
 
 def scratch(
-    centre: tuple[float, float], length: float, width: float, orientation: float, rng: np.random.Generator
+    center: tuple[float, float], length: float, width: float, orientation: float, rng: np.random.Generator
 ) -> list[Stroke]:
     """A scratch: one long, slightly curved stroke of nearly constant width; the arguments are those of `crack`."""
     count = max(6, round(length / STEP))
     bow = math.radians(rng.uniform(-13, 13))
     headings = -math.radians(orientation) + np.linspace(-bow, bow, count) + smooth_noise(count, 12, rng) * 0.015
     points = walk(np.zeros(2), headings, length / count)
-    points += np.asarray(centre) - points.mean(axis=0)
+    points += np.asarray(center) - points.mean(axis=0)
     # A tool bites and lifts off slowly at one end.
     profile = np.clip(np.linspace(0, rng.uniform(4, 10), count + 1), 0.25, 1) * taper(count + 1, 0.2)
     profile *= np.clip(1 + 0.08 * smooth_noise(count + 1, 5, rng), 0.7, 1.3)

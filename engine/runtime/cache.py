@@ -10,14 +10,14 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 
 
-class Kept(Generic[V]):
+class BoundedCache(Generic[V]):
     """Values by key, the least recently used of which are let go; at least the latest one stays.
 
     Args:
         limit: what all sizes add up to at most.
         size_of: the size of a value, such as its bytes; 1 for each where nothing is given.
 
-    >>> kept = Kept(8, len)
+    >>> kept = BoundedCache(8, len)
     >>> kept.get("a", lambda: b"12345"), kept.get("b", lambda: b"678"), kept.get("a", lambda: b"again")
     (b'12345', b'678', b'12345')
     >>> kept.get("c", lambda: b"9"), kept.get("b", lambda: b"anew")

@@ -91,24 +91,24 @@ class MasterAdam:
 Tensors = dict[str, torch.Tensor]
 
 
-def save_state(adams: Mapping[str, MasterAdam], networks: Mapping[str, Any]) -> Tensors:
+def save_state(optimizers: Mapping[str, MasterAdam], networks: Mapping[str, Any]) -> Tensors:
     """Masters, averages and moments of the optimisers and buffers of the networks, by name."""
     tensors: Tensors = {}
-    for name, adam in adams.items():
+    for name, adam in optimizers.items():
         tensors |= adam.state(name)
     for name, module in networks.items():
         tensors |= {f"{name}.buffer.{k}": v for k, v in _plain(module).named_buffers()}
     return tensors
 
 
-def load_state(adams: Mapping[str, MasterAdam], networks: Mapping[str, Any], tensors: Tensors) -> None:
+def load_state(optimizers: Mapping[str, MasterAdam], networks: Mapping[str, Any], tensors: Tensors) -> None:
     """Reads what `save_state` gave.
 
     Raises:
         CheckpointError: it is the state of other networks.
     """
     try:
-        for name, adam in adams.items():
+        for name, adam in optimizers.items():
             adam.load(tensors, name)
         for name, module in networks.items():
             for k, buffer in _plain(module).named_buffers():

@@ -32,16 +32,16 @@ def by_the_first(fabric: Fabric, action: Callable[[], Result]) -> Result | None:
         return action()
     import torch
 
-    result, fault = None, None
+    result, issue = None, None
     if fabric.is_global_zero:
         try:
             result = action()
         except Exception as error:  # whatever it is, the others must not wait for ever
-            fault = error
-    code = 0 if fault is None else fault.exit_code if isinstance(fault, MagnaError) else 1
+            issue = error
+    code = 0 if issue is None else issue.exit_code if isinstance(issue, MagnaError) else 1
     verdict: Any = fabric.all_reduce(torch.tensor(float(code), device=fabric.device), reduce_op="sum")
-    if fault is not None:
-        raise fault
+    if issue is not None:
+        raise issue
     if int(verdict):
         sys.exit(int(verdict))
     return result

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.guide import grey_levels
-from defects.attributes.local_contrast import Relief, bands
-from defects.attributes.local_contrast import relief as measured_relief
+from defects.attributes.guide import gray_levels
+from defects.attributes.local_contrast import LocalContrast, bands
+from defects.attributes.local_contrast import local_contrast as measured_local_contrast
 from defects.masks.width import Mask
 from gan.data.blend_pairs import contrast
 
@@ -21,9 +21,9 @@ CORRECTIONS = 5
 GAINS = (0.6, 1.7)
 """By how much corrections may make a change weaker or stronger, all together: a kind that is told by its texture and is
 hardly darker than its ground must not lose that texture."""
-RELIEF_GAINS = (0.7, 3.0)
+LOCAL_CONTRAST_GAINS = (0.7, 3.0)
 """By how much that which varies within a defect is made weaker or stronger."""
-LEAST_RELIEF = 6
+LEAST_LOCAL_CONTRAST = 6
 """Px of the network's scale that a defect needs for its relief to be measured."""
 LEAST_CHANGE = 0.02
 """Brightness that a change has to have made before it is made stronger."""
@@ -35,20 +35,22 @@ def composed(ground: Floats, change: Floats, opacity: Floats) -> Image:
     return np.asarray(np.rint(ground + opacity * (defect - ground)), np.uint8)
 
 
-def with_relief(relief: Relief, ground: Floats, change: Floats, opacity: Floats, mask: Mask) -> Floats:
+def with_local_contrast(
+    local_contrast: LocalContrast, ground: Floats, change: Floats, opacity: Floats, mask: Mask
+) -> Floats:
     """The change by which a defect has the relief asked for, all at the network's scale.
 
     Each band of the light that is seen within the mask is made stronger or weaker, the ground's own grain with it;
     colours stay as they are. A network that is paid for being near an image draws the mean of all it might be, and so
     too little of what varies.
     """
-    if mask.sum() < LEAST_RELIEF:
+    if mask.sum() < LEAST_LOCAL_CONTRAST:
         return change
-    parts = [np.where(mask, band, np.float32(0))[..., None] for band in bands(grey_levels(ground + change), mask)]
+    parts = [np.where(mask, band, np.float32(0))[..., None] for band in bands(gray_levels(ground + change), mask)]
     gains, result = np.ones(len(parts)), change
     for _ in range(CORRECTIONS):
-        there = np.maximum(measured_relief(composed(ground, result, opacity), mask), 1e-3)
-        gains = np.clip(gains * np.asarray(relief) / there, *RELIEF_GAINS)
+        there = np.maximum(measured_local_contrast(composed(ground, result, opacity), mask), 1e-3)
+        gains = np.clip(gains * np.asarray(local_contrast) / there, *LOCAL_CONTRAST_GAINS)
         result = change + sum(np.float32(gain - 1) * part for gain, part in zip(gains, parts, strict=True))
     return result
 

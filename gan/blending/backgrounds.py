@@ -19,9 +19,9 @@ from defects.images.decode import read_image, read_mask, read_mask_image, read_s
 from defects.images.header import image_info
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
-from engine.errors import DataError, Fault, FaultsError
+from engine.errors import DataError, Issue, IssuesError
 from engine.files.atomic import sha256_file
-from engine.runtime.cache import Kept
+from engine.runtime.cache import BoundedCache
 from gan.data.blend_pairs import margin
 from gan.data.inpainting import paint_out
 
@@ -69,10 +69,10 @@ class Backgrounds(Sequence[Background]):
 
     def __init__(self, found: Sequence[Background], notes: Sequence[str], *, scale: ScaleOf, reach: float) -> None:
         self.found, self.notes, self.scale, self.reach = list(found), tuple(notes), scale, reach
-        self._kept = Kept[tuple[Image, Mask | None]](
+        self._kept = BoundedCache[tuple[Image, Mask | None]](
             KEPT, lambda read: sum(part.nbytes for part in read if part is not None)
         )
-        self._small = Kept[Image](KEPT // 4, lambda small: small.nbytes)
+        self._small = BoundedCache[Image](KEPT // 4, lambda small: small.nbytes)
 
     def __len__(self) -> int:
         return len(self.found)
@@ -141,7 +141,7 @@ def list_backgrounds(
 
     Raises:
         DataError: nothing is there, or nothing that is good.
-        FaultsError: files that cannot be used, masks that are missing or empty; all of them are listed.
+        IssuesError: files that cannot be used, masks that are missing or empty; all of them are listed.
     """
     samples, notes = _usable(path, inpaint)
     left = [sample for sample in samples if sample.name not in held_out]
@@ -152,9 +152,9 @@ def list_backgrounds(
         raise DataError(f"{path}: all {len(samples)} usable images are held for testing; give --backgrounds others")
     with ThreadPoolExecutor(workers) as pool:
         looked = list(pool.map(lambda sample: _look(sample, path, roi), left))
-    faults = [fault for _, fault in looked if fault is not None]
-    if faults:
-        raise FaultsError(faults)
+    issues = [issue for _, issue in looked if issue is not None]
+    if issues:
+        raise IssuesError(issues)
     return Backgrounds([one for one, _ in looked if one is not None], notes, scale=scale, reach=reach)
 
 
@@ -171,9 +171,9 @@ def _usable(path: Path, inpaint: bool) -> tuple[list[Sample], list[str]]:
         if not files:
             raise DataError(f"{path}: holds no images; put good ones there ({', '.join(sorted(EXTENSIONS))})") from None
         return [Sample(file.relative_to(path).with_suffix("").as_posix(), file) for file in files], []
-    faults = [fault for fault in dataset.faults if not fault.warning]
-    if faults:
-        raise FaultsError(faults)
+    issues = [issue for issue in dataset.issues if not issue.warning]
+    if issues:
+        raise IssuesError(issues)
     good = [s for s in dataset.samples if s.label == GOOD or (inpaint and s.has_pixels)]
     if not good:
         raise DataError(
@@ -184,7 +184,7 @@ def _usable(path: Path, inpaint: bool) -> tuple[list[Sample], list[str]]:
     return good, [f"left out: {skipped} of {len(dataset.samples)} backgrounds, which have a defect"] if skipped else []
 
 
-def _look(sample: Sample, root: Path, roi: Path | None) -> tuple[Background | None, Fault | None]:
+def _look(sample: Sample, root: Path, roi: Path | None) -> tuple[Background | None, Issue | None]:
     try:
         info = image_info(sample.image)
         read_image(sample.image)
@@ -198,14 +198,14 @@ def _look(sample: Sample, root: Path, roi: Path | None) -> tuple[Background | No
         mask = _roi_of(sample, root, roi)
         if mask is None:
             what = f"no region of interest {sample.image.stem}.png in {roi}"
-            return None, Fault(str(sample.image), what, "draw one, or give one mask for all")
+            return None, Issue(str(sample.image), what, "draw one, or give one mask for all")
         region, _ = read_mask_image(mask, found.shape)
         if not region.any():
-            return None, Fault(str(mask), "the region of interest is empty", "draw it in white")
+            return None, Issue(str(mask), "the region of interest is empty", "draw it in white")
         return replace(found, roi=mask), None
     except DataError as error:
         what, _, remedy = str(error).removeprefix(f"{sample.image}: ").partition("; ")
-        return None, Fault(str(sample.image), what, remedy or "remove it")
+        return None, Issue(str(sample.image), what, remedy or "remove it")
 
 
 def _roi_of(sample: Sample, root: Path, roi: Path) -> Path | None:

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from defects.attributes.guide import ring_radius
-from defects.attributes.local_contrast import Relief
+from defects.attributes.local_contrast import LocalContrast
 from defects.images.crops import as_channels
 from defects.masks.width import Mask, bounding_box, resize_mask
 from engine.seeding import torch_generator
-from gan.blending.adjustment import composed, shifted, strengthened, with_relief
+from gan.blending.adjustment import composed, shifted, strengthened, with_local_contrast
 from gan.data.blend_pairs import signed_distance
 from gan.generation.sampler import Painter
 from gan.networks.blend_generator import BlendGenerator, alpha_of
@@ -128,10 +128,10 @@ class BlendPainter(Painter):
             key: what the noise depends on, besides the seed.
         """
         noise = self.network.draw_noise(1, torch_generator(self.seed, *key), *distances.shape)
-        grounds = torch.from_numpy(ground).permute(2, 0, 1)[None].float() / 127.5 - 1
+        background_stats = torch.from_numpy(ground).permute(2, 0, 1)[None].float() / 127.5 - 1
         with torch.inference_mode():
             change, soft = self.network.paint(
-                grounds.to(self.device),
+                background_stats.to(self.device),
                 torch.from_numpy(distances)[None, None].to(self.device),
                 noise.to(self.device, self.dtype),
                 torch.from_numpy(vector)[None].to(self.device, self.dtype),
@@ -193,7 +193,7 @@ def draw_into(
     *,
     window: int | None,
     brightness: float | None = None,
-    relief: Relief | None = None,
+    local_contrast: LocalContrast | None = None,
 ) -> Drawing:
     """Draws a defect on `mask` for a photograph.
 
@@ -205,7 +205,7 @@ def draw_into(
         key: what the noise depends on, besides the seed.
         window: px of a photograph that were the network's size in training; None for the shorter side.
         brightness: that will be asked for.
-        relief: how much the light is to vary within the defect (`local_contrast`); None: as generated.
+        local_contrast: how much the light is to vary within the defect (`local_contrast`); None: as generated.
     """
     config = painter.network.config
     shape = mask.shape[0], mask.shape[1]
@@ -216,22 +216,22 @@ def draw_into(
     condition = cut_out(small[..., None].astype(np.uint8), crop, None)[..., 0] > 0
     distance = signed_distance(condition)
     change, soft = painter.change(cut, distance, vector, key)
-    if relief is not None:
+    if local_contrast is not None:
         ground, opacity = cut.astype(np.float32), _opacity(distance, soft, painter.network.reach)
         if brightness is not None:
             around = ground, opacity, condition, ring_radius(config.size)
             change = strengthened(brightness, brightness < 0, change, *around)
-        change = with_relief(relief, ground, change, opacity, condition)
+        change = with_local_contrast(local_contrast, ground, change, opacity, condition)
 
     box = own_box(crop, shape)
     region = slice(box[1], box[3]), slice(box[0], box[2])
     change, soft = (enlarged(values, crop, box) for values in (change, soft))
     opacity = _opacity(signed_distance(mask[region], scale), soft, painter.network.reach)
     if photograph.shape[2] != change.shape[2]:
-        grey = photograph.shape[2] == 1
-        change = change.mean(axis=2, keepdims=True) if grey else np.repeat(change, 3, axis=2)
+        gray = photograph.shape[2] == 1
+        change = change.mean(axis=2, keepdims=True) if gray else np.repeat(change, 3, axis=2)
     radius = max(3, round(ring_radius(config.size) / scale))
-    return Drawing(photograph, region, mask[region], change, opacity, radius, relief is not None)
+    return Drawing(photograph, region, mask[region], change, opacity, radius, local_contrast is not None)
 
 
 def _opacity(distance: Floats, soft: Floats, reach: float) -> Floats:

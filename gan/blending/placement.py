@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from defects.attributes.background import Ground, ground_around
+from defects.attributes.background import BackgroundStats, background_around
 from defects.attributes.guide import ring_radius
 from defects.masks.width import Mask, bounding_box, resize_mask
 from engine.errors import UsageError
@@ -216,7 +216,7 @@ class Site:
 
     number: int
     placed: Placed
-    ground: Ground | None
+    ground: BackgroundStats | None
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ class Sites:
         roi = self.backgrounds.read(number)[1] if chosen.roi is not None else None
         return place(mask, zoom, chosen.shape, roi, self.placement, draw, shrink=shrink, rough=rough)
 
-    def _ground(self, number: int, placed: Placed) -> Ground:
+    def _ground(self, number: int, placed: Placed) -> BackgroundStats:
         small, scale = self.backgrounds.small(number), self.backgrounds.scale(self.backgrounds[number].shape)
         high, wide = placed.mask.shape
         part = rough_mask(placed.mask, (max(1, round(high * scale)), max(1, round(wide * scale))))
@@ -294,7 +294,7 @@ class Sites:
         part = part[: mask.shape[0] - top, : mask.shape[1] - left]
         mask[top : top + part.shape[0], left : left + part.shape[1]] = part
         mask[top, left] |= not mask.any()
-        return ground_around(small, mask, ring_radius(self.size))
+        return background_around(small, mask, ring_radius(self.size))
 
     def _likeliest(self, sites: Sequence[Site], kind: str, share: float) -> int:
         if len(sites) == 1:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defects.attributes.guide import brightness
-from defects.attributes.local_contrast import Relief
-from defects.images.crops import Framing, window_of
+from defects.attributes.local_contrast import LocalContrast
+from defects.images.crops import CropSpec, crop_of
 from defects.masks.width import Mask, set_width, width
 from engine.errors import DataError
 from engine.seeding import numpy_generator
@@ -69,9 +69,16 @@ class BlendPlan(Plan):
         vector = self.jobs.schema.encode(guide.scaled)
         key = self.jobs.noise_key(job)
         level = cast(float | None, guide.raw.get("brightness") if "brightness" in self.jobs.guide.given else None)
-        relief = self._relief(job, site, guide)
+        local_contrast = self._local_contrast(job, site, guide)
         drawing = draw_into(
-            photograph, mask, self.painter, vector, key, window=self.window, brightness=level, relief=relief
+            photograph,
+            mask,
+            self.painter,
+            vector,
+            key,
+            window=self.window,
+            brightness=level,
+            local_contrast=local_contrast,
         )
         image, mask, zoom = self._written(drawing, mask, level, 1 / scale)
         shown = self._shown(drawing, image, mask) if level is not None else None
@@ -86,7 +93,7 @@ class BlendPlan(Plan):
         columns = {"background": background, "placement": site.placed.to_dict()}
         return Picture(image, mask, guide.kind, guide.raw, guide.scaled, columns)
 
-    def _relief(self, job: Job, site: Site, guide: DrawnGuide) -> Relief | None:
+    def _local_contrast(self, job: Job, site: Site, guide: DrawnGuide) -> LocalContrast | None:
         """How much the light is to vary within a job's defect; None where nothing is known of that."""
         thickness, level = guide.raw.get("thickness"), guide.raw.get("brightness")
         if site.ground is None or not isinstance(thickness, float):
@@ -95,7 +102,7 @@ class BlendPlan(Plan):
         share = float(numpy_generator(self.jobs.request.seed, "relief", *self.jobs.noise_key(job)).random())
         fixed = {"kind": kind} if isinstance(kind, str) else {}
         brightness = level if isinstance(level, float) else None
-        return self.sites.seen.relief(site.ground, fixed, share, width=thickness, brightness=brightness)
+        return self.sites.seen.local_contrast(site.ground, fixed, share, width=thickness, brightness=brightness)
 
     def _written(
         self, drawing: Drawing, mask: Mask, level: float | None, zoom: float
@@ -145,6 +152,6 @@ class BlendPlan(Plan):
     def _cut(self, image: NDArray[np.uint8], mask: Mask, zoom: float) -> tuple[NDArray[np.uint8], Mask, float]:
         """The window around the defect that the framing of a photograph at `--size` gives."""
         size = self.jobs.request.size or self.jobs.side
-        framing = Framing(size, self.window, image.shape[2])
+        crop_spec = CropSpec(size, self.window, image.shape[2])
         shown = size / min(self.window or min(mask.shape), *mask.shape)
-        return *window_of(image, mask, framing), zoom * shown
+        return *crop_of(image, mask, crop_spec), zoom * shown

@@ -65,7 +65,7 @@ def make_blend_plan(
     if roi is not None and not roi.exists():
         raise DataError(f"{roi}: no such file or folder; give --roi a mask or a folder of them")
     config, window = generator.network.config, generator.provenance.window
-    grounds = list_backgrounds(
+    background_stats = list_backgrounds(
         backgrounds,
         scale=lambda shape: working_scale(shape, config.size, window),
         reach=config.reach,
@@ -82,7 +82,7 @@ def make_blend_plan(
     painter = BlendPainter(generator.network, where, request.seed, dtype)
     description = {
         "masks": {"count": len(found.entries), "sha256": seen.digest},
-        "backgrounds": {"count": len(grounds), "sha256": grounds.digest, "inpaint": inpaint},
+        "backgrounds": {"count": len(background_stats), "sha256": background_stats.digest, "inpaint": inpaint},
         "placement": wanted.describe() | {"any_ground": any_ground, "looks": LOOKS},
         "checkpoint": generator.sha256,
         "training-defects": sha256_bytes(to_json(_told(generator))),
@@ -100,9 +100,13 @@ def make_blend_plan(
         description=description,
         provenance=generator.provenance,
         warnings=(*jobs.warnings(), *seen.warnings),
-        notes=grounds.notes,
+        notes=background_stats.notes,
         sites=Sites(
-            grounds, wanted, config.size, Seen(generator.table, generator.grounds, generator.reliefs), any_ground
+            background_stats,
+            wanted,
+            config.size,
+            Seen(generator.table, generator.background_stats, generator.local_contrasts),
+            any_ground,
         ),
         window=window,
     )
@@ -110,5 +114,5 @@ def make_blend_plan(
 
 def _told(generator: LoadedGenerator) -> list[Any]:
     """What a checkpoint tells of its training defects."""
-    grounds = [ground.numbers() for ground in generator.grounds]
-    return [generator.table, grounds, *([generator.reliefs] if generator.reliefs else [])]
+    background_stats = [ground.numbers() for ground in generator.background_stats]
+    return [generator.table, background_stats, *([generator.local_contrasts] if generator.local_contrasts else [])]

@@ -190,7 +190,7 @@ def main(
 
 
 def _warnings(plan: Plan) -> list[str]:
-    lines = [*plan.notes, *(str(fault) for fault in plan.warnings[:_SHOWN_WARNINGS])]
+    lines = [*plan.notes, *(str(issue) for issue in plan.warnings[:_SHOWN_WARNINGS])]
     more = len(plan.warnings) - _SHOWN_WARNINGS
     return [*lines, f"and {more} more masks like these"] if more > 0 else lines
 

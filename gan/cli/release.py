@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def release(
     checkpoint: Annotated[Path, typer.Argument(help="Run folder or checkpoint.")],
     stem: Annotated[Path, typer.Argument(help="Where to write: path without extension.")],
-    licence: Annotated[str, typer.Option(help="Licence of the data and so of the weights.")],
+    license: Annotated[str, typer.Option(help="Licence of the data and so of the weights.")],
 ) -> None:
     """Write a small, complete checkpoint of a trained generator."""
     import torch
@@ -29,7 +29,7 @@ def release(
 
     tensors, meta = load_checkpoint(checkpoint)
     small = {name: t.to(torch.float16) if t.is_floating_point() else t for name, t in tensors.items()}
-    file = save_checkpoint(stem, small, meta | {"licence": licence, "stored": "float16"})
+    file = save_checkpoint(stem, small, meta | {"licence": license, "stored": "float16"})
     typer.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB, epoch {meta['epoch']}")
 
 

@@ -62,8 +62,8 @@ def background_statistics(image: NDArray[np.uint8], mask: Mask) -> NDArray[np.fl
     if not free.any():
         free = np.ones_like(mask)
     pixels = image[free].astype(np.float32) / 255
-    grey = luminance(image)
-    across, down = np.abs(np.diff(grey, axis=1)).mean(), np.abs(np.diff(grey, axis=0)).mean()
+    gray = luminance(image)
+    across, down = np.abs(np.diff(gray, axis=1)).mean(), np.abs(np.diff(gray, axis=0)).mean()
     return np.concatenate([pixels.mean(0), pixels.std(0), [across, down]]).astype(np.float32)
 
 

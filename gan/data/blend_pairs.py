@@ -74,11 +74,11 @@ class BlendSource(WindowSource):
 
     def __init__(self, source: WindowSource, *, side: int, reach: int, seed: int) -> None:
         super().__init__(
-            source.samples, source.columns, size=source.size, channels=source.framing.channels, config=source.config
+            source.samples, source.columns, size=source.size, channels=source.crop_spec.channels, config=source.config
         )
         self.side, self.reach, self.seed = side, reach, seed
         self.radius = ring_radius(source.size)
-        self.relights = self.config.light > 0 or self.config.colour > 0
+        self.relights = self.config.light > 0 or self.config.color > 0
         self.good = [i for i, sample in enumerate(self.samples) if sample.label == GOOD]
         self._whole: dict[int, tuple[NDArray[np.uint8], dict[str, GuideValue]]] = {}
         self._guard = Lock()
@@ -131,7 +131,7 @@ class BlendSource(WindowSource):
         number = among[int(rng.integers(len(among)))] if rng is not None else among[index % len(among)]
         picture = self.scaled(number)[0] if self.good else self.background(number)[0]
         height, breadth = picture.shape[:2]
-        anchor = pose.centre[0] / shape[1] * breadth, pose.centre[1] / shape[0] * height
+        anchor = pose.center[0] / shape[1] * breadth, pose.center[1] / shape[0] * height
         moved = Pose(clamped(anchor, breadth, height, self.side / 2), pose.matrix)
         return cast("NDArray[np.uint8]", np.atleast_3d(warped(picture, moved, self.side, cv2.INTER_LINEAR)))
 

@@ -30,7 +30,7 @@ class Light:
     """Factors (C,) of the channels, and the share of the colour that stays."""
 
     factors: Floats
-    colour: float
+    color: float
 
     @property
     def strength(self) -> float:
@@ -42,21 +42,21 @@ def draw_light(image: Image, config: DataConfig, rng: np.random.Generator) -> Li
     """A light for a picture (H, W, C) in which it is not overexposed.
 
     >>> white = np.full((4, 4, 3), 255, np.uint8)
-    >>> light = draw_light(white, DataConfig(light=0.5, colour=0.5), np.random.default_rng(0))
-    >>> bool(light.factors.max() <= 1) and 0.5 <= light.colour <= 1
+    >>> light = draw_light(white, DataConfig(light=0.5, color=0.5), np.random.default_rng(0))
+    >>> bool(light.factors.max() <= 1) and 0.5 <= light.color <= 1
     True
     """
     draws = rng.uniform(-1, 1, 2 + image.shape[2])
     factors = np.exp(np.log1p(config.light) * (draws[0] + TINT * draws[2:]))
     brightest = float(np.percentile(image, BRIGHT))
     factors *= min(1.0, 255 / max(brightest * float(factors.max()), 1e-9))
-    return Light(factors.astype(np.float32), 1 - config.colour * float(draws[1]) ** 2)
+    return Light(factors.astype(np.float32), 1 - config.color * float(draws[1]) ** 2)
 
 
 def lit(image: Image, light: Light) -> Image:
     """A picture (H, W, C) in another light."""
     values = image.astype(np.float32)
     if image.shape[2] == 3:
-        grey = 255 * luminance(np.ascontiguousarray(image))[..., None]
-        values = grey + light.colour * (values - grey)
+        gray = 255 * luminance(np.ascontiguousarray(image))[..., None]
+        values = gray + light.color * (values - gray)
     return np.asarray(np.clip(np.rint(values * light.factors), 0, 255), np.uint8)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defects.attributes.guide import GuideValue, measure
-from defects.images.crops import Framing, central, scaled
+from defects.images.crops import CropSpec, central, scaled
 from defects.images.decode import read_sample
 from defects.masks.width import Mask, set_width, width
 from defects.sample import Sample
@@ -43,9 +43,9 @@ class Window:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a window lies and how it is turned: `centre` in px of the scaled image, the rest as in DataConfig."""
+    """Where a window lies and how it is turned: `center` in px of the scaled image, the rest as in DataConfig."""
 
-    centre: tuple[float, float]
+    center: tuple[float, float]
     matrix: NDArray[np.float64]
 
 
@@ -72,7 +72,7 @@ class WindowSource:
         self.samples = list(samples)
         self.columns = list(columns)
         self.size = size
-        self.framing = Framing(size, config.window, channels)
+        self.crop_spec = CropSpec(size, config.window, channels)
         self.config = config
         self._cache: dict[int, tuple[NDArray[np.uint8], Mask]] = {}
         self._bytes = 0
@@ -85,7 +85,7 @@ class WindowSource:
         """Image and mask of a sample at the scale at which `config.window` px become S."""
         if index in self._cache:
             return self._cache[index]
-        image, mask = scaled(*read_sample(self.samples[index]), self.framing)
+        image, mask = scaled(*read_sample(self.samples[index]), self.crop_spec)
         with self._lock:
             if self._bytes < CACHE_BYTES and index not in self._cache:
                 self._cache[index] = image, mask
@@ -147,9 +147,9 @@ def warped(array: NDArray[np.uint8], pose: Pose, size: int, how: int) -> NDArray
     """The window around the pose's centre, turned about it; reflected where the picture ends."""
     half = size / 2
     if np.array_equal(pose.matrix, np.eye(2)):
-        x, y = round(pose.centre[0] - half), round(pose.centre[1] - half)
+        x, y = round(pose.center[0] - half), round(pose.center[1] - half)
         return np.ascontiguousarray(array[y : y + size, x : x + size])
-    shift = np.array([half, half]) - pose.matrix @ (np.array(pose.centre) - 0.5) - 0.5
+    shift = np.array([half, half]) - pose.matrix @ (np.array(pose.center) - 0.5) - 0.5
     affine = np.column_stack([pose.matrix, shift])
     warped = cv2.warpAffine(array, affine, (size, size), flags=how, borderMode=cv2.BORDER_REFLECT_101)
     return warped.astype(np.uint8, copy=False)

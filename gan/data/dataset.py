@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from defects.attributes.background import Ground, ground_around
+from defects.attributes.background import BackgroundStats, background_around
 from defects.attributes.guide import GuideSchema, GuideValue, ring_radius
-from defects.attributes.local_contrast import Relief, relief
+from defects.attributes.local_contrast import LocalContrast, local_contrast
 from defects.formats.dataset import Dataset
 from defects.formats.validation import check_images
 from defects.images.decode import read_mask
 from defects.images.header import image_info
 from defects.sample import GOOD, Sample
 from defects.splits import near_duplicate_groups, split
-from engine.errors import DataError, FaultsError
+from engine.errors import DataError, IssuesError
 from engine.files.atomic import sha256_file
 from gan.config import GanConfig
 from gan.data.attributes import background_statistics, cluster_backgrounds, guide_columns
@@ -40,8 +40,8 @@ class Prepared:
         test: the held-out samples.
         schema: guide entries and scales, fitted on `train` only.
         table: raw guide rows of the defective training samples, for `random`.
-        grounds: what those lie on, in the same order; for Magna-Blend only.
-        reliefs: how much the light varies within these defects, in the same order; for Magna-Blend only.
+        background_stats: what those lie on, in the same order; for Magna-Blend only.
+        local_contrasts: how much the light varies within these defects, in the same order; for Magna-Blend only.
         meta: what the checkpoint says about the data.
     """
 
@@ -49,8 +49,8 @@ class Prepared:
     test: list[Sample]
     schema: GuideSchema
     table: list[dict[str, GuideValue]]
-    grounds: list[Ground]
-    reliefs: list[Relief]
+    background_stats: list[BackgroundStats]
+    local_contrasts: list[LocalContrast]
     meta: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -74,12 +74,12 @@ def prepare(
         workers: threads that cut and measure.
 
     Raises:
-        FaultsError: every fault of the folder's images and masks at once.
+        IssuesError: every fault of the folder's images and masks at once.
         DataError: there are fewer than two usable defective training images.
     """
-    faults = [fault for fault in check_images(dataset) if not fault.warning]
-    if faults:
-        raise FaultsError(faults)
+    issues = [issue for issue in check_images(dataset) if not issue.warning]
+    if issues:
+        raise IssuesError(issues)
     usable = [s for s in dataset.samples if s.has_pixels and s.source in ("real", "procedural")]
     if len(usable) < len(dataset.samples):
         tell(f"left out: {len(dataset.samples) - len(usable)} images without a mask or not of real parts")
@@ -108,8 +108,8 @@ def prepare(
     with ThreadPoolExecutor(workers) as pool:
         windows = list(pool.map(lambda i: source.cut(i, None), range(len(train) if clustered else len(defective))))
         numbers = range(len(defective)) if blends else ()
-        grounds = list(pool.map(lambda i: _ground(source, i, windows[i], radius), numbers))
-        reliefs = list(pool.map(lambda i: relief(*source.scaled(i)), numbers))
+        background_stats = list(pool.map(lambda i: _ground(source, i, windows[i], radius), numbers))
+        local_contrasts = list(pool.map(lambda i: local_contrast(*source.scaled(i)), numbers))
     if clustered:
         statistics = np.stack([background_statistics(w.image, w.mask) for w in windows])
         names = cluster_backgrounds(statistics, config.data.backgrounds, config.train.seed)
@@ -127,7 +127,7 @@ def prepare(
     meta = {
         "data": {
             "layout": dataset.layout,
-            "licence": config.data.licence,
+            "licence": config.data.license,
             "train": len(train),
             "defective": len(defective),
             "depth16": train[0].depth16,
@@ -136,13 +136,13 @@ def prepare(
             "train_sha256": sorted(sha256_file(s.image) for s in source.samples),
         }
     }
-    return Prepared(source, test, schema, table, grounds, reliefs, meta)
+    return Prepared(source, test, schema, table, background_stats, local_contrasts, meta)
 
 
-def _ground(source: WindowSource, index: int, window: Window, radius: int) -> Ground:
+def _ground(source: WindowSource, index: int, window: Window, radius: int) -> BackgroundStats:
     """What a defect lies on: level and grain as its brightness is measured, in its window; the setting in the whole."""
-    whole = ground_around(*source.scaled(index), radius)
-    return ground_around(window.image, window.mask, radius)._replace(setting=whole.setting)
+    whole = background_around(*source.scaled(index), radius)
+    return background_around(window.image, window.mask, radius)._replace(setting=whole.setting)
 
 
 def has_defect(sample: Sample) -> bool:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.background import ground_level
+from defects.attributes.background import background_level
 from defects.attributes.guide import luminance
 from defects.masks.width import Mask, bounding_box
 
@@ -80,16 +80,18 @@ def _fill(image: Image, part: Mask, hole: Mask, good: Sequence[Image]) -> None:
     ring = near & ~hole[rows, columns]
     piece = _best_piece(image, hole, target, near, ring, good)
     if piece is None:
-        level = ground_level(target, 2.0, own) if ring.any() else target.astype(np.float32)
+        level = background_level(target, 2.0, own) if ring.any() else target.astype(np.float32)
         image[rows, columns] = np.where(own[..., None], np.rint(level).astype(np.uint8), target)
         return
     values = piece.astype(np.float32)
     if ring.any():
-        values += ground_level(target.astype(np.float32) - values, RING / 2, ~ring)
+        values += background_level(target.astype(np.float32) - values, RING / 2, ~ring)
     depth = cv2.distanceTransform(np.pad(own, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     share = np.minimum(1, depth / FADE)[..., None] * own[..., None]
     # Under the fading rim lies the defect's margin, not surface: the level of the rim stands for it.
-    under = np.where(own[..., None], ground_level(target, 2.0, hole[rows, columns]), target) if ring.any() else values
+    under = (
+        np.where(own[..., None], background_level(target, 2.0, hole[rows, columns]), target) if ring.any() else values
+    )
     filled = np.clip(np.rint(under + share * (values - under)), 0, 255).astype(np.uint8)
     image[rows, columns] = np.where(own[..., None], filled, target)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.sample import GOOD, Sample
 from defects.splits import near_duplicate_groups, split
 from engine.commands import Progress
@@ -75,7 +75,7 @@ class Difficulty:
 
 def measure_difficulty(
     samples: Sequence[Sample],
-    framing: Framing,
+    crop_spec: CropSpec,
     kept: Path | None,
     *,
     settings: SegmenterSettings,
@@ -87,7 +87,7 @@ def measure_difficulty(
 
     Args:
         samples: real images, good ones among them.
-        framing: how they are cut.
+        crop_spec: how they are cut.
         kept: where segmenters are kept; None keeps nothing.
         settings: of the segmenters.
         seed: of the folds; segmenter k has `seed` + k.
@@ -112,7 +112,7 @@ def measure_difficulty(
         raise ValueError(f"expected defects of at least {FOLDS} parts, got {parts}; give more, or --min-label-iou")
     whose = {sample.name: number for number, fold in enumerate(folds) for sample in fold}
     numbers = [whose[sample.name] for sample in every]
-    images = ImageSet("--keep-like", every, framing)
+    images = ImageSet("--keep-like", every, crop_spec)
     finders, rows = [], []
     for number in range(FOLDS):
         others = images.part([i for i, fold in enumerate(numbers) if fold != number])

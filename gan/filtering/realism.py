@@ -121,9 +121,9 @@ def open_references(folder: Path, provenance: Provenance, rule: Rule) -> Referen
         UsageError: the generator does not say what it was trained on.
     """
     dataset = read_dataset(folder)
-    if faults := [fault for fault in dataset.faults if not fault.warning]:
-        more = f" (and {len(faults) - 1} more faults; `check-data {folder}` lists them)" if len(faults) > 1 else ""
-        raise DataError(f"--keep-like: {faults[0]}{more}")
+    if issues := [issue for issue in dataset.issues if not issue.warning]:
+        more = f" (and {len(issues) - 1} more faults; `check-data {folder}` lists them)" if len(issues) > 1 else ""
+        raise DataError(f"--keep-like: {issues[0]}{more}")
     if not provenance.train_sha256:
         raise UsageError(
             "--keep-like: this generator does not say which images it was trained on, so held-out ones cannot be told; "

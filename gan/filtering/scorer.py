@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.images.crops import Framing, window_of
+from defects.images.crops import CropSpec, crop_of
 from engine.commands import Progress
 from engine.errors import DataError
 from engine.runtime.threads import threads_set
@@ -55,7 +55,7 @@ class Judge:
     """Scores pictures.
 
     Attributes:
-        framing: how a written picture becomes what is judged; see `judge_framing`.
+        crop_spec: how a written picture becomes what is judged; see `evaluator_crop_spec`.
         finders: one judges a label; empty where labels are not judged.
         likeness: None where realism is not judged.
         digest: names the real images and the networks learnt from them.
@@ -63,7 +63,7 @@ class Judge:
         unseen: by SHA-256 of a real image the number of the finder that has not learnt from it.
     """
 
-    framing: Framing
+    crop_spec: CropSpec
     finders: tuple[Finder, ...]
     likeness: Likeness | None
     digest: str
@@ -72,7 +72,7 @@ class Judge:
 
     def scores(self, pictures: Sequence[Picture], draws: Sequence[float]) -> list[Scores]:
         """What is to be said of each picture; `draws`, 0..1, tell at the difficulty of which real defect it aims."""
-        windows = [window_of(picture.image, picture.label, self.framing) for picture in pictures]
+        windows = [crop_of(picture.image, picture.label, self.crop_spec) for picture in pictures]
         images, labels = np.stack([image for image, _ in windows]), np.stack([label for _, label in windows])
         kinds = [picture.kind for picture in pictures]
         nothing: list[float | None] = [None] * len(windows)
@@ -82,8 +82,8 @@ class Judge:
             areas = [int(label.sum()) for label in labels]
             wanted = list(map(self.difficulty.target, kinds, areas, draws))
             aims = [round(aim, DIGITS) for aim, _ in wanted]
-            grounds = [str(picture.columns.get("background", {}).get("sha256")) for picture in pictures]
-            whose = [self.unseen.get(ground, fold) for ground, (_, fold) in zip(grounds, wanted, strict=True)]
+            background_stats = [str(picture.columns.get("background", {}).get("sha256")) for picture in pictures]
+            whose = [self.unseen.get(ground, fold) for ground, (_, fold) in zip(background_stats, wanted, strict=True)]
         for number, finder in enumerate(self.finders):
             own = [i for i, each in enumerate(whose) if each == number]
             if own:
@@ -95,14 +95,14 @@ class Judge:
         return [Scores(*three) for three in zip(found, real, aims, strict=True)]
 
 
-def judge_framing(framing: Framing, *, photographs: bool) -> Framing:
+def evaluator_crop_spec(crop_spec: CropSpec, *, photographs: bool) -> CropSpec:
     """How a written picture is cut: a photograph as those of training were, a square one is a window already."""
-    return framing if photographs else replace(framing, window=None)
+    return crop_spec if photographs else replace(crop_spec, window=None)
 
 
 def train_judge(
     references: References,
-    framing: Framing,
+    crop_spec: CropSpec,
     rule: Rule,
     *,
     photographs: bool,
@@ -114,7 +114,7 @@ def train_judge(
 
     Args:
         references: real images.
-        framing: how photographs were cut for the generator.
+        crop_spec: how photographs were cut for the generator.
         rule: what is asked for.
         photographs: whether the pictures to be judged are whole photographs.
         folder: where segmenters and features are kept; None keeps nothing.
@@ -136,12 +136,12 @@ def train_judge(
     try:
         if rule.match_difficulty:
             difficulty, finders, folds = measure_difficulty(
-                references.samples, framing, kept, settings=chosen, seed=SEED, threads=THREADS, show=progress
+                references.samples, crop_spec, kept, settings=chosen, seed=SEED, threads=THREADS, show=progress
             )
             unseen = dict(zip(references.hashes, folds, strict=True))
             digest.update(difficulty.digest.encode())
         elif rule.judges_labels:
-            real = ImageSet("--keep-like", references.samples, framing)
+            real = ImageSet("--keep-like", references.samples, crop_spec)
             with progress(chosen.steps, "segmenter of real defects", "step") as bar:
                 finders = (
                     load_or_train(real, kept, settings=chosen, seed=SEED, threads=THREADS, on_progress=bar.update),
@@ -151,7 +151,7 @@ def train_judge(
                 digest.update(name.encode())
                 digest.update(tensor.contiguous().numpy().tobytes())
         if rule.min_realism:
-            defective = ImageSet("--keep-like", references.defective, framing)
+            defective = ImageSet("--keep-like", references.defective, crop_spec)
             cache = FeatureCache(folder / "features" if folder is not None else None)
             with progress(len(defective), "features of real defects", "image") as bar, threads_set(THREADS):
                 likeness = Likeness.of(defective, Lite0(), cache, on_progress=bar.update)
@@ -159,7 +159,12 @@ def train_judge(
     except ValueError as error:
         raise DataError(f"--keep-like: cannot be learnt from ({error})") from None
     return Judge(
-        judge_framing(framing, photographs=photographs), finders, likeness, digest.hexdigest(), difficulty, unseen
+        evaluator_crop_spec(crop_spec, photographs=photographs),
+        finders,
+        likeness,
+        digest.hexdigest(),
+        difficulty,
+        unseen,
     )
 
 

@@ -71,12 +71,12 @@ def open_filter(plan: Plan, asked: Asked, show: ShowProgress) -> FilteredPlan:
     from gan.filtering.candidates import filtered
     from gan.filtering.scorer import train_judge
 
-    framing = plan.provenance.framing
+    crop_spec = plan.provenance.crop_spec
     if plan.side is not None:  # squares are judged as they are written, which for small ones is far quicker
-        framing = replace(framing, size=min(framing.size, plan.side))
+        crop_spec = replace(crop_spec, size=min(crop_spec.size, plan.side))
     judge = train_judge(
         asked.references,
-        framing,
+        crop_spec,
         asked.rule,
         photographs=plan.side is None,
         folder=user_cache("filter"),

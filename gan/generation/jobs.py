@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from defects.attributes.guide import CategoricalEntry, GuideSchema, GuideValue, NumericEntry
 from defects.attributes.request import Cell, GuideRequest, Interval, Keyword, RowChoice, parse_guide
 from defects.images.decode import Format
-from defects.masks.width import Mask, fit_square
+from defects.masks.width import Mask, pad_and_resize
 from defects.sample import GOOD
-from engine.errors import Fault, UsageError
+from engine.errors import Issue, UsageError
 from engine.seeding import numpy_generator
 from gan.generation.masks import MaskList, Squares
 
@@ -213,7 +213,7 @@ class JobList(Sequence[Job]):
             condition = square.mask
         else:
             condition = square.at(max(THINNEST, thickness))
-        label = condition if self.size == self.side else fit_square(condition, self.size)
+        label = condition if self.size == self.side else pad_and_resize(condition, self.size)
         self.rescale(raw, self.size / self.side)
         return Resolved(condition, label, self.schema.encode(drawn.scaled), raw, drawn.scaled, drawn.kind)
 
@@ -259,14 +259,14 @@ class JobList(Sequence[Job]):
         zoom = self.size / self.side
         return (entry.low - SAME_WIDTH) * zoom, (entry.high + SAME_WIDTH) * zoom
 
-    def warnings(self) -> list[Fault]:
+    def warnings(self) -> list[Issue]:
         """The folders whose names are no kind that the generator knows, so that their kind is drawn at random."""
         if not self._kinds or "kind" in self.guide.given:
             return []
         known = {"", *(value.casefold() for value in self._kinds)}
         folders = sorted({entry.kind for entry in self.masks.entries if entry.kind.casefold() not in known})
         return [
-            Fault(
+            Issue(
                 str(self.masks.root),
                 f"{folder!r} is no kind this generator knows, so its masks get random kinds",
                 f"name it {' or '.join(self._kinds)}, or give --guide kind={self._kinds[0]}",

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from defects.formats.listing import EXTENSIONS, Found, list_images
 from defects.images.decode import read_mask_image
 from defects.manifest import NAME, read_manifest
-from defects.masks.width import fit_square, set_width, width
+from defects.masks.width import pad_and_resize, set_width, width
 from defects.sample import GOOD
-from engine.errors import DataError, Fault, FaultsError
+from engine.errors import DataError, Issue, IssuesError
 from engine.files.atomic import sha256_file
-from engine.runtime.cache import Kept
+from engine.runtime.cache import BoundedCache
 
 _LONGEST_NAME = 255
 _SLICE = 128
@@ -55,7 +55,7 @@ class MaskList:
 
     root: Path
     entries: tuple[MaskEntry, ...]
-    warnings: tuple[Fault, ...] = field(default=())
+    warnings: tuple[Issue, ...] = field(default=())
 
     def read(self, index: int) -> NDArray[np.bool_]:
         """(H, W) mask, grey values thresholded at half.
@@ -71,7 +71,7 @@ class Inspected:
     """What reading every mask showed: a digest of names and contents, and what a person should know."""
 
     digest: str
-    warnings: tuple[Fault, ...]
+    warnings: tuple[Issue, ...]
 
 
 def list_masks(path: Path, *, longest_suffix: int = 0) -> MaskList:
@@ -86,7 +86,7 @@ def list_masks(path: Path, *, longest_suffix: int = 0) -> MaskList:
 
     Raises:
         DataError: nothing is there.
-        FaultsError: names collide, are too long, or a symlink leaves the folder; all of them are listed.
+        IssuesError: names collide, are too long, or a symlink leaves the folder; all of them are listed.
     """
     if path.is_file():
         if path.suffix.lower() not in EXTENSIONS:
@@ -103,18 +103,18 @@ def list_masks(path: Path, *, longest_suffix: int = 0) -> MaskList:
         entries = tuple(MaskEntry(str(file), intern(file.parts[0]) if len(file.parts) > 1 else "") for file in files)
     for entry in entries:
         if len(os.fsencode(PurePosixPath(entry.name).name)) + longest_suffix > _LONGEST_NAME:
-            found.fault(root / entry.file, "the name is too long for the files made from it", "give it a shorter name")
-    errors = [fault for fault in found.faults if not fault.warning]
+            found.issue(root / entry.file, "the name is too long for the files made from it", "give it a shorter name")
+    errors = [issue for issue in found.issues if not issue.warning]
     if errors:
-        raise FaultsError(errors)
+        raise IssuesError(errors)
     if not entries:
         raise DataError(f"{path}: holds no masks; put white-on-black images there ({', '.join(sorted(EXTENSIONS))})")
-    return MaskList(root, entries, tuple(found.faults))
+    return MaskList(root, entries, tuple(found.issues))
 
 
 def _from_manifest(path: Path, found: Found) -> tuple[MaskEntry, ...]:
-    samples, faults = read_manifest(path)
-    found.faults.extend(faults)
+    samples, issues = read_manifest(path)
+    found.issues.extend(issues)
     return tuple(
         MaskEntry(sample.mask.relative_to(path).as_posix(), intern(sample.label), sample.name)
         for sample in samples
@@ -126,45 +126,45 @@ def inspect(masks: MaskList, *, workers: int = 2) -> Inspected:
     """Reads every mask once.
 
     Raises:
-        FaultsError: masks that cannot be read or are empty, and folders of good parts that hold defects; all of them
+        IssuesError: masks that cannot be read or are empty, and folders of good parts that hold defects; all of them
             are listed.
     """
-    faults: list[Fault] = []
+    issues: list[Issue] = []
     good: set[str] = set()
     digest = hashlib.sha256()
     entries = iter(masks.entries)
     with ThreadPoolExecutor(workers) as pool:
         while some := list(islice(entries, _SLICE)):
-            for entry, (sha256, fault) in zip(some, pool.map(lambda e: _look(masks.root, e), some), strict=True):
+            for entry, (sha256, issue) in zip(some, pool.map(lambda e: _look(masks.root, e), some), strict=True):
                 digest.update(f"{entry.name}\0{entry.kind}\0{sha256}\n".encode(errors="surrogateescape"))
-                if fault is not None:
-                    faults.append(fault)
-                if entry.kind.casefold() == GOOD and (fault is None or fault.warning):
+                if issue is not None:
+                    issues.append(issue)
+                if entry.kind.casefold() == GOOD and (issue is None or issue.warning):
                     good.add(entry.kind)
-    faults += [
-        Fault(str(masks.root), f"{kind!r} names parts without a defect, but its masks hold one", "rename it")
+    issues += [
+        Issue(str(masks.root), f"{kind!r} names parts without a defect, but its masks hold one", "rename it")
         for kind in sorted(good)
     ]
-    errors = [fault for fault in faults if not fault.warning]
+    errors = [issue for issue in issues if not issue.warning]
     if errors:
-        raise FaultsError(errors)
-    return Inspected(digest.hexdigest(), (*masks.warnings, *faults))
+        raise IssuesError(errors)
+    return Inspected(digest.hexdigest(), (*masks.warnings, *issues))
 
 
-def _look(root: Path, entry: MaskEntry) -> tuple[str, Fault | None]:
+def _look(root: Path, entry: MaskEntry) -> tuple[str, Issue | None]:
     path = root / entry.file
     try:
         mask, two_valued = read_mask_image(path)
         sha256 = sha256_file(path)
     except DataError as error:
         what, _, remedy = str(error).removeprefix(f"{path}: ").partition("; ")
-        return "", Fault(str(path), what, remedy or "remove it")
+        return "", Issue(str(path), what, remedy or "remove it")
     except OSError as error:
-        return "", Fault(str(path), f"cannot be read ({error.strerror})", "check its permissions")
+        return "", Issue(str(path), f"cannot be read ({error.strerror})", "check its permissions")
     if not mask.any():
-        return sha256, Fault(str(path), "the mask is empty", "draw the defect in white, or remove it from the folder")
+        return sha256, Issue(str(path), "the mask is empty", "draw the defect in white, or remove it from the folder")
     if not two_valued:
-        return sha256, Fault(
+        return sha256, Issue(
             str(path), "holds grey values, taken as defect from half of white up", "save it as black and white", True
         )
     return sha256, None
@@ -201,11 +201,11 @@ class Square:
 
 
 class Squares:
-    """The masks of a list brought to (side, side) by `fit_square`; the latest are kept."""
+    """The masks of a list brought to (side, side) by `pad_and_resize`; the latest are kept."""
 
     def __init__(self, masks: MaskList, side: int) -> None:
         self.masks, self.side = masks, side
-        self._kept = Kept[Square](KEPT_MASKS)
+        self._kept = BoundedCache[Square](KEPT_MASKS)
 
     def __getitem__(self, number: int) -> Square:
         """Mask `number` of the list, of any size and aspect as a file.
@@ -213,4 +213,4 @@ class Squares:
         Raises:
             DataError: when the file cannot be read any more.
         """
-        return self._kept.get(number, lambda: Square(fit_square(self.masks.read(number), self.side)))
+        return self._kept.get(number, lambda: Square(pad_and_resize(self.masks.read(number), self.side)))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from defects.attributes.guide import GuideValue
 from defects.provenance import Provenance
-from engine.errors import Fault, UsageError
+from engine.errors import Issue, UsageError
 from gan.checkpoint import LoadedGenerator, load_generator
 from gan.generation.jobs import Job, JobList, Request
 from gan.generation.masks import inspect, list_masks
@@ -70,7 +70,7 @@ class Plan:
     checkpoint: str
     description: dict[str, Any]
     provenance: Provenance
-    warnings: tuple[Fault, ...]
+    warnings: tuple[Issue, ...]
     notes: tuple[str, ...] = ()
 
     @property

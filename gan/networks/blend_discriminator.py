@@ -16,7 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.config import NetworkConfig
 from gan.networks.discriminator import GAIN, detail
-from gan.networks.layers import SLOPE, initialise
+from gan.networks.layers import SLOPE, initialize
 
 LAYERS = ((4, 2), (4, 2), (4, 1), (4, 1))
 """(kernel, stride): patches of 34 x 34 pixels, on the halved image 68 x 68."""
@@ -71,7 +71,7 @@ class BlendCritic(nn.Module):
     def __init__(self, config: NetworkConfig, guide_size: int) -> None:
         super().__init__()
         self.scales = nn.ModuleList(BlendScale(config, guide_size) for _ in range(config.critic_scales))
-        initialise(self, config.init_std)
+        initialize(self, config.init_std)
         for module in list(self.modules()):
             if isinstance(module, nn.Conv2d | nn.Linear) and config.spectral:
                 spectral_norm(module)

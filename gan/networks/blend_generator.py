@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.config import NetworkConfig
-from gan.networks.layers import SLOPE, Convolution, Down, Up, initialise
+from gan.networks.layers import SLOPE, Convolution, Down, Up, initialize
 from gan.networks.magna_generator import LatentPlacement, Noise, stage_channels
 
 LEVELS = 4
@@ -97,7 +97,7 @@ class BlendGenerator(nn.Module):
         self.to_change = Convolution(widths[0], config.channels, 3, padding=config.padding)
         self.to_soft = Convolution(widths[0], 1, 3, padding=config.padding)
         self.latent = LatentPlacement(config.latent, kinds)
-        initialise(self, config.init_std)
+        initialize(self, config.init_std)
         for head in (self.to_change, self.to_soft):
             head.weight.data *= 0.1
 

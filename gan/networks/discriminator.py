@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.config import NetworkConfig
-from gan.networks.layers import SLOPE, initialise
+from gan.networks.layers import SLOPE, initialize
 
 LAYERS = ((4, 2), (4, 1), (4, 1))
 DETAIL = 4.0
@@ -55,7 +55,7 @@ class PatchDiscriminator(nn.Module):
         pairs = list(zip(pairwise(widths), LAYERS, strict=True))
         self.layers = nn.ModuleList(nn.Conv2d(a, b, kernel, stride, 1) for (a, b), (kernel, stride) in pairs)
         self.fine = nn.Conv2d(config.channels, width, 2, stride=2) if config.spectral else None
-        batch_norm = config.normalisation == "batch" and not config.spectral
+        batch_norm = config.normalization == "batch" and not config.spectral
         self.norm = nn.BatchNorm2d(2 * width) if batch_norm else nn.Identity()
 
     def forward(self, images: Tensor, masks: Tensor, guides: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class MagnaDiscriminator(nn.Module):
         super().__init__()
         scales = [PatchDiscriminator(config, guide_size) for _ in range(config.critic_scales)]
         self.scales = nn.ModuleList(scales)
-        initialise(self, config.init_std)
+        initialize(self, config.init_std)
         if config.spectral:
             for layer in (layer for scale in scales for layer in (*scale.layers, scale.fine) if layer is not None):
                 spectral_norm(layer)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.config import NetworkConfig
-from gan.networks.layers import Down, PixelNorm, area, initialise
+from gan.networks.layers import Down, PixelNorm, area, initialize
 
 
 class Posterior(nn.Module):
@@ -27,7 +27,7 @@ class Posterior(nn.Module):
         widths = [config.channels + more, 24, 48, 96, 128, 128]
         self.stages = nn.Sequential(*(Down(a, b, normalise=PixelNorm()) for a, b in pairwise(widths)))
         self.head = nn.Linear(widths[-1] * 16, 2 * config.latent)
-        initialise(self, config.init_std)
+        initialize(self, config.init_std)
         nn.init.normal_(self.head.weight, 0.0, 0.01)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

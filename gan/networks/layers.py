@@ -23,7 +23,7 @@ class PixelNorm(nn.Module):
         return pixel_norm(features)
 
 
-def normalisation(kind: str, channels: int) -> nn.Module:
+def normalization(kind: str, channels: int) -> nn.Module:
     """`batch` as in the source's pix2pix heritage, `pixel` for results that do not depend on the batch."""
     return nn.BatchNorm2d(channels) if kind == "batch" else PixelNorm()
 
@@ -94,7 +94,7 @@ class Up(nn.Module):
         super().__init__()
         self.convolution = Convolution(channels_in, channels_out, 3, padding=padding)
         self.join = Convolution(skip, channels_out, 3, bias=False, padding=padding)
-        self.normalise = normalisation(norm, channels_out) if norm else nn.Identity()
+        self.normalise = normalization(norm, channels_out) if norm else nn.Identity()
         self.modulate = nn.Linear(code, 2 * channels_out) if modulation else None
         self.strength = nn.Parameter(torch.full((1, channels_out, 1, 1), 0.1)) if texture else None
         self.lay = nn.Parameter(torch.full((2, channels_out, 1, 1), 0.1)) if lay else None
@@ -120,7 +120,7 @@ class Up(nn.Module):
         return F.leaky_relu(features, SLOPE)
 
 
-def initialise(network: nn.Module, std: float | None) -> None:
+def initialize(network: nn.Module, std: float | None) -> None:
     """Draws all weights from N(0, std), as the source does, or He-normal when `std` is None; biases are zero.
 
     Modulation layers start near zero in the second case, so that every stage begins as nearly a plain convolution.

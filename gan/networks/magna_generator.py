@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan.config import NetworkConfig
-from gan.networks.layers import SLOPE, Convolution, Down, Up, initialise
+from gan.networks.layers import SLOPE, Convolution, Down, Up, initialize
 
 PRIOR_IMAGES = 32
 """A class of n images trusts its own covariance with weight n / (n + PRIOR_IMAGES), that of all images for the rest."""
@@ -59,12 +59,12 @@ class LatentPlacement(nn.Module):
         Returns:
             `mean` (K + 1, L) and lower triangular `factor` (K + 1, L, L); the last class stands for all images.
         """
-        centre, spread = _moments(means, variances)
-        rows = [(centre, spread)]
+        center, spread = _moments(means, variances)
+        rows = [(center, spread)]
         for column in range(self.ground[1] - 1, self.ground[0] - 1, -1):
             own = guides[:, column] > 0.5
             share = float(own.sum()) / (float(own.sum()) + PRIOR_IMAGES)
-            mean, covariance = _moments(means[own], variances[own]) if own.any() else (centre, spread)
+            mean, covariance = _moments(means[own], variances[own]) if own.any() else (center, spread)
             rows.append((mean, share * covariance + (1 - share) * spread))
         rows.reverse()
         factors = [torch.linalg.cholesky(c.double() + 1e-6 * torch.eye(len(c))).float() for _, c in rows]
@@ -72,9 +72,9 @@ class LatentPlacement(nn.Module):
 
 
 def _moments(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
-    centre = means.mean(dim=0)
-    off = means - centre
-    return centre, off.T @ off / max(len(means), 1) + torch.diag(variances.mean(dim=0))
+    center = means.mean(dim=0)
+    off = means - center
+    return center, off.T @ off / max(len(means), 1) + torch.diag(variances.mean(dim=0))
 
 
 STEPS = 7
@@ -141,7 +141,7 @@ class MagnaGenerator(nn.Module):
                 skips[k],
                 widths[k],
                 128,
-                norm=config.normalisation if config.normalisation == "batch" or k >= 2 else None,
+                norm=config.normalization if config.normalization == "batch" or k >= 2 else None,
                 modulation=config.modulation,
                 texture=config.texture,
                 padding=config.padding,
@@ -151,7 +151,7 @@ class MagnaGenerator(nn.Module):
         self.finish = Convolution(widths[0], widths[0], 3, padding=config.padding)
         self.to_image = Convolution(widths[0], config.channels, 3, padding=config.padding)
         self.latent = LatentPlacement(config.latent, ground) if config.posterior else None
-        initialise(self, config.init_std)
+        initialize(self, config.init_std)
         if config.init_std is None:
             # Begin near mid-grey: a saturated tanh and a style term of a thousand cost the first ten epochs.
             self.to_image.weight.data *= 0.1

@@ -26,12 +26,12 @@ class Pix2PixStep:
 
     Args:
         networks: `generator` and `discriminator`.
-        adams: their optimisers.
+        optimizers: their optimisers.
         config: `loss.reconstruction` is the weight of L1 (source: 100), `loss.adversarial` that of the discriminator.
     """
 
-    def __init__(self, networks: Mapping[str, Any], adams: Mapping[str, MasterAdam], config: GanConfig) -> None:
-        self.networks, self.adams, self.loss = networks, adams, config.loss
+    def __init__(self, networks: Mapping[str, Any], optimizers: Mapping[str, MasterAdam], config: GanConfig) -> None:
+        self.networks, self.optimizers, self.loss = networks, optimizers, config.loss
 
     def __call__(
         self,
@@ -49,14 +49,14 @@ class Pix2PixStep:
         real_logits = discriminator(torch.cat([given, batch.images], 1))
         fake_logits = discriminator(torch.cat([given, fake.detach()], 1))
         d_loss = discriminator_loss(real=[real_logits], fake=[fake_logits]) / 2
-        _update(d_loss, [self.adams["discriminator"]], rate)
+        _update(d_loss, [self.optimizers["discriminator"]], rate)
         discriminator.requires_grad_(False)
         terms = {
             "adversarial": generator_loss([discriminator(torch.cat([given, fake], 1))]),
             "reconstruction": (fake.float() - batch.images.float()).abs().mean(),
         }
         total = self.loss.adversarial * terms["adversarial"] + self.loss.reconstruction * terms["reconstruction"]
-        _update(total, [self.adams["generator"]], rate)
+        _update(total, [self.optimizers["generator"]], rate)
         return _report(terms, total, d_loss, real_logits.sigmoid(), fake_logits.sigmoid())
 
 
@@ -65,13 +65,13 @@ class CycleStep:
 
     Args:
         networks: `generator`, `back` and `discriminator` (see `gan.networks.cyclegan`).
-        adams: their optimisers.
+        optimizers: their optimisers.
         config: `loss.reconstruction` is the weight of the cycles (source: 10), `loss.adversarial` that of the
             discriminators.
     """
 
-    def __init__(self, networks: Mapping[str, Any], adams: Mapping[str, MasterAdam], config: GanConfig) -> None:
-        self.networks, self.adams, self.loss, self.seed = networks, adams, config.loss, config.train.seed
+    def __init__(self, networks: Mapping[str, Any], optimizers: Mapping[str, MasterAdam], config: GanConfig) -> None:
+        self.networks, self.optimizers, self.loss, self.seed = networks, optimizers, config.loss, config.train.seed
 
     def __call__(
         self,
@@ -96,7 +96,7 @@ class CycleStep:
         real_logits, fake_logits = judges(images, masks), judges(*shown)
         d_loss = torch.stack([_squares(logits, 1.0) for logits in real_logits]).sum()
         d_loss = (d_loss + torch.stack([_squares(logits, 0.0) for logits in fake_logits]).sum()) / 2
-        _update(d_loss, [self.adams["discriminator"]], rate)
+        _update(d_loss, [self.optimizers["discriminator"]], rate)
         judges.requires_grad_(False)
 
         logits = judges(drawn, found)
@@ -106,7 +106,7 @@ class CycleStep:
             "reconstruction": torch.stack([off.float().abs().mean() for off in cycles]).sum(),
         }
         total = self.loss.adversarial * terms["adversarial"] + self.loss.reconstruction * terms["reconstruction"]
-        _update(total, [self.adams["generator"], self.adams["back"]], rate)
+        _update(total, [self.optimizers["generator"], self.optimizers["back"]], rate)
         return _report(terms, total, d_loss, real_logits[0], fake_logits[0])
 
 
@@ -114,11 +114,11 @@ def _squares(logits: Tensor, aim: float) -> Tensor:
     return (logits.float() - aim).square().mean()
 
 
-def _update(loss: Tensor, adams: list[MasterAdam], rate: float) -> None:
+def _update(loss: Tensor, optimizers: list[MasterAdam], rate: float) -> None:
     """Gradients, and a step where the loss is a number."""
     loss.backward()  # type: ignore[no-untyped-call]
     if torch.isfinite(loss):
-        for adam in adams:
+        for adam in optimizers:
             adam.step(rate)
 
 

@@ -65,7 +65,7 @@ class BlendStep:
 
     Args:
         networks: `generator`, `discriminator` and `posterior`.
-        adams: their optimisers.
+        optimizers: their optimisers.
         config: loss weights.
         schema: tells where in the vector brightness stands.
     """
@@ -73,11 +73,11 @@ class BlendStep:
     def __init__(
         self,
         networks: Mapping[str, nn.Module],
-        adams: Mapping[str, MasterAdam],
+        optimizers: Mapping[str, MasterAdam],
         config: GanConfig,
         schema: GuideSchema,
     ) -> None:
-        self.networks, self.adams, self.loss = networks, adams, config.loss
+        self.networks, self.optimizers, self.loss = networks, optimizers, config.loss
         self.reach = config.network.reach
         self.radius = ring_radius(config.network.size)
         self.column, self.brightness = brightness_column(schema)
@@ -106,8 +106,8 @@ class BlendStep:
         whose = torch.cat([torch.arange(n), torch.arange(extra)]).to(mean.device)
         noise = Noise(draw(mean[whose], log_variance[whose], noise.latent.float()), noise.texture)
         guides = torch.cat([pairs.guides, self._shifted(pairs.guides[:extra], shifts)])
-        grounds = torch.cat([pairs.backgrounds, pairs.others[:extra]])
-        fake = self.networks["generator"](grounds, pairs.distances[whose], noise, guides, encoded=True).images
+        background_stats = torch.cat([pairs.backgrounds, pairs.others[:extra]])
+        fake = self.networks["generator"](background_stats, pairs.distances[whose], noise, guides, encoded=True).images
 
         # Judged are as many fakes as real images, each beside the real one of the same mask.
         judged = torch.cat([fake[n:], fake[extra:n]])
@@ -123,7 +123,7 @@ class BlendStep:
         d_loss = hinge_loss(real=real, fake=told, near=near)
         d_loss.backward()  # type: ignore[no-untyped-call]
         if torch.isfinite(d_loss):
-            self.adams["discriminator"].step(rate)
+            self.optimizers["discriminator"].step(rate)
         critic.requires_grad_(False)
 
         verdict = critic(fake_seen, seen, asked)
@@ -144,8 +144,8 @@ class BlendStep:
         total = torch.stack([getattr(self.loss, name) * term for name, term in terms.items()]).sum()
         total.backward()  # type: ignore[no-untyped-call]
         if torch.isfinite(total):
-            self.adams["generator"].step(rate)
-            self.adams["posterior"].step(rate)
+            self.optimizers["generator"].step(rate)
+            self.optimizers["posterior"].step(rate)
         report = {name: float(term.detach()) for name, term in terms.items()}
         report |= {"discriminator": float(d_loss.detach()), "total": float(total.detach())}
         for name, verdicts in (("d_real", real), ("d_fake", told)):

@@ -38,7 +38,7 @@ class BlendTrainer(Trainer):
     def make_step(self, style: StyleLoss | None) -> BlendStep:
         """See `Trainer.make_step`; there is no style term."""
         del style
-        return BlendStep(self.networks, self.adams, self.config, self.prepared.schema)
+        return BlendStep(self.networks, self.optimizers, self.config, self.prepared.schema)
 
     def update(self, windows: list[Any], name: tuple[int, int], rate: float, index: int) -> dict[str, float]:
         """See `Trainer.update`."""

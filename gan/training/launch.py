@@ -72,7 +72,9 @@ def start(
         progress = Progress(0, f"train {config.name}", json=json, quiet=run is None)
         prepared = prepare(dataset, config, tell=progress.write, workers=workers)
         meta = (
-            describe(config.network, prepared.schema, prepared.table, prepared.grounds, prepared.reliefs)
+            describe(
+                config.network, prepared.schema, prepared.table, prepared.background_stats, prepared.local_contrasts
+            )
             | prepared.meta
             | {"config": config.model_dump(mode="json")}
         )

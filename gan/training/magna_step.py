@@ -18,29 +18,29 @@ from gan.networks.magna_generator import Noise
 
 
 @dataclass
-class Players:
+class Networks:
     """The networks and their optimisers; `posterior` is None in the literal recipe."""
 
     generator: nn.Module
     discriminator: nn.Module
     posterior: nn.Module | None
-    generator_adam: MasterAdam
-    discriminator_adam: MasterAdam
-    posterior_adam: MasterAdam | None
+    generator_optimizer: MasterAdam
+    discriminator_optimizer: MasterAdam
+    encoder_optimizer: MasterAdam | None
 
 
 class MagnaStep:
     """Computes the losses, updates discriminator then generator, and reports.
 
     Args:
-        players: networks and optimisers.
+        networks: networks and optimisers.
         style: the style loss, calibrated; None when its weight is 0.
         config: loss weights.
         schema: tells where in the vector brightness stands.
     """
 
-    def __init__(self, players: Players, style: StyleLoss | None, config: GanConfig, schema: GuideSchema) -> None:
-        self.players = players
+    def __init__(self, networks: Networks, style: StyleLoss | None, config: GanConfig, schema: GuideSchema) -> None:
+        self.networks = networks
         self.style = style
         self.loss = config.loss
         self.radius = ring_radius(config.network.size)
@@ -61,7 +61,7 @@ class MagnaStep:
         Returns:
             Unweighted loss terms and `d_real`, `d_fake`: the discriminator's mean probabilities.
         """
-        p, n = self.players, len(batch.images)
+        p, n = self.networks, len(batch.images)
         extra = len(noise.latent) - n
         other = (torch.arange(extra, device=batch.images.device) + 1) % n
         guides = torch.cat([batch.guides, self._swapped(batch.guides, other, shifts)])
@@ -82,7 +82,7 @@ class MagnaStep:
         d_loss = discriminator_loss(real=real_logits, fake=fake_logits)
         d_loss.backward()  # type: ignore[no-untyped-call]
         if torch.isfinite(d_loss):
-            p.discriminator_adam.step(rate)
+            p.discriminator_optimizer.step(rate)
         p.discriminator.requires_grad_(False)
 
         terms["adversarial"] = generator_loss(p.discriminator(fake[judged], masks[judged], guides[judged]))
@@ -106,9 +106,9 @@ class MagnaStep:
             raise ValueError("expected at least one loss with a weight, got none; check `loss` in the config")
         total.backward()  # type: ignore[no-untyped-call]
         if torch.isfinite(total):
-            p.generator_adam.step(rate)
-            if p.posterior_adam is not None:
-                p.posterior_adam.step(rate)
+            p.generator_optimizer.step(rate)
+            if p.encoder_optimizer is not None:
+                p.encoder_optimizer.step(rate)
         report = {name: float(term.detach()) for name, term in terms.items()}
         report |= {"discriminator": float(d_loss.detach()), "total": float(total.detach())}
         with torch.no_grad():

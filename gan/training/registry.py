@@ -14,7 +14,7 @@ from gan.data.loader import Batch
 from gan.losses.style import StyleLoss
 from gan.networks.magna_generator import Noise
 from gan.training.baseline_steps import CycleStep, Pix2PixStep
-from gan.training.magna_step import MagnaStep, Players
+from gan.training.magna_step import MagnaStep, Networks
 
 
 class Step(Protocol):
@@ -27,14 +27,14 @@ def build_step(
     config: GanConfig,
     schema: GuideSchema,
     networks: Mapping[str, nn.Module],
-    adams: Mapping[str, MasterAdam],
+    optimizers: Mapping[str, MasterAdam],
     style: StyleLoss | None,
 ) -> Step:
     """The step that trains the networks of `build_networks`."""
     if config.network.architecture == "pix2pix":
-        return Pix2PixStep(networks, adams, config)
+        return Pix2PixStep(networks, optimizers, config)
     if config.network.architecture == "cyclegan":
-        return CycleStep(networks, adams, config)
+        return CycleStep(networks, optimizers, config)
     names = ("generator", "discriminator", "posterior")
-    players = Players(*map(networks.get, names), *map(adams.get, names))  # type: ignore[arg-type]
-    return MagnaStep(players, style, config, schema)
+    trained = Networks(*map(networks.get, names), *map(optimizers.get, names))  # type: ignore[arg-type]
+    return MagnaStep(trained, style, config, schema)

@@ -62,7 +62,7 @@ class Trainer:
             torch.manual_seed(config.train.seed)
             networks = build_networks(config.network, prepared.schema)
         rate, ema = config.train.learning_rate, config.train.ema
-        self.adams = {
+        self.optimizers = {
             name: MasterAdam(network.to(fabric.device), rate, ema=ema if name in AVERAGED else None)
             for name, network in networks.items()
         }
@@ -80,7 +80,7 @@ class Trainer:
 
     def make_step(self, style: StyleLoss | None) -> Any:
         """The update that `update` calls."""
-        return build_step(self.config, self.prepared.schema, self.networks, self.adams, style)
+        return build_step(self.config, self.prepared.schema, self.networks, self.optimizers, style)
 
     def noise(self, count: int, *name: str | int) -> tuple[Noise, torch.Tensor]:
         """Noise of one step, posterior's share first, and the shifts of the brightness guide."""
@@ -109,7 +109,7 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
             progress.update(len(windows) * self.fabric.world_size)
-        broken = [f"a weight of the {name}" for name, adam in self.adams.items() if not adam.finite()]
+        broken = [f"a weight of the {name}" for name, adam in self.optimizers.items() if not adam.finite()]
         if self._anywhere(bool(broken)):
             raise _not_a_number(f"epoch {epoch + 1}", broken or ["a weight of another process"])
         return {name: value / count for name, value in sums.items()}
@@ -148,14 +148,14 @@ class Trainer:
 
     def average_weights(self) -> dict[str, torch.Tensor]:
         """The generator's averaged weights and its buffers, by its own names."""
-        averaged = self.adams["generator"].averaged() | dict(self.generator.named_buffers())
+        averaged = self.optimizers["generator"].averaged() | dict(self.generator.named_buffers())
         weights = {k: v.float() if v.is_floating_point() else v for k, v in averaged.items()}
         return weights | self.latent_placement()
 
     @torch.no_grad()
     def latent_placement(self) -> dict[str, torch.Tensor]:
         """Where the averaged encoder puts the training images, as buffers of the generator; see `magna_generator`."""
-        adam = self.adams.get("posterior")
+        adam = self.optimizers.get("posterior")
         if adam is None or self.generator.latent is None:
             return {}
         encoder = self.encoder()
@@ -183,7 +183,7 @@ class Trainer:
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything that a resumed run needs."""
-        return save_state(self.adams, self.networks)
+        return save_state(self.optimizers, self.networks)
 
     def load(self, tensors: dict[str, torch.Tensor]) -> None:
         """Reads what `state` wrote.
@@ -191,7 +191,7 @@ class Trainer:
         Raises:
             CheckpointError: it is the state of other networks.
         """
-        load_state(self.adams, self.networks, tensors)
+        load_state(self.optimizers, self.networks, tensors)
 
 
 def _not_a_number(where: str, names: list[str]) -> TrainingError:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from defects.attributes.guide import GuideSchema
 from defects.formats.dataset import read_dataset
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.provenance import Provenance, read_provenance
 from defects.sample import GOOD, Sample
 from engine.errors import DataError
-from metrics.data.crop_spec import choose_framing
+from metrics.data.crop_spec import choose_crop_spec
 from metrics.data.held_out import Division, divide, file_hashes
 from metrics.data.image_set import ImageSet
 
@@ -83,7 +83,7 @@ class Comparison:
 
     Attributes:
         request: As told.
-        framing: How real photographs are cut.
+        crop_spec: How real photographs are cut.
         real: The real images that are compared.
         train: Real images to learn from, good ones included.
         held: Real images that share nothing with `train`.
@@ -93,7 +93,7 @@ class Comparison:
     """
 
     request: Request
-    framing: Framing
+    crop_spec: CropSpec
     real: ImageSet
     train: ImageSet
     held: ImageSet
@@ -122,7 +122,9 @@ def open_comparison(request: Request) -> Comparison:
             notes.append(f"{name}: {left} good images were left out; --good compares them too")
         _enough(fakes[name], f"--fake {name}", good=request.good)
     _enough(_shown(real, good=request.good), "--real", good=request.good)
-    framing = choose_framing(fakes, origins, real, size=request.size, window=request.window, channels=request.channels)
+    crop_spec = choose_crop_spec(
+        fakes, origins, real, size=request.size, window=request.window, channels=request.channels
+    )
     trained = {name: origin.train_sha256 if origin is not None else None for name, origin in origins.items()}
     together = frozenset[str]().union(*(own for own in trained.values() if own))
     trained |= {name: together for name in request.derived if not trained[name]}
@@ -136,13 +138,13 @@ def open_comparison(request: Request) -> Comparison:
     )
     compared = _shown(division.real, good=request.good)
     _enough(compared, "--real (without training images)" if request.held_out else "--real", good=request.good)
-    everything = ImageSet("real", [*division.real, *division.train], framing)
+    everything = ImageSet("real", [*division.real, *division.train], crop_spec)
     at = {id(sample): place for place, sample in enumerate(everything.samples)}
 
     def part(samples: Sequence[Sample], name: str) -> ImageSet:
         return everything.part([at[id(sample)] for sample in samples], name=name)
 
-    whole = replace(framing, window=None)  # a synthetic image is a square already
+    whole = replace(crop_spec, window=None)  # a synthetic image is a square already
     sources = [
         Source(
             name,
@@ -157,7 +159,7 @@ def open_comparison(request: Request) -> Comparison:
     notes += [*division.notes, *_copied(sources, division.real)]
     return Comparison(
         request,
-        framing,
+        crop_spec,
         part(compared, "real"),
         part(division.train, "real, training"),
         part(_shown(division.held, good=request.good), "real, held out"),
@@ -169,10 +171,10 @@ def open_comparison(request: Request) -> Comparison:
 
 def _samples(folder: Path, flag: str) -> list[Sample]:
     dataset = read_dataset(folder)
-    faults = [fault for fault in dataset.faults if not fault.warning]
-    if faults:
-        more = f" (and {len(faults) - 1} more faults; `check-data {folder}` lists them)" if len(faults) > 1 else ""
-        raise DataError(f"{flag}: {faults[0]}{more}")
+    issues = [issue for issue in dataset.issues if not issue.warning]
+    if issues:
+        more = f" (and {len(issues) - 1} more faults; `check-data {folder}` lists them)" if len(issues) > 1 else ""
+        raise DataError(f"{flag}: {issues[0]}{more}")
     return dataset.samples
 
 

@@ -110,7 +110,7 @@ def _entry(entry: EntryControl, n_real: int) -> Score:
 
 
 def _copies(own: SourceEvidence, source: Source, comparison: Comparison, extractor: str, why: str) -> list[Score]:
-    found = own.memorisation
+    found = own.memorization
     n_real, n_fake = len(comparison.held), len(source.images)
     estimator = f"distances to {len(source.seen)} training images, beside those of unseen real images"
     return [

@@ -18,7 +18,7 @@ from metrics.embedding import tsne
 from metrics.labels.fidelity import label_fidelity
 from metrics.labels.network import SegmenterSettings
 from metrics.labels.segmenter import load_or_train
-from metrics.memorization import memorisation
+from metrics.memorization import memorization
 from metrics.scores.manifold import realism
 
 
@@ -72,8 +72,8 @@ def not_drawn_into(comparison: Comparison) -> ImageSet:
     A judge that has learnt that a photograph shows no defect does not find one that was drawn into it.
     """
     rows = (sample.metadata for source in comparison.sources for sample in source.images.samples)
-    grounds = (row.get(key) for row in rows for key in ("background", "ground"))
-    known = {ground["sha256"] for ground in grounds if isinstance(ground, dict) and "sha256" in ground}
+    background_stats = (row.get(key) for row in rows for key in ("background", "ground"))
+    known = {ground["sha256"] for ground in background_stats if isinstance(ground, dict) and "sha256" in ground}
     train = comparison.train
     good = [sample for sample in train.samples if sample.label == GOOD] if known else []
     parts = {sample.part for sample, digest in zip(good, file_hashes(good), strict=True) if digest in known}
@@ -82,7 +82,7 @@ def not_drawn_into(comparison: Comparison) -> ImageSet:
 
 def judge_control(comparison: Comparison, evidence: Evidence) -> None:
     """Requested guide values against measured ones."""
-    held, side = comparison.held, comparison.framing.size
+    held, side = comparison.held, comparison.crop_spec.size
     real = union([held, like(comparison.train, good=comparison.request.good)])
     found = evidence.held_predicted
     if found is not None:
@@ -128,7 +128,7 @@ def judge_copies(comparison: Comparison, evidence: Evidence) -> None:
         if not len(source.seen) or not len(held):
             evidence.lack("memorisation", _unknown(source, len(held)), source.name)
             continue
-        evidence.sources[source.name].memorisation = memorisation(
+        evidence.sources[source.name].memorization = memorization(
             train=evidence.bank.of(source.seen),
             test=evidence.bank.of(held),
             fake=evidence.bank.of(source.images),

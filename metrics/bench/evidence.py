@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metrics.conditioning.diversity import Diversity
     from metrics.labels.fidelity import LabelFidelity
     from metrics.labels.segmenter import Predictor
-    from metrics.memorization import Memorisation
+    from metrics.memorization import Memorization
     from metrics.scores.score import Score
 
 ProgressOf = Callable[[int, str, str], Progress]
@@ -64,7 +64,7 @@ class SourceEvidence:
         predicted: What the segmenter found, (N, S, S).
         control: Requested against measured.
         diversity: Spread at fixed mask and guide.
-        memorisation: Distance to the training images.
+        memorization: Distance to the training images.
         realism: Of each image, (N,).
     """
 
@@ -73,7 +73,7 @@ class SourceEvidence:
     predicted: NDArray[np.bool_] | None = None
     control: Control | None = None
     diversity: Diversity | None = None
-    memorisation: Memorisation | None = None
+    memorization: Memorization | None = None
     realism: NDArray[np.float64] | None = None
 
 
@@ -125,4 +125,4 @@ def union(sets: Sequence[ImageSet]) -> ImageSet:
     samples: dict[int, Sample] = {}
     for images in sets:
         samples.update((id(sample), sample) for sample in images.samples)
-    return ImageSet("real", list(samples.values()), sets[0].framing).share(sets[0])
+    return ImageSet("real", list(samples.values()), sets[0].crop_spec).share(sets[0])

@@ -23,14 +23,14 @@ from metrics.scores.score import Score
 def settings_of(comparison: Comparison, extractors: Sequence[Extractor], resamples: int) -> dict[str, Any]:
     """With what the scores were computed."""
     environment = describe_environment()
-    framing = comparison.framing
-    window = f"{framing.window} px" if framing.window else "the shorter side"
+    crop_spec = comparison.crop_spec
+    window = f"{crop_spec.window} px" if crop_spec.window else "the shorter side"
     return {
         "command": shlex.join(environment["command"]),
         "seed": comparison.request.seed,
         "resamples": resamples,
-        "cut": f"{window} of a photograph, around its defect, to {framing.size} x {framing.size} px, "
-        f"{'grey' if framing.channels == 1 else 'RGB'}",
+        "cut": f"{window} of a photograph, around its defect, to {crop_spec.size} x {crop_spec.size} px, "
+        f"{'grey' if crop_spec.channels == 1 else 'RGB'}",
         "extractors": {one.name: f"({one.resize}; {one.dim} features; {one.fingerprint})" for one in extractors},
         "python": environment["python"],
         "platform": environment["platform"],

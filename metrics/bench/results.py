@@ -60,7 +60,7 @@ class SourceResults:
     Attributes:
         name: Of the set.
         scores: Every score, computed or not.
-        parts: Further results by part (`labels`, `control`, `diversity`, `memorisation`), as plain values.
+        parts: Further results by part (`labels`, `control`, `diversity`, `memorization`), as plain values.
     """
 
     name: str

@@ -97,7 +97,7 @@ def _score(
             fake=features.values,
             logits=features.logits,
             extractor=extractor.name,
-            resize=f"{comparison.framing.size} px windows, {extractor.resize}",
+            resize=f"{comparison.crop_spec.size} px windows, {extractor.resize}",
             seed=comparison.request.seed,
             resamples=resamples,
             parts=[sample.part for sample in comparison.real.samples],

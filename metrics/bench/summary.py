@@ -26,7 +26,7 @@ def results_of(comparison: Comparison, evidence: Evidence, settings: dict[str, A
             "labels": own.labels,
             "control": own.control,
             "diversity": own.diversity,
-            "memorisation": own.memorisation,
+            "memorisation": own.memorization,
         }
         parts = {name: part.to_dict() for name, part in found.items() if part is not None}
         scores = [*own.scores, *further_scores(comparison, evidence, source)]
@@ -45,7 +45,7 @@ def results_of(comparison: Comparison, evidence: Evidence, settings: dict[str, A
 def first_line(comparison: Comparison) -> str:
     """What was compared; first of all whether it may be believed."""
     names = ", ".join(f"{source.name} ({len(source.images)} images)" for source in comparison.sources)
-    side, channels = comparison.framing.size, "grey" if comparison.framing.channels == 1 else "RGB"
+    side, channels = comparison.crop_spec.size, "grey" if comparison.crop_spec.channels == 1 else "RGB"
     what = f"{names} against {len(comparison.real)} real images, {side} x {side} px {channels}"
     leaked = comparison.division.leaked
     if leaked:
@@ -61,7 +61,7 @@ def sample_rows(comparison: Comparison, evidence: Evidence) -> list[SampleScores
     rows = []
     for source in comparison.sources:
         own = evidence.sources[source.name]
-        copies = own.memorisation
+        copies = own.memorization
         for at, (sample, digest) in enumerate(zip(source.images.samples, source.hashes, strict=True)):
             rows.append(
                 SampleScores(

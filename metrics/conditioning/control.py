@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from defects.attributes.guide import CategoricalEntry, Entry, GuideSchema, GuideValue, NumericEntry
-from metrics.conditioning.readings import Reading, numeric_reading, recognised
+from metrics.conditioning.readings import Reading, numeric_reading, recognized
 from metrics.data.image_set import ImageSet
 from metrics.labels.segmenter import Predictor
 
@@ -213,7 +213,7 @@ def control(
             reading = numeric_reading(entry, images, real, segmenter, predicted, real_predicted)
             entries.append(_numeric(entry, wanted, reading))
         else:
-            reading = recognised(entry, wanted, images, real, features, real_features, seed)
+            reading = recognized(entry, wanted, images, real, features, real_features, seed)
             entries.append(_categorical(entry, wanted, reading))
     matrix = disturbance([entry.requested for entry in entries], [entry.measured for entry in entries])
     return Control(tuple(entries), schema.names, matrix)

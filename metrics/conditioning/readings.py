@@ -69,7 +69,7 @@ def near(found: Mask, label: Mask) -> Mask:
     return kept
 
 
-def recognised(
+def recognized(
     entry: CategoricalEntry,
     wanted: Sequence[GuideValue],
     images: ImageSet,

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.images.header import image_info
 from defects.provenance import Provenance
 from defects.sample import Sample
 from engine.errors import UsageError
 
 
-def choose_framing(
+def choose_crop_spec(
     fakes: Mapping[str, Sequence[Sample]],
     origins: Mapping[str, Provenance | None],
     real: Sequence[Sample],
@@ -21,7 +21,7 @@ def choose_framing(
     size: int | None = None,
     window: int | None = None,
     channels: int | None = None,
-) -> Framing:
+) -> CropSpec:
     """How photographs are cut to be compared; what is not given is what the synthetic images are.
 
     Args:
@@ -37,7 +37,7 @@ def choose_framing(
         DataError: A header cannot be read.
     """
     looks = {name: _looks(samples) for name, samples in fakes.items()}
-    return Framing(
+    return CropSpec(
         size or _size(looks), window or _window(origins), channels or _channels(looks, origins, _looks(real))
     )
 

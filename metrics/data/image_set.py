@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.images.crops import Framing, read_window
+from defects.images.crops import CropSpec, read_crop
 from defects.masks.width import Mask
 from defects.sample import Sample
 
@@ -24,11 +24,11 @@ class _Kept:
         self._bytes = 0
         self._windows: dict[int, tuple[Sample, Image, Mask]] = {}
 
-    def get(self, sample: Sample, framing: Framing) -> tuple[Image, Mask]:
+    def get(self, sample: Sample, crop_spec: CropSpec) -> tuple[Image, Mask]:
         found = self._windows.get(id(sample))  # which no other sample takes while this one is held
         if found is not None:
             return found[1:]
-        image, mask = read_window(sample, framing)
+        image, mask = read_crop(sample, crop_spec)
         image.setflags(write=False)
         mask.setflags(write=False)
         size = image.nbytes + mask.nbytes
@@ -44,23 +44,23 @@ class ImageSet:
     Args:
         name: Shown beside every score, such as `real` or `magna`.
         samples: In the order in which everything about them is reported.
-        framing: How a photograph becomes a square of side S and C channels.
+        crop_spec: How a photograph becomes a square of side S and C channels.
         kept_bytes: Memory for windows that have been cut; beyond it they are read again.
     """
 
     def __init__(
-        self, name: str, samples: Sequence[Sample], framing: Framing, *, kept_bytes: int = _KEPT_BYTES
+        self, name: str, samples: Sequence[Sample], crop_spec: CropSpec, *, kept_bytes: int = _KEPT_BYTES
     ) -> None:
         self.name = name
         self.samples = list(samples)
-        self.framing = framing
+        self.crop_spec = crop_spec
         self._kept = _Kept(kept_bytes)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __repr__(self) -> str:
-        return f"ImageSet({self.name!r}, {len(self)} images, {self.framing})"
+        return f"ImageSet({self.name!r}, {len(self)} images, {self.crop_spec})"
 
     @property
     def labels(self) -> list[str]:
@@ -74,7 +74,7 @@ class ImageSet:
             DataError: The image or its mask does not open.
             IndexError: There is no such sample.
         """
-        return self._kept.get(self.samples[index], self.framing)
+        return self._kept.get(self.samples[index], self.crop_spec)
 
     def batches(self, size: int) -> Iterator[Image]:
         """Images (B, S, S, C) in order; the last batch may be smaller.
@@ -90,13 +90,13 @@ class ImageSet:
 
     def masks(self) -> NDArray[np.bool_]:
         """All masks, (N, S, S)."""
-        side = self.framing.size
+        side = self.crop_spec.size
         masks = [self.read(index)[1] for index in range(len(self))]
         return np.stack(masks) if masks else np.zeros((0, side, side), dtype=bool)
 
     def part(self, indices: Sequence[int] | NDArray[np.integer], *, name: str | None = None) -> ImageSet:
         """The samples at some indices, in that order, sharing the windows already cut."""
-        return ImageSet(name or self.name, [self.samples[int(index)] for index in indices], self.framing).share(self)
+        return ImageSet(name or self.name, [self.samples[int(index)] for index in indices], self.crop_spec).share(self)
 
     def share(self, other: ImageSet) -> ImageSet:
         """Keep what is cut in the memory of a set of the same framing.
@@ -104,7 +104,9 @@ class ImageSet:
         Raises:
             ValueError: The framings differ.
         """
-        if other.framing != self.framing:
-            raise ValueError(f"expected sets of one framing, got {self.framing} and {other.framing}; cut them alike")
+        if other.crop_spec != self.crop_spec:
+            raise ValueError(
+                f"expected sets of one framing, got {self.crop_spec} and {other.crop_spec}; cut them alike"
+            )
         self._kept = other._kept
         return self

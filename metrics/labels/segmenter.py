@@ -70,7 +70,7 @@ class Segmenter:
         Raises:
             DataError: An image does not open.
         """
-        side = images.framing.size
+        side = images.crop_spec.size
         found = [self.probabilities(windows) >= 0.5 for windows in images.batches(_BATCH)]
         return np.concatenate(found) if found else np.zeros((0, side, side), np.bool_)
 

@@ -54,8 +54,8 @@ def vary(image: NDArray[np.uint8], mask: Mask, how: Variation) -> tuple[NDArray[
     side = mask.shape[0]
     axes = tuple(axis for axis, flipped in ((0, how.flip_y), (1, how.flip_x)) if flipped)
     image, mask = np.flip(image, axes), np.flip(mask, axes)
-    centre = (side - 1) / 2
-    moved = [centre * (1 - how.zoom) + share * side for share in how.shift]
+    center = (side - 1) / 2
+    moved = [center * (1 - how.zoom) + share * side for share in how.shift]
     matrix = np.asarray([[how.zoom, 0, moved[0]], [0, how.zoom, moved[1]]], np.float32)
     size, border = (side, side), cv2.BORDER_REFLECT_101
     pixels = cv2.warpAffine(np.ascontiguousarray(image), matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
@@ -114,21 +114,21 @@ def train_network(
     """
     network.to(memory_format=torch.channels_last)
     averaged = copy.deepcopy(network)
-    optimiser = _optimiser(network, settings)
-    rates = [group["lr"] for group in optimiser.param_groups]
+    optimizer = _optimizer(network, settings)
+    rates = [group["lr"] for group in optimizer.param_groups]
     network.train()
     with threads_set(threads):
         for step, (pixels, masks) in enumerate(_batches(images, settings)):
             share = _rate(step, settings)
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * share
             with half_precision():
                 logits = network(pixels)
             loss = overlap_loss(logits.float(), masks)
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimiser.step()
+            optimizer.step()
             # A short run must not end in the average of its first steps.
             _follow(averaged, network, min(settings.average, step / (step + 10)))
             if on_progress is not None:
@@ -179,7 +179,7 @@ def _endless(numbers: np.ndarray[tuple[int, ...], np.dtype[np.intp]], rng: np.ra
         yield from rng.permutation(numbers).tolist()
 
 
-def _optimiser(network: nn.Module, settings: SegmenterSettings) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, settings: SegmenterSettings) -> torch.optim.Optimizer:
     encoder: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():

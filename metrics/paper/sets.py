@@ -15,7 +15,7 @@ from typing import Any
 
 from defects.formats.dataset import read_dataset
 from defects.formats.folders import write_masks
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.provenance import file_name as GENERATOR
 from defects.sample import GOOD
 from engine.errors import DataError, MagnaError, OutputError, UsageError
@@ -134,7 +134,7 @@ def make_sets(
     """
     held, first = set(runs[0].provenance.test), runs[0].provenance
     write_json(out / GENERATOR, first.to_dict())
-    finest = Framing(max(run.provenance.size for run in runs), first.window, first.channels)
+    finest = CropSpec(max(run.provenance.size for run in runs), first.window, first.channels)
     samples = [sample for sample in read_dataset(real).samples if sample.name in held]
     write_masks(samples, finest, out / MASKS)
     if any(run.provenance.architecture == BLEND for run in runs):

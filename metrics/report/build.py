@@ -28,7 +28,7 @@ def control_page(name: str, series: int, evidence: SourceEvidence) -> Control | 
     if found is None:
         return None
     curves = [_curve(entry, series) for entry in found.entries if entry.spearman is not None]
-    words = [(entry.name, _recognised(entry)) for entry in found.entries if entry.accuracy is not None]
+    words = [(entry.name, _recognized(entry)) for entry in found.entries if entry.accuracy is not None]
     unmeasured = [(entry.name, entry.why) for entry in found.entries if entry.why]
     return Control(name, series, curves, words, _matrix(found.names, found.disturbance), unmeasured, _variety(evidence))
 
@@ -57,7 +57,7 @@ def _curve(entry: EntryControl, series: int) -> Curve:
     return Curve(entry.name.capitalize(), svg, f"{sentence} Measured: {entry.how}." if entry.how else sentence)
 
 
-def _recognised(entry: EntryControl) -> str:
+def _recognized(entry: EntryControl) -> str:
     sentence = f"{formatted(entry.accuracy)} of {entry.count} images are recognised as what was asked for"
     if entry.reference is not None:
         sentence += f", {formatted(entry.reference)} of real images"
@@ -219,7 +219,7 @@ def _mean(mean: Mean) -> str:
 
 
 def _memory(comparison: Comparison, source: Source, series: int, evidence: Evidence) -> Memory | None:
-    found = evidence.sources[source.name].memorisation
+    found = evidence.sources[source.name].memorization
     if found is None:
         return None
     verdict = found.verdict[:1].upper() + found.verdict[1:]

@@ -64,7 +64,7 @@ def worst_labels(source: Source, evidence: Evidence) -> list[Picture]:
 
 def closest_pairs(comparison: Comparison, source: Source, evidence: Evidence) -> list[Closest]:
     """The synthetic images nearest to a training image, no training image more than twice."""
-    found = evidence.sources[source.name].memorisation
+    found = evidence.sources[source.name].memorization
     if found is None:
         return []
     used: Counter[int] = Counter()

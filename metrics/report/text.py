@@ -226,7 +226,7 @@ def _reached(entry: EntryControl, values: Mapping[str, float]) -> float:
 
 def _copies(evidence: SourceEvidence) -> Answer:
     question = "Are they copies?"
-    found = evidence.memorisation
+    found = evidence.memorization
     if found is None or found.c_t is None:
         why = found.why if found is not None else "the training images are not at hand"
         return Answer(question, "unknown", f"Not tested: {why}.")

@@ -41,13 +41,13 @@ def frechet_distance(*, real: Array, fake: Array) -> float:
     """
     first, second = checked_pair(real, fake)
     shift = first.mean(0) - second.mean(0)
-    a, b = centred(first), centred(second)
+    a, b = centered(first), centered(second)
     traces = sum(float(torch.linalg.vector_norm(side)) ** 2 for side in (a, b))
     distance = float(shift.square().sum()) + traces - 2 * trace_root(a, b)
     return max(distance, 0.0)
 
 
-def centred(rows: Tensor) -> Tensor:
+def centered(rows: Tensor) -> Tensor:
     """Rows (N, D) without their mean and divided by sqrt(N - 1): their covariance is the product A^T A."""
     return (rows - rows.mean(0)).div_((len(rows) - 1) ** 0.5)
 
@@ -110,8 +110,8 @@ def _root(covariance: Tensor) -> Tensor:
     Only the lower triangle is read.
     """
     factor: Tensor
-    factor, fault = torch.linalg.cholesky_ex(covariance)
-    if int(fault):
+    factor, issue = torch.linalg.cholesky_ex(covariance)
+    if int(issue):
         values, vectors = torch.linalg.eigh(covariance)
         factor = torch.linalg.qr((vectors * values.clamp_min(0).sqrt()).T).R.T
     return factor

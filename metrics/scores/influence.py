@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metrics.scores.frechet import centred
+from metrics.scores.frechet import centered
 from metrics.scores.kernel import kernel_means
 
 
@@ -43,7 +43,7 @@ def frechet_influence(real: Tensor, fake: Tensor, products: Tensor | None = None
         fake: Features (M, D), float64.
         products: Inner products (N, M) of the rows, where they are at hand and no set has more rows than columns.
     """
-    a, b = centred(real), centred(fake)
+    a, b = centered(real), centered(fake)
     shift = real.mean(0) - fake.mean(0)
     (root_a, coordinates_a), (root_b, coordinates_b) = _factor(a), _factor(b)
     if products is None:

@@ -53,8 +53,8 @@ def manifold_scores(*, real: Array, fake: Array, k: int = 5) -> Manifold:
     if k < 1:
         raise ValueError(f"expected k of at least 1, got {k}")
     first, second = checked_pair(real, fake, least=k + 1)
-    centre = first.mean(0)
-    first, second = first - centre, second - centre
+    center = first.mean(0)
+    first, second = first - center, second - center
     reach, reach_fake = radii(first, k), radii(second, k)
     held = torch.zeros(len(second), dtype=torch.int64)
     recalled = covered = 0
@@ -188,8 +188,8 @@ class ManifoldHalves:
     """
 
     def __init__(self, real: Tensor, fake: Tensor, k: int) -> None:
-        centre = real.mean(0)
-        real, fake = real - centre, fake - centre
+        center = real.mean(0)
+        real, fake = real - center, fake - center
         self.k = k
         self.between = squared_distances(real, fake).numpy()
         self.near_real, self.near_fake = (self._nearest(rows) for rows in (real, fake))

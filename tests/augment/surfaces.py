@@ -25,9 +25,9 @@ def surface(seed: int, *, level: float = 120, shape: tuple[int, int] = SHAPE, ch
     return np.clip(np.repeat(level * light + marks, channels, axis=2), 0, 255).astype(np.uint8)
 
 
-def blob(centre: tuple[int, int], axes: tuple[int, int], shape: tuple[int, int] = SHAPE) -> Mask:
+def blob(center: tuple[int, int], axes: tuple[int, int], shape: tuple[int, int] = SHAPE) -> Mask:
     """(H, W) an ellipse around (x, y), cut off at the border."""
-    return np.asarray(cv2.ellipse(np.zeros(shape, np.uint8), centre, axes, 20, 0, 360, 1, -1) > 0)
+    return np.asarray(cv2.ellipse(np.zeros(shape, np.uint8), center, axes, 20, 0, 360, 1, -1) > 0)
 
 
 def with_defect(picture: Pixels, mask: Mask, change: int = -70) -> Pixels:

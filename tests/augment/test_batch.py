@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from augment.transforms.batch import BatchPipeline
-from augment.transforms.catalog import CATALOGUE
+from augment.transforms.catalog import CATALOG
 from augment.transforms.config import PipelineConfig
 from augment.transforms.pipeline import Pipeline, generator_for
 from tests.augment.blobs import SHAPE, defect, picture
@@ -48,7 +48,7 @@ def compare(config: dict[str, Any], channels: int, mean: float, most: float) -> 
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CATALOG)
 def test_engines_agree_on_every_transform(name: str, channels: int) -> None:
     settings = {"fill": ["noise", "mean", "black"], "defect": ["spare", "follow"]} if name == "random_erasing" else {}
     compare({"steps": [{name: {"p": 0.8, **settings}}]}, channels, MEAN.get(name, 0.3), LEVELS.get(name, 1.0))
@@ -71,7 +71,7 @@ def test_engines_agree_on_the_papers_pipelines(name: str) -> None:
 
 
 def test_an_image_does_not_depend_on_the_rest_of_its_batch() -> None:
-    steps = [{name: {"p": 0.6}} for name in CATALOGUE if name != "mixing"]
+    steps = [{name: {"p": 0.6}} for name in CATALOG if name != "mixing"]
     pipeline = BatchPipeline(Pipeline(PipelineConfig.model_validate({"steps": steps})))
     images, masks = batch()
     together, labels, _ = pipeline(images, masks, range(5))
@@ -102,7 +102,7 @@ def test_a_speck_is_not_lost_in_a_batch() -> None:
 
 @pytest.mark.gpu
 def test_the_gpu_does_what_the_cpu_does() -> None:
-    steps = [{name: {"p": 0.6}} for name in CATALOGUE if name != "mixing"]
+    steps = [{name: {"p": 0.6}} for name in CATALOG if name != "mixing"]
     pipeline = Pipeline(PipelineConfig.model_validate({"steps": steps}))
     images, masks = batch()
     here, there = (BatchPipeline(pipeline, device)(images, masks, range(5)) for device in ("cpu", "cuda"))

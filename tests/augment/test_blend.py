@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from augment.pasting.blending import MARGIN, alpha_blend, membrane, poisson_blend, soft_edge
-from defects.attributes.background import ground_level, matched
+from defects.attributes.background import background_level, matched
 from tests.augment.surfaces import blob, surface
 
 
@@ -58,12 +58,12 @@ def test_poisson_covers_a_picture_that_is_all_defect() -> None:
 
 def test_a_patch_takes_on_the_brightness_of_its_new_ground() -> None:
     bright, dark = surface(0, level=160), surface(0, level=60)
-    moved = matched(bright, ground_level(bright, 6), ground_level(dark, 6))
+    moved = matched(bright, background_level(bright, 6), background_level(dark, 6))
     assert abs(float(moved.mean()) - float(dark.mean())) < 3
 
 
 def test_the_ground_level_does_not_see_the_defect() -> None:
     mask = blob((60, 40), (14, 10))
     spoilt = np.where(mask[..., None], np.uint8(0), surface(0))
-    clean = ground_level(surface(0), 6)
-    assert np.abs(ground_level(spoilt, 6, mask) - clean)[mask].mean() < 5
+    clean = background_level(surface(0), 6)
+    assert np.abs(background_level(spoilt, 6, mask) - clean)[mask].mean() < 5

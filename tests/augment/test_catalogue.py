@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from augment.transforms.catalog import CATALOGUE
+from augment.transforms.catalog import CATALOG
 from augment.transforms.config import PipelineConfig
 from augment.transforms.lighting import albumentations, normal_field, uniform_field
 from augment.transforms.operations import as_array, matrix_of
 from augment.transforms.pipeline import Pipeline, generator_for
 from tests.augment.blobs import SHAPE, defect, picture
 
-MOVES = [name for name, kind in CATALOGUE.items() if kind.moves]
+MOVES = [name for name, kind in CATALOG.items() if kind.moves]
 
 
 def one(name: str, least: float = 0.5, **settings: Any) -> Pipeline:
@@ -26,17 +26,17 @@ def one(name: str, least: float = 0.5, **settings: Any) -> Pipeline:
 
 
 def test_the_catalogue_has_every_transform_of_the_specification() -> None:
-    assert {name for name, kind in CATALOGUE.items() if kind.family == "camera"} >= {
+    assert {name for name, kind in CATALOG.items() if kind.family == "camera"} >= {
         "centre_crop", "horizontal_flip", "vertical_flip", "rotation", "shear", "translation", "zoom", "perspective",
     }  # fmt: skip
-    assert {name for name, kind in CATALOGUE.items() if kind.family == "lighting"} >= {
+    assert {name for name, kind in CATALOG.items() if kind.family == "lighting"} >= {
         "gaussian_noise", "poisson_noise", "salt_and_pepper", "colour_space", "channel_shift", "mixing",
         "random_erasing", "sharpness", "brightness", "contrast", "gamma", "gaussian_blur",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", CATALOG)
 def test_every_transform_works_on_grey_and_colour_and_leaves_what_was_given(name: str, channels: int) -> None:
     image, mask = picture(channels), defect()
     kept = image.copy(), mask.copy()
@@ -52,7 +52,7 @@ def test_every_transform_works_on_grey_and_colour_and_leaves_what_was_given(name
     one(name)(picture(channels, seed=6), mask, generator_for(4), [partner])
     assert np.array_equal(result, made[0]), "no memory of the engine is given away"
     assert np.array_equal(label, made[1])
-    passed_over = channels == 1 and CATALOGUE[name].colour
+    passed_over = channels == 1 and CATALOG[name].color
     assert applied == [f"{name}:skipped" if passed_over else name]
     assert (result == image).all() == passed_over
 
@@ -71,7 +71,7 @@ def test_a_mask_moves_with_its_image(name: str, border: str, channels: int) -> N
         assert label.any()
 
 
-@pytest.mark.parametrize("name", [name for name in CATALOGUE if name not in (*MOVES, "random_erasing", "mixing")])
+@pytest.mark.parametrize("name", [name for name in CATALOG if name not in (*MOVES, "random_erasing", "mixing")])
 def test_lighting_leaves_the_mask_alone(name: str) -> None:
     _, label, _ = one(name)(picture(), defect(), generator_for(0))
     assert np.array_equal(label, defect())
@@ -88,7 +88,7 @@ def test_moves_that_follow_one_another_are_one_warp() -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
-    steps = [{name: {"p": 0.7}} for name in CATALOGUE]
+    steps = [{name: {"p": 0.7}} for name in CATALOG]
     partners = [(picture(seed=8), defect())]
     runs = []
     for order in (range(8), reversed(range(8))):

@@ -8,7 +8,7 @@ import pytest
 
 from augment.balancing.measures import measure_samples
 from augment.balancing.strata import BRIGHTNESSES, SIZES, Terciles, cell_of, cells, cells_of
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from tests.augment.surfaces import defective, good
 
 
@@ -48,6 +48,6 @@ def test_a_good_image_is_in_no_cell_and_a_set_of_them_has_none(tmp_path: Path) -
 
 def test_cells_depend_on_the_framing_only_through_what_is_seen(tmp_path: Path) -> None:
     samples = defective(tmp_path)
-    assert sum(c.count for c in cells(samples, Framing(48, None, 3))) == len(samples)
+    assert sum(c.count for c in cells(samples, CropSpec(48, None, 3))) == len(samples)
     groups = {c.name: c.groups for c in cells(samples) if c.count}
     assert max(groups.values()) <= 2

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from augment.mixing.dataset import ExposureSampler, MixedDataset, MixedFolder
-from augment.mixing.materialize import materialise
+from augment.mixing.materialize import materialize
 from augment.mixing.plan import Plan
 from augment.mixing.planning import make_plan
 from augment.mixing.request import Request
@@ -28,7 +28,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
         check="files", seed=3,
     )  # fmt: skip
     plan = make_plan(request)
-    materialise(plan, root / "out")
+    materialize(plan, root / "out")
     return plan, root / "out"
 
 

@@ -32,7 +32,7 @@ def test_extrapolation_is_the_formula_of_devries_and_taylor() -> None:
 
 def test_the_other_end_is_a_near_neighbour() -> None:
     line = np.arange(8.0)[:, None]
-    made = interpolate(line, ["crack"] * 8, 50, neighbours=2)
+    made = interpolate(line, ["crack"] * 8, 50, neighbors=2)
     assert np.abs(made.first - made.second).max() <= 2
 
 

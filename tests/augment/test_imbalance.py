@@ -12,7 +12,7 @@ from augment.balancing.measures import Measure, measure_image
 from augment.balancing.output import write_report
 from augment.balancing.report import imbalance_report
 from augment.balancing.verdicts import Verdict, verdicts
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.sample import Sample
 from engine.errors import DataError
 from tests.augment.surfaces import SHAPE, blob, defective, good, surface
@@ -130,7 +130,7 @@ def test_the_report_counts_classes_groups_and_pixels(tmp_path: Path) -> None:
 
 
 def test_a_framing_measures_what_the_generator_sees(tmp_path: Path) -> None:
-    report = imbalance_report(defective(tmp_path), Framing(32, 48, 1))
+    report = imbalance_report(defective(tmp_path), CropSpec(32, 48, 1))
     assert {m.shape for m in report.measures} == {(32, 32)}
     assert report.to_dict()["framing"] == {"size": 32, "window": 48}
 

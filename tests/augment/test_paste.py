@@ -14,7 +14,7 @@ from augment.pasting.folder import write_pasted
 from augment.pasting.images import Photographs, edges_reached, part_box, part_region, view_of
 from augment.pasting.paster import METHODS, Made, Paster, pasted_samples
 from defects.formats.dataset import open_dataset
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.images.decode import read_image, read_sample
 from defects.sample import Sample
 from engine.errors import DataError, OutputError, UsageError
@@ -52,9 +52,9 @@ def test_the_label_of_a_texture_defect_is_exactly_what_changed(real: tuple[list[
 
 @pytest.mark.parametrize("method", ["alpha", "poisson"])
 def test_a_dark_defect_stays_as_dark_against_a_ground_in_another_light(tmp_path: Path, method: str) -> None:
-    sources, grounds = defective(tmp_path), good(tmp_path, level=60)
-    for made in pasted_samples(sources, grounds, count=4, method=method):
-        inside = made.image[made.mask].mean() / _ground(made, grounds)[made.mask].mean()
+    sources, background_stats = defective(tmp_path), good(tmp_path, level=60)
+    for made in pasted_samples(sources, background_stats, count=4, method=method):
+        inside = made.image[made.mask].mean() / _ground(made, background_stats)[made.mask].mean()
         assert 0.3 < inside < 0.75  # 50 of 120 grey levels in the source
 
 
@@ -97,15 +97,15 @@ def test_the_metadata_says_which_real_samples_it_comes_from(real: tuple[list[Sam
 
 
 def test_only_the_given_samples_are_read(tmp_path: Path) -> None:
-    sources, grounds = defective(tmp_path, count=6), good(tmp_path, 6)
-    for made in pasted_samples(sources[:2], grounds[:2], count=6, seed=5):
+    sources, background_stats = defective(tmp_path, count=6), good(tmp_path, 6)
+    for made in pasted_samples(sources[:2], background_stats[:2], count=6, seed=5):
         assert made.metadata["defect"]["name"] in {"pit_0", "pit_1"}
         assert made.metadata["ground"]["name"] in {"good_0", "good_1"}
 
 
 def test_a_defect_at_the_edge_of_its_part_is_pasted_at_an_edge(tmp_path: Path) -> None:
-    sources, grounds = defective(tmp_path, "chip", edge=True), good(tmp_path)
-    for made in pasted_samples(sources, grounds, count=6):
+    sources, background_stats = defective(tmp_path, "chip", edge=True), good(tmp_path)
+    for made in pasted_samples(sources, background_stats, count=6):
         assert made.mask[:, :2].any() or made.mask[:, -2:].any()
 
 
@@ -117,7 +117,7 @@ def test_a_defect_inside_its_part_stays_inside(tmp_path: Path) -> None:
 
 
 def test_a_dark_strip_beside_the_part_takes_no_defect(tmp_path: Path) -> None:
-    grounds = []
+    background_stats = []
     for sample in good(tmp_path):
         picture = read_image(sample.image)
         picture[:, -40:] = 5
@@ -125,12 +125,12 @@ def test_a_dark_strip_beside_the_part_takes_no_defect(tmp_path: Path) -> None:
         from tests.builders import save
 
         save(sample.image, picture)
-        grounds.append(sample)
+        background_stats.append(sample)
     region = part_region(picture[..., 0])
     assert region[:, :80].all()
     assert not region[:, 95:].any()
     for method in METHODS:
-        for made in pasted_samples(defective(tmp_path), grounds, count=6, method=method):
+        for made in pasted_samples(defective(tmp_path), background_stats, count=6, method=method):
             assert not made.mask[:, 92:].any()
 
 
@@ -145,7 +145,7 @@ def test_where_no_good_image_is_given_the_label_holds_the_grounds_own_defect(tmp
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_framing_gives_squares_with_the_defect_in_them(method: str, real: tuple[list[Sample], list[Sample]]) -> None:
-    for made in pasted_samples(*real, count=4, method=method, framing=Framing(64, None, 3)):
+    for made in pasted_samples(*real, count=4, method=method, crop_spec=CropSpec(64, None, 3)):
         assert made.image.shape == (64, 64, 3)
         assert made.mask.shape == (64, 64)
         assert made.mask.any()

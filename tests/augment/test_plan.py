@@ -15,7 +15,7 @@ from augment.balancing.plan_commands import Generator, folder_name, guide_of, re
 from augment.balancing.plan_masks import Donor, real_mask, shape_kind, shaped_mask
 from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from defects.attributes.request import Interval, parse_guide
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.images.decode import read_mask_image
 from defects.provenance import Provenance, file_name
 from defects.sample import Sample
@@ -40,7 +40,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
 
 @pytest.fixture(scope="module")
 def plan(samples: list[Sample]) -> Plan:
-    return make_generation_plan(samples, generator=Generator(SCHEMA, Framing(64, None, 1), "abc", Path("runs/my run")))
+    return make_generation_plan(samples, generator=Generator(SCHEMA, CropSpec(64, None, 1), "abc", Path("runs/my run")))
 
 
 def test_the_emptiest_cells_come_first(plan: Plan) -> None:
@@ -103,14 +103,14 @@ def test_the_folder_holds_masks_script_and_sources(tmp_path: Path, plan: Plan) -
 
 
 def test_the_same_seed_gives_the_same_plan(samples: list[Sample]) -> None:
-    one, two = (make_generation_plan(order, Framing(48, None, 1), seed=3) for order in (samples, samples[::-1]))
+    one, two = (make_generation_plan(order, CropSpec(48, None, 1), seed=3) for order in (samples, samples[::-1]))
     assert one.to_dict() == two.to_dict()
     for a, b in zip(one.asked, two.asked, strict=True):
         assert all(np.array_equal(x.mask, y.mask) for x, y in zip(a.masks, b.masks, strict=True))
 
 
 def test_without_a_generator_the_script_asks_for_one(tmp_path: Path, samples: list[Sample]) -> None:
-    plan = make_generation_plan(samples, Framing(48, None, 1), target=2)
+    plan = make_generation_plan(samples, CropSpec(48, None, 1), target=2)
     write_plan(plan, tmp_path / "plan")
     assert "${CHECKPOINT:?" in (tmp_path / "plan" / "commands.sh").read_text()
     assert plan.to_dict()["checkpoint"] is None
@@ -118,13 +118,13 @@ def test_without_a_generator_the_script_asks_for_one(tmp_path: Path, samples: li
 
 def test_a_generator_without_kinds_gets_a_label(samples: list[Sample]) -> None:
     schema = GuideSchema((NumericEntry("brightness", -0.6, 0.4),))
-    plan = make_generation_plan(samples, generator=Generator(schema, Framing(48, None, 1), "abc"))
+    plan = make_generation_plan(samples, generator=Generator(schema, CropSpec(48, None, 1), "abc"))
     assert all(cell.words[cell.words.index("--label") + 1] == cell.cell.kind for cell in plan.asked)
 
 
 def test_what_the_generator_cannot_do_is_left_out_with_the_reason(samples: list[Sample]) -> None:
     schema = GuideSchema((NumericEntry("brightness", 0.3, 0.4), CategoricalEntry("kind", ("pit", "spot"))))
-    plan = make_generation_plan(samples, generator=Generator(schema, Framing(48, None, 1), "abc"))
+    plan = make_generation_plan(samples, generator=Generator(schema, CropSpec(48, None, 1), "abc"))
     why = {cell.cell.name: cell.why for cell in plan.cells if not cell.words}
     assert any("knows no 'glint'" in text for text in why.values())
     assert any("lies outside the brightness" in text for text in why.values())
@@ -142,7 +142,7 @@ def test_a_cell_far_from_every_real_defect_is_left_out(tmp_path: Path) -> None:
             image = save(tmp_path / f"{kind}{i}.png", with_defect(surface(i), mask))
             drawn = save(tmp_path / "masks" / f"{kind}{i}.png", mask)
             mixed.append(Sample(f"{kind}{i}", image, drawn, label=kind))
-    plan = make_generation_plan(mixed, Framing(96, None, 1), target=3)
+    plan = make_generation_plan(mixed, CropSpec(96, None, 1), target=3)
     assert any(
         "would have to be scaled" in c.why for c in plan.cells if c.cell.kind == "dot" and c.cell.size == "large"
     )
@@ -185,7 +185,7 @@ def test_a_generator_is_read_from_its_images_folder(tmp_path: Path) -> None:
     write_json(tmp_path / file_name, known.to_dict())
     for path in (tmp_path, tmp_path / file_name):
         found = read_generator(path)
-        assert (found.schema, found.framing, found.sha256) == (SCHEMA, Framing(64, 256, 1), "f" * 64)
+        assert (found.schema, found.crop_spec, found.sha256) == (SCHEMA, CropSpec(64, 256, 1), "f" * 64)
         assert found.train_sha256 == {"a"}
     with pytest.raises(CheckpointError, match="no valid checkpoint"):
         read_generator(tmp_path / "..")
@@ -197,7 +197,7 @@ def test_a_generator_is_read_from_its_checkpoint(tmp_path: Path) -> None:
     meta = {"network": {"size": 64, "channels": 3}, "guides": SCHEMA.to_dict(), "config": {"data": {"window": 128}}}
     save_checkpoint(tmp_path / "run" / "checkpoints" / "epoch-0001", {}, meta)
     found = read_generator(tmp_path / "run")
-    assert (found.schema, found.framing, found.checkpoint) == (SCHEMA, Framing(64, 128, 3), tmp_path / "run")
+    assert (found.schema, found.crop_spec, found.checkpoint) == (SCHEMA, CropSpec(64, 128, 3), tmp_path / "run")
     save_checkpoint(tmp_path / "other", {}, {"network": {}})
     with pytest.raises(DataError, match="does not describe a generator"):
         read_generator(tmp_path / "other.safetensors")

@@ -27,7 +27,7 @@ def test_bsdata_is_trained_as_the_source_says() -> None:
     tile, train = config.data.tile, config.train
     assert tile is not None
     assert (tile.side, tile.overlap, tile.pixels, config.data.size) == (384, 128, 10, 384)
-    assert (train.optimiser, train.learning_rate, train.warm_up_epochs, train.schedule) == ("adamw", 1e-3, 2, "cosine")
+    assert (train.optimizer, train.learning_rate, train.warm_up_epochs, train.schedule) == ("adamw", 1e-3, 2, "cosine")
     assert (train.epochs, train.batch_size, config.data.preset) == (15, 16, "bsdata")
 
 

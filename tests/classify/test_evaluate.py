@@ -18,7 +18,7 @@ from classify.inference.inputs import examples_for
 from classify.models.checkpoint import LoadedClassifier
 from defects.formats.dataset import open_dataset
 from engine.errors import CheckpointError, DataError
-from metrics.localization import localisation
+from metrics.localization import localization
 from tests import builders
 from tests.classify.checkpoints import loaded
 
@@ -75,11 +75,11 @@ def test_untiled_scores_are_those_of_all_maps_at_once(root: Path, classifier: Lo
     seen = classifier.predict(examples.batch(range(3)))
     maps = np.stack([enlarged(one, (32, 32)) for one in seen.maps])
     masks = np.stack([examples.read(i)[1] for i in range(3)])
-    expected = localisation(maps, masks, seen.probabilities[:, 1])
+    expected = localization(maps, masks, seen.probabilities[:, 1])
     found = evaluate(classifier, examples).squares
-    assert found.localisation is not None
-    assert vars(found.localisation.by_pixel) == pytest.approx(vars(expected.by_pixel))
-    assert found.localisation.pointing == expected.pointing
+    assert found.localization is not None
+    assert vars(found.localization.by_pixel) == pytest.approx(vars(expected.by_pixel))
+    assert found.localization.pointing == expected.pointing
     assert len(found.sweep) == 15
 
 
@@ -93,8 +93,8 @@ def test_tiles_are_measured_alone_and_put_together(tmp_path: Path, root: Path) -
     assert found.squares.classification.number == len(examples) > len(samples)
     assert found.photographs.classification.number == len(samples) == sum(steps)
     assert np.sum(found.photographs.classification.confusion, axis=1).tolist() == [1, 4]
-    assert found.photographs.localisation is not None
-    assert found.photographs.localisation.images == len(samples)
+    assert found.photographs.localization is not None
+    assert found.photographs.localization.images == len(samples)
     lines = evaluation_lines(found)
     assert any(line.startswith("photographs, all pixels") for line in lines)
     json.dumps(found.to_dict(), allow_nan=False)
@@ -107,7 +107,7 @@ def test_kinds_without_masks_are_classified_and_not_localised(tmp_path: Path) ->
     samples = [Sample(p.stem, p, label=kind) for p, kind in zip(pictures, ("crack", "pit", "pit"), strict=True)]
     kinds = loaded(tmp_path, classes=("crack", "pit"))
     found = evaluate(kinds, examples_of(samples, kinds.config.data, "kinds", kinds.classes))
-    assert found.squares.localisation is None
+    assert found.squares.localization is None
     assert found.squares.classification.auroc is None
     assert np.sum(found.squares.classification.confusion) == 3
     assert not any("map" in line for line in evaluation_lines(found))

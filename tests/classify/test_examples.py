@@ -116,10 +116,10 @@ def test_a_label_that_is_no_class_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_window_is_that_of_the_generators(tmp_path: Path) -> None:
-    from defects.images.crops import Framing, read_window
+    from defects.images.crops import CropSpec, read_crop
 
     path = tmp_path / "wide.png"
     path.write_bytes(encode_image(np.random.default_rng(0).integers(0, 255, (40, 90, 3)).astype(np.uint8)))
     wide = Sample("wide", path)
     image, _ = examples_of([wide], DataConfig(size=32, fit="window", window=36), "binary").read(0)
-    assert np.array_equal(image, read_window(wide, Framing(32, 36, 3))[0])
+    assert np.array_equal(image, read_crop(wide, CropSpec(32, 36, 3))[0])

@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from classify.models.backbones import BACKBONES, parameter_count
-from classify.models.cam import build_classifier, normalised_map
+from classify.models.cam import build_classifier, normalized_map
 from engine.errors import UsageError
 
 PUBLISHED = [
@@ -80,4 +80,4 @@ def test_an_unknown_network_is_told_with_the_known_ones() -> None:
 
 
 def test_a_flat_map_stays_empty() -> None:
-    assert normalised_map(torch.ones(1, 1, 2, 2), (4, 4)).max() == 0
+    assert normalized_map(torch.ones(1, 1, 2, 2), (4, 4)).max() == 0

@@ -53,7 +53,7 @@ def rows(out: Path) -> list[dict[str, Any]]:
 def test_plain_pictures_of_any_size_get_a_row_a_map_and_an_overlay_each(tmp_path: Path, sure: LoadedClassifier) -> None:
     out = tmp_path / "out"
     done = predict_folder(sure, open_inputs(plain(tmp_path / "in")), out)
-    assert (done.images, done.written, done.defective, done.faults) == (3, 3, 3, ())
+    assert (done.images, done.written, done.defective, done.issues) == (3, 3, 3, ())
     found = rows(out)
     assert [row["file_name"] for row in found] == [f"line/part {n}.png" for n in range(3)]
     for row in found:
@@ -176,8 +176,8 @@ def test_a_picture_that_does_not_open_does_not_stop_the_others(tmp_path: Path, s
     plain(tmp_path / "in")
     (tmp_path / "in" / "line" / "part 1.png").write_bytes(b"")
     done = predict_folder(sure, open_inputs(tmp_path / "in"), tmp_path / "out")
-    assert len(done.faults) == 1
-    assert "part 1.png" in done.faults[0]
+    assert len(done.issues) == 1
+    assert "part 1.png" in done.issues[0]
     assert ["error" in row for row in rows(tmp_path / "out")] == [False, True, False]
 
 

@@ -13,7 +13,7 @@ from classify.utility.design.trials import Arm, Cell
 from classify.utility.report.findings import Found
 from classify.utility.runners.finetune import FinetuneRunner
 from classify.utility.runners.segmentation import IOU, SegmentRunner, SquareSet, overlaps, segment_cells
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.sample import Sample
 from tests.classify.utility_folders import bench_of, folder, real_folder
 
@@ -28,7 +28,7 @@ def test_overlaps_are_of_photographs() -> None:
     masks = np.zeros((3, 8, 8), bool)
     masks[0, :2], masks[1, :2] = True, True
     samples = [Sample("a", Path("a"), label="pit"), Sample("a", Path("a"), label="pit"), Sample("b", Path("b"))]
-    images = SquareSet("test", samples, [(np.zeros((8, 8, 1), np.uint8), mask) for mask in masks], Framing(8, None, 1))
+    images = SquareSet("test", samples, [(np.zeros((8, 8, 1), np.uint8), mask) for mask in masks], CropSpec(8, None, 1))
     found = masks.copy()
     found[1] = False
     found[2, 0, :4] = True

@@ -76,7 +76,7 @@ def test_good_squares_are_thinned_alike_and_a_larger_number_holds_the_smaller(re
     few, more = by_squares(real, good=10), by_squares(real, good=20)
     assert few.squares is not None
     assert more.squares is not None
-    names = [{sample.name for sample in bench.grounds} for bench in (few, more, by_squares(real, good=10))]
+    names = [{sample.name for sample in bench.background_stats} for bench in (few, more, by_squares(real, good=10))]
     assert names[0] == names[2] < names[1]
     assert sum(not square.good for square in few.squares.train) == len(few.division.train)
     assert any("10 of the 48 good training squares" in note for note in few.notes)
@@ -87,13 +87,13 @@ def test_good_squares_are_thinned_alike_and_a_larger_number_holds_the_smaller(re
 def test_defects_of_the_level_are_pasted_on_good_squares_of_training_photographs(real: Path) -> None:
     bench = by_squares(real)
     chosen = shot_order(bench.defective, 0)[:4]
-    made = list(pasted_images(bench, chosen, bench.grounds, 0, 8))
+    made = list(pasted_images(bench, chosen, bench.background_stats, 0, 8))
     train = {bench.hashes[sample.name] for sample in bench.division.train}
     assert {one.metadata["defect"]["name"] for one in made} <= {sample.name for sample in chosen}
     assert {one.metadata["ground"]["sha256"] for one in made} <= train
-    assert {one.metadata["ground"]["name"] for one in made} <= {sample.name for sample in bench.grounds}
+    assert {one.metadata["ground"]["name"] for one in made} <= {sample.name for sample in bench.background_stats}
     assert all(one.image.shape == (64, 64, 1) for one in made)
-    ground = next(sample for sample in bench.grounds if sample.name == made[0].metadata["ground"]["name"])
+    ground = next(sample for sample in bench.background_stats if sample.name == made[0].metadata["ground"]["name"])
     x, y, side, _ = ground.metadata["square"]
     photograph = next(sample for sample in bench.real if sample.image == ground.image)
     views = views_of(photograph, size=64, channels=1, window=64)

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from classify.config import NetworkConfig
-from classify.models.weights import build_network, normalisation, pretrained
+from classify.models.weights import build_network, normalization, pretrained
 from engine.errors import UsageError, WeightsError
 from engine.weights.lite0 import lite0_weights
 
@@ -113,7 +113,7 @@ def test_the_seed_decides_all_weights() -> None:
 
 
 def test_normalisation_is_that_of_the_weights() -> None:
-    assert normalisation("efficientnet_lite0") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    assert normalisation("resnet18")[0] == (0.485, 0.456, 0.406)
+    assert normalization("efficientnet_lite0") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert normalization("resnet18")[0] == (0.485, 0.456, 0.406)
     with pytest.raises(UsageError, match="unknown network 'alexnet'"):
-        normalisation("alexnet")
+        normalization("alexnet")

@@ -89,17 +89,17 @@ def test_every_fault_of_a_folder_is_listed_at_once_with_its_remedy(
     (root / "masks" / "part_2.png").write_bytes(b"")
     save(root / "images" / "crack" / "bare.png", picture())
     code, out, _ = _run(capsys, root)
-    faults = [line for line in out.splitlines() if line.startswith("fault: ")]
+    issues = [line for line in out.splitlines() if line.startswith("fault: ")]
     assert code == 1
     for name, (_, says) in PLANTED.items():
         stem, ending = name.rsplit(".", 1)
-        assert sum(f"{stem}_{ending}.{ending}: " in line and says in line for line in faults) == 1
-    assert any("part_1.png" in line and "40 x 24 but its image is 32 x 24" in line for line in faults)
-    assert any("masks/part_2.png" in line and "0 bytes" in line for line in faults)
-    assert any("bare.png: its mask is missing" in line for line in faults)
-    assert len(faults) == len(PLANTED) + 3
-    assert all("; " in line for line in faults)
-    assert f"{len(faults)} faults; mend them and run check-data again" in out
+        assert sum(f"{stem}_{ending}.{ending}: " in line and says in line for line in issues) == 1
+    assert any("part_1.png" in line and "40 x 24 but its image is 32 x 24" in line for line in issues)
+    assert any("masks/part_2.png" in line and "0 bytes" in line for line in issues)
+    assert any("bare.png: its mask is missing" in line for line in issues)
+    assert len(issues) == len(PLANTED) + 3
+    assert all("; " in line for line in issues)
+    assert f"{len(issues)} faults; mend them and run check-data again" in out
     assert "next:" not in out
 
 
@@ -121,9 +121,9 @@ def test_faults_in_json_are_listed_and_exit_1(tmp_path: Path, capsys: pytest.Cap
 
 def test_grey_and_empty_masks_are_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = builders.folders(tmp_path)
-    grey = bar().astype(np.uint8) * 255
-    grey[0, :] = 90
-    save(root / "masks" / "part_0.png", grey)
+    gray = bar().astype(np.uint8) * 255
+    gray[0, :] = 90
+    save(root / "masks" / "part_0.png", gray)
     save(root / "masks" / "part_1.png", np.zeros(SIZE, bool))
     code, out, _ = _run(capsys, root)
     warnings = [line for line in out.splitlines() if line.startswith("warning: ")]
@@ -155,9 +155,9 @@ def test_a_good_picture_with_marks_is_a_fault(tmp_path: Path) -> None:
 def test_a_turned_picture_with_an_untagged_mask_is_a_warning(tmp_path: Path) -> None:
     root = builders.folders(tmp_path)
     (root / "images" / "part_0.png").write_bytes(with_orientation(picture(), 6))
-    faults = check_images(open_dataset(root))
-    assert [fault.warning for fault in faults] == [True]
-    assert "turned by its EXIF tag" in faults[0].what
+    issues = check_images(open_dataset(root))
+    assert [issue.warning for issue in issues] == [True]
+    assert "turned by its EXIF tag" in issues[0].what
 
 
 def test_a_changed_image_is_found_with_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

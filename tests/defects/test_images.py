@@ -129,10 +129,10 @@ SAYS = {
 
 
 @pytest.mark.parametrize("fault", FAULTY)
-def test_a_faulty_picture_is_one_line_with_file_and_remedy(tmp_path: Path, fault: str) -> None:
+def test_a_faulty_picture_is_one_line_with_file_and_remedy(tmp_path: Path, issue: str) -> None:
     path = tmp_path / "bad ünï.png"
-    path.write_bytes(FAULTY[fault])
-    with pytest.raises(DataError, match=SAYS[fault]) as caught:
+    path.write_bytes(FAULTY[issue])
+    with pytest.raises(DataError, match=SAYS[issue]) as caught:
         read_image(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)

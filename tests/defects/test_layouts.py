@@ -16,7 +16,7 @@ from defects.formats.labelme import group_places
 from defects.formats.magnetic_tile import group_shots
 from defects.formats.validation import check_images
 from defects.images.decode import read_sample
-from engine.errors import DataError, FaultsError, UsageError
+from engine.errors import DataError, IssuesError, UsageError
 from tests import builders
 from tests.builders import SIZE, bar, picture, save, write_json
 
@@ -39,7 +39,7 @@ def test_every_layout_has_a_builder_and_an_expectation() -> None:
 def test_a_layout_is_found_and_read(tmp_path: Path, layout: str) -> None:
     dataset = open_dataset(builders.LAYOUTS[layout](tmp_path / "Ünï code"))
     assert dataset.layout == layout
-    assert dataset.faults == []
+    assert dataset.issues == []
     assert check_images(dataset) == []
     counts: dict[str, int] = {}
     for sample in dataset.samples:
@@ -81,7 +81,7 @@ def test_a_missing_and_an_empty_folder_are_told_apart(tmp_path: Path) -> None:
 def test_a_layout_without_images_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
-    with pytest.raises(FaultsError, match="no images found as folders"):
+    with pytest.raises(IssuesError, match="no images found as folders"):
         open_dataset(tmp_path)
 
 
@@ -92,7 +92,7 @@ def test_all_faults_of_a_folder_are_listed_at_once(tmp_path: Path) -> None:
     save(root / "images" / "PART_0.png", picture())
     save(root / "images" / "part_1.jpg", picture())
     save(root / "masks" / "orphan.png", bar())
-    with pytest.raises(FaultsError) as caught:
+    with pytest.raises(IssuesError) as caught:
         open_dataset(root)
     text = str(caught.value)
     assert "linked.png: a symlink that leaves the folder; copy the file itself" in text
@@ -114,22 +114,22 @@ def test_folders_within_images_name_the_kinds(tmp_path: Path) -> None:
     save(tmp_path / "images" / "pit" / "d.png", picture())
     dataset = read_dataset(tmp_path)
     assert [(sample.name, sample.label) for sample in dataset.samples] == [("crack/a b", "crack"), ("good/c", "good")]
-    assert [fault.what for fault in dataset.faults] == ["its mask is missing"]
+    assert [issue.what for issue in dataset.issues] == ["its mask is missing"]
 
 
 def test_a_missing_mask_is_a_fault_but_not_of_a_good_part(tmp_path: Path) -> None:
     root = builders.magnetic_tile(tmp_path)
     (root / "MT_Free" / "Imgs" / "exp1_num_5020.png").unlink()
-    assert open_dataset(root).faults == []
+    assert open_dataset(root).issues == []
     (root / "MT_Crack" / "Imgs" / "exp1_num_1020.png").unlink()
-    with pytest.raises(FaultsError, match=r"exp1_num_1020.jpg: its mask is missing; add exp1_num_1020.png beside it"):
+    with pytest.raises(IssuesError, match=r"exp1_num_1020.jpg: its mask is missing; add exp1_num_1020.png beside it"):
         open_dataset(root)
 
 
 def test_a_missing_mvtec_mask_is_a_fault(tmp_path: Path) -> None:
     root = builders.mvtec(tmp_path)
     (root / "ground_truth" / "scratch" / "000_mask.png").unlink()
-    assert "add ground_truth/scratch/000_mask.png" in str(read_dataset(root).faults[0])
+    assert "add ground_truth/scratch/000_mask.png" in str(read_dataset(root).issues[0])
 
 
 def test_shots_of_one_tile_are_one_group_across_kinds_and_tiles_are_not(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_labelme_rectangles_count_and_lines_are_reported(tmp_path: Path) -> None
     write_json(path, {"shapes": [box, line]})
     dataset = open_dataset(root)
     assert np.array_equal(read_sample(dataset.samples[0])[1], bar())
-    assert "1 shapes are neither polygon nor rectangle" in str(dataset.faults[0])
+    assert "1 shapes are neither polygon nor rectangle" in str(dataset.issues[0])
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"shapes": [{"label": "x"}]}', '{"shapes": [{"points": [[1]]}]}'])
@@ -184,14 +184,14 @@ def test_a_broken_labelme_file_is_named(tmp_path: Path, content: str) -> None:
     root = builders.bsdata(tmp_path)
     path = sorted((root / "label").glob("*.json"))[0]
     path.write_text(content)
-    with pytest.raises(FaultsError, match=r"not a readable labelme file.*; export it again"):
+    with pytest.raises(IssuesError, match=r"not a readable labelme file.*; export it again"):
         open_dataset(root)
 
 
 def test_a_labelme_file_without_picture_is_named(tmp_path: Path) -> None:
     root = builders.bsdata(tmp_path)
     write_json(root / "label" / "ghost.json", {"shapes": []})
-    assert "annotates a picture that is not there" in str(read_dataset(root).faults[0])
+    assert "annotates a picture that is not there" in str(read_dataset(root).issues[0])
 
 
 def _change_coco(root: Path, change: str) -> None:
@@ -223,7 +223,7 @@ def _change_coco(root: Path, change: str) -> None:
 def test_a_fault_in_a_coco_file_is_named(tmp_path: Path, change: str, says: str) -> None:
     root = builders.coco(tmp_path)
     _change_coco(root, change)
-    with pytest.raises(FaultsError) as caught:
+    with pytest.raises(IssuesError) as caught:
         open_dataset(root)
     assert says in str(caught.value)
 
@@ -248,9 +248,9 @@ def test_damaged_coco_run_lengths_are_named_with_the_picture(tmp_path: Path) -> 
 def test_a_fault_in_a_yolo_file_is_named_with_its_line(tmp_path: Path, line: str, says: str) -> None:
     root = builders.yolo(tmp_path)
     (root / "labels" / "part_0.txt").write_text(f"\n{line}\n")
-    fault = read_dataset(root).faults[0]
-    assert says in str(fault)
-    assert "part_0.txt:2" in str(fault)
+    issue = read_dataset(root).issues[0]
+    assert says in str(issue)
+    assert "part_0.txt:2" in str(issue)
 
 
 def test_yolo_labels_without_names_are_numbered_and_orphans_named(tmp_path: Path) -> None:
@@ -259,4 +259,4 @@ def test_yolo_labels_without_names_are_numbered_and_orphans_named(tmp_path: Path
     shutil.copy(root / "labels" / "part_0.txt", root / "labels" / "ghost.txt")
     dataset = read_dataset(root)
     assert dataset.samples[0].label == "kind_1"
-    assert "ghost.txt: annotates a picture that is not there" in str(dataset.faults[0])
+    assert "ghost.txt: annotates a picture that is not there" in str(dataset.issues[0])

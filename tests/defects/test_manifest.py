@@ -92,11 +92,11 @@ def test_a_bad_row_is_named_and_the_good_ones_are_read(tmp_path: Path, case: str
     root = sample_folder(tmp_path)
     row, says = BAD_ROWS[case]
     _write(root, [row, *_rows(root)[1:]])
-    samples, faults = read_manifest(root)
+    samples, issues = read_manifest(root)
     assert len(samples) == 3
-    assert len(faults) == 1
-    assert re.search(says, str(faults[0]))
-    assert faults[0].remedy
+    assert len(issues) == 1
+    assert re.search(says, str(issues[0]))
+    assert issues[0].remedy
 
 
 def test_all_bad_rows_are_listed_at_once(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_duplicate_and_colliding_names_are_faults(tmp_path: Path) -> None:
     save(root / "images" / "part_0.jpg", picture())
     changed = [{**first, "file_name": f"images/{name}"} for name in ("PART_0.png", "part_0.jpg", "part_0.png")]
     _write(root, [first, *changed])
-    what = [fault.what for fault in read_manifest(root)[1]]
+    what = [issue.what for issue in read_manifest(root)[1]]
     assert what == [
         "images/PART_0.png differs from images/part_0.png only in upper and lower case",
         "images/part_0.jpg differs from images/part_0.png only in its ending",
@@ -132,10 +132,10 @@ def test_a_torn_last_line_says_how_to_go_on(tmp_path: Path) -> None:
     root = sample_folder(tmp_path)
     with (root / NAME).open("a") as file:
         file.write('{"file_name": "images/pa')
-    samples, faults = read_manifest(root)
+    samples, issues = read_manifest(root)
     assert len(samples) == 4
-    assert "with --resume" in faults[0].remedy
-    assert faults[0].path.endswith(f"{NAME}:5")
+    assert "with --resume" in issues[0].remedy
+    assert issues[0].path.endswith(f"{NAME}:5")
 
 
 def test_a_changed_image_is_found_on_request(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from defects.masks.width import Mask, bounding_box, components, fit_square, set_width, skeletonize, width
+from defects.masks.width import Mask, bounding_box, components, pad_and_resize, set_width, skeletonize, width
 
 SIDE = 72
 MARGIN = 16  # a shape that reaches the border of the picture cannot grow any further
@@ -52,7 +52,7 @@ def test_an_empty_mask_has_no_width_and_stays_empty() -> None:
     assert bounding_box(empty) is None
     assert components(empty) == []
     assert not set_width(empty, 3.0).any()
-    assert not fit_square(empty, 16).any()
+    assert not pad_and_resize(empty, 16).any()
 
 
 @pytest.mark.parametrize("thick", [1, 3, 6])
@@ -134,7 +134,7 @@ def test_components_are_the_eight_connected_parts_with_area_and_box() -> None:
 def test_a_thin_line_survives_the_fitting_in_one_piece(shape: tuple[int, int], size: int) -> None:
     mask = np.zeros(shape, bool)
     mask[:, shape[1] // 2] = True
-    fitted = fit_square(mask, size)
+    fitted = pad_and_resize(mask, size)
     assert fitted.shape == (size, size)
     assert len(components(fitted)) == 1
     _, _, _, height = bounding_box(fitted) or (0, 0, 0, 0)
@@ -146,7 +146,7 @@ def test_a_single_pixel_survives_the_fitting_wherever_it_is(size: int) -> None:
     for index in range(33):
         mask = np.zeros((33, 33), bool)
         mask[index, (index * 7) % 33] = True
-        assert fit_square(mask, size).any(), f"lost at {index}"
+        assert pad_and_resize(mask, size).any(), f"lost at {index}"
 
 
 @settings(max_examples=30)
@@ -154,7 +154,7 @@ def test_a_single_pixel_survives_the_fitting_wherever_it_is(size: int) -> None:
 def test_the_aspect_of_a_defect_is_kept(height: int, breadth: int, size: int) -> None:
     mask = np.zeros((height, breadth), bool)
     mask[height // 4 : height // 4 + height // 2, breadth // 4 : breadth // 4 + breadth // 2] = True
-    _, _, w, h = bounding_box(fit_square(mask, size)) or (0, 0, 0, 0)
+    _, _, w, h = bounding_box(pad_and_resize(mask, size)) or (0, 0, 0, 0)
     zoom = size / max(height, breadth)
     assert w == pytest.approx(breadth // 2 * zoom, abs=1.5)
     assert h == pytest.approx(height // 2 * zoom, abs=1.5)
@@ -162,7 +162,7 @@ def test_the_aspect_of_a_defect_is_kept(height: int, breadth: int, size: int) ->
 
 def test_a_square_mask_of_the_right_size_is_left_as_it_is() -> None:
     mask = np.random.default_rng(0).random((32, 32)) < 0.3
-    assert np.array_equal(fit_square(mask, 32), mask)
+    assert np.array_equal(pad_and_resize(mask, 32), mask)
 
 
 @pytest.mark.parametrize("size", [24, 100])
@@ -179,8 +179,8 @@ def test_where_a_defect_lies_does_not_matter_to_its_skeleton_when_fitted(size: i
             if size > 70
             else (ys * size // 70, xs * size // 70)
         )
-        assert fit_square(mask, size)[ys, xs].all()
-        assert np.array_equal(fit_square(mask, size), fit_square(square, size))
+        assert pad_and_resize(mask, size)[ys, xs].all()
+        assert np.array_equal(pad_and_resize(mask, size), pad_and_resize(square, size))
 
 
 def test_the_width_is_that_of_exact_distances_to_the_last_bit() -> None:

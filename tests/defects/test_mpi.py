@@ -79,14 +79,14 @@ def test_glow_is_yellow_green() -> None:
 
 
 def test_four_backgrounds_are_told_apart_by_their_nearest_mean() -> None:
-    def colour(background: str, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    def color(background: str, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         image = render(EMPTY, background=background, seed=seed).image[:, :110]
         return np.asarray(np.median(image, axis=(0, 1)), np.float64)
 
-    means = {name: np.mean([colour(name, seed) for seed in range(12)], axis=0) for name in BACKGROUNDS}
+    means = {name: np.mean([color(name, seed) for seed in range(12)], axis=0) for name in BACKGROUNDS}
     for name in BACKGROUNDS:
         for seed in range(100, 112):
-            seen = colour(name, seed)
+            seen = color(name, seed)
             assert min(BACKGROUNDS, key=lambda other: float(np.linalg.norm(seen - means[other]))) == name
 
 
@@ -153,8 +153,8 @@ def test_a_value_out_of_range_is_named(values: dict[str, object], message: str) 
 
 def test_dataset_is_a_sample_folder_with_true_guides(tmp_path: Path) -> None:
     dataset(tmp_path, 24, size=64, seed=1, good_fraction=0.25)
-    samples, faults = read_manifest(tmp_path, verify=True)
-    assert not faults
+    samples, issues = read_manifest(tmp_path, verify=True)
+    assert not issues
     assert len(samples) == 24
     assert sum(sample.label == "good" for sample in samples) == 6
     assert {sample.metadata["guide"]["background"] for sample in samples} == set(BACKGROUNDS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.provenance import Provenance, file_name, read_provenance
 from engine.errors import DataError
 
@@ -36,8 +36,8 @@ def test_what_is_written_is_read_back(tmp_path: Path, provenance: Provenance) ->
 
 
 def test_the_framing_is_that_of_the_training(tmp_path: Path) -> None:
-    assert FULL.framing == Framing(128, 256, 1)
-    assert Provenance("ab", 64, 3).framing == Framing(64, None, 3)
+    assert FULL.crop_spec == CropSpec(128, 256, 1)
+    assert Provenance("ab", 64, 3).crop_spec == CropSpec(64, None, 3)
 
 
 def test_the_keys_are_those_that_other_packages_read() -> None:

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from engine.commands import main
-from engine.errors import DataError, Fault, FaultsError, GateError, OutputError, UsageError
+from engine.errors import DataError, GateError, Issue, IssuesError, OutputError, UsageError
 
 
 def _app(action: Callable[[], None], *, resumable: bool = True) -> typer.Typer:
@@ -40,7 +40,7 @@ def _raise(error: BaseException) -> Callable[[], None]:
     return action
 
 
-FAULTS = FaultsError([Fault("a.png", "0 bytes", "remove it"), Fault("b.png", "16-bit", "convert it")])
+FAULTS = IssuesError([Issue("a.png", "0 bytes", "remove it"), Issue("b.png", "16-bit", "convert it")])
 
 
 @pytest.mark.parametrize(

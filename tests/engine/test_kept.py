@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Barrier, Thread
 
-from engine.runtime.cache import Kept
+from engine.runtime.cache import BoundedCache
 
 
 def test_the_least_recently_used_are_let_go_and_the_latest_stays_whatever_its_size() -> None:
@@ -14,7 +14,7 @@ def test_the_least_recently_used_are_let_go_and_the_latest_stays_whatever_its_si
         made.append(name)
         return name * 4
 
-    kept = Kept[str](10, len)
+    kept = BoundedCache[str](10, len)
     for name in ("a", "b", "a", "c", "a", "b"):
         assert kept.get(name, lambda name=name: make(name)) == name * 4  # type: ignore[misc]
     assert made == ["a", "b", "c", "b"]
@@ -22,14 +22,14 @@ def test_the_least_recently_used_are_let_go_and_the_latest_stays_whatever_its_si
 
 
 def test_without_sizes_so_many_are_kept() -> None:
-    kept = Kept[int](2)
+    kept = BoundedCache[int](2)
     assert [kept.get(key, lambda key=key: key) for key in range(3)] == [0, 1, 2]  # type: ignore[misc]
     assert kept.get(2, lambda: -1) == 2
     assert kept.get(0, lambda: -1) == -1
 
 
 def test_two_threads_that_make_the_same_share_one_and_count_it_once() -> None:
-    kept, both, found = Kept[list[int]](10, len), Barrier(2), []
+    kept, both, found = BoundedCache[list[int]](10, len), Barrier(2), []
 
     def make() -> list[int]:
         both.wait(10)

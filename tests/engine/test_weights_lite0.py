@@ -36,16 +36,16 @@ def test_norms_are_matched_to_their_own_convolutions() -> None:
 
 @pytest.mark.parametrize("fault", ["changed", "gone"])
 def test_another_file_than_the_published_one_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issue: str
 ) -> None:
     file = tmp_path / "models" / "efficientnet-lite0-57934424.pth"
     file.parent.mkdir()
-    if fault == "changed":
+    if issue == "changed":
         torch.save({"_fc.bias": torch.zeros(1000)}, file)
     monkeypatch.setattr(
         "engine.weights.lite0.find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py"))
     )
-    line = "sha256 is not that of the published weights; install" if fault == "changed" else "No such file.*; install"
+    line = "sha256 is not that of the published weights; install" if issue == "changed" else "No such file.*; install"
     with pytest.raises(WeightsError, match=line):
         lite0_weights()
     shutil.rmtree(tmp_path / "models")

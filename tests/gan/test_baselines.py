@@ -53,8 +53,8 @@ def test_every_weight_moves_and_the_scalars_are_numbers(name: str) -> None:
     config = tiny(name)
     torch.manual_seed(0)
     networks = build_networks(config.network, SCHEMA)
-    adams = {key: MasterAdam(net, 1e-3, ema=0.9 if key in AVERAGED else None) for key, net in networks.items()}
-    step = build_step(config, SCHEMA, networks, adams, None)
+    optimizers = {key: MasterAdam(net, 1e-3, ema=0.9 if key in AVERAGED else None) for key, net in networks.items()}
+    step = build_step(config, SCHEMA, networks, optimizers, None)
     before = {f"{key}.{n}": p.clone() for key, net in networks.items() for n, p in net.named_parameters()}
     for index in range(3):
         noise = networks["generator"].draw_noise(4, torch_generator(0, index))  # type: ignore[operator]
@@ -73,8 +73,8 @@ def test_pix2pix_learns_to_copy_the_mask() -> None:
     config = tiny("pix2pix")
     torch.manual_seed(0)
     networks = build_networks(config.network, SCHEMA)
-    adams = {key: MasterAdam(net, 2e-3) for key, net in networks.items()}
-    step = build_step(config, SCHEMA, networks, adams, None)
+    optimizers = {key: MasterAdam(net, 2e-3) for key, net in networks.items()}
+    step = build_step(config, SCHEMA, networks, optimizers, None)
     losses = []
     for index in range(40):
         noise = networks["generator"].draw_noise(4, torch_generator(0, index))  # type: ignore[operator]

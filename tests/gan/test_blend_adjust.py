@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.attributes.local_contrast import relief
-from gan.blending.adjustment import GAINS, LEAST_RELIEF, RELIEF_GAINS, composed, shifted, strengthened, with_relief
+from defects.attributes.local_contrast import local_contrast
+from gan.blending.adjustment import (
+    GAINS,
+    LEAST_LOCAL_CONTRAST,
+    LOCAL_CONTRAST_GAINS,
+    composed,
+    shifted,
+    strengthened,
+    with_local_contrast,
+)
 from gan.blending.compositing import Drawing
 from gan.data.blend_pairs import contrast, margin, signed_distance
 
@@ -27,16 +35,16 @@ def scene(depth: float = 60, grain: float = 3) -> tuple[np.ndarray, np.ndarray, 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.7, 2.5])
 def test_a_relief_is_reached_in_every_band(factor: float) -> None:
     ground, change, opacity, mask = scene()
-    before = relief(composed(ground, change, opacity), mask)
+    before = local_contrast(composed(ground, change, opacity), mask)
     asked = tuple(factor * band for band in before)
-    image = composed(ground, with_relief(asked, ground, change, opacity, mask), opacity)
-    np.testing.assert_allclose(relief(image, mask), asked, rtol=0.08, atol=0.002)
+    image = composed(ground, with_local_contrast(asked, ground, change, opacity, mask), opacity)
+    np.testing.assert_allclose(local_contrast(image, mask), asked, rtol=0.08, atol=0.002)
 
 
 def test_its_mean_stays_and_pixels_off_the_defect_do() -> None:
     ground, change, opacity, mask = scene()
     before = composed(ground, change, opacity)
-    after = composed(ground, with_relief((0.03, 0.02, 0.01), ground, change, opacity, mask), opacity)
+    after = composed(ground, with_local_contrast((0.03, 0.02, 0.01), ground, change, opacity, mask), opacity)
     assert contrast(after, mask, RADIUS)[0] == pytest.approx(contrast(before, mask, RADIUS)[0], abs=0.004)
     outside = ~margin(mask, 3)
     assert np.array_equal(after[outside], before[outside])
@@ -45,17 +53,17 @@ def test_its_mean_stays_and_pixels_off_the_defect_do() -> None:
 
 def test_no_more_is_done_than_is_allowed() -> None:
     ground, change, opacity, mask = scene()
-    before = np.array(relief(composed(ground, change, opacity), mask))
-    for asked, limit in ((0.9, RELIEF_GAINS[1]), (0.0, RELIEF_GAINS[0])):
-        image = composed(ground, with_relief((asked,) * 3, ground, change, opacity, mask), opacity)
-        assert np.all(np.abs(relief(image, mask) / before - limit) < 0.35 * limit)
+    before = np.array(local_contrast(composed(ground, change, opacity), mask))
+    for asked, limit in ((0.9, LOCAL_CONTRAST_GAINS[1]), (0.0, LOCAL_CONTRAST_GAINS[0])):
+        image = composed(ground, with_local_contrast((asked,) * 3, ground, change, opacity, mask), opacity)
+        assert np.all(np.abs(local_contrast(image, mask) / before - limit) < 0.35 * limit)
 
 
 def test_a_defect_of_a_few_pixels_stays_as_it_is_drawn() -> None:
     ground, change, opacity, mask = scene()
     tiny = np.zeros_like(mask)
-    tiny[40, 40 : 40 + LEAST_RELIEF - 1] = True
-    assert with_relief((0.2, 0.2, 0.2), ground, change, opacity, tiny) is change
+    tiny[40, 40 : 40 + LEAST_LOCAL_CONTRAST - 1] = True
+    assert with_local_contrast((0.2, 0.2, 0.2), ground, change, opacity, tiny) is change
 
 
 @pytest.mark.parametrize("asked", [-0.1, -0.2, -0.3])
@@ -81,11 +89,11 @@ def test_a_brightness_leaves_a_relief_that_was_set(asked: float) -> None:
     ground, change, opacity, mask = scene(depth=14)
     wanted = (0.03, 0.01, 0.004)
     around = ground, opacity, mask, RADIUS
-    change = with_relief(wanted, ground, strengthened(asked, True, change, *around), opacity, mask)
+    change = with_local_contrast(wanted, ground, strengthened(asked, True, change, *around), opacity, mask)
     drawing = Drawing(np.rint(ground).astype(np.uint8), np.s_[:, :], mask, change, opacity, RADIUS, relieved=True)
     image = drawing.image(asked)
     assert contrast(image, mask, RADIUS)[0] == pytest.approx(asked, abs=0.004)
-    np.testing.assert_allclose(relief(image, mask), wanted, rtol=0.15, atol=0.002)
+    np.testing.assert_allclose(local_contrast(image, mask), wanted, rtol=0.15, atol=0.002)
 
 
 def test_the_colours_of_a_defect_stay_when_its_relief_grows() -> None:
@@ -95,9 +103,9 @@ def test_the_colours_of_a_defect_stay_when_its_relief_grows() -> None:
     noise = 4 * rng.standard_normal((*mask.shape, 3)).astype(np.float32)
     ground, change = ground * tints, change * tints + noise
     before = composed(ground, change, opacity)
-    asked = tuple(2 * band for band in relief(before, mask))
-    after = composed(ground, with_relief(asked, ground, change, opacity, mask), opacity)
-    np.testing.assert_allclose(relief(after, mask), asked, rtol=0.1, atol=0.002)
+    asked = tuple(2 * band for band in local_contrast(before, mask))
+    after = composed(ground, with_local_contrast(asked, ground, change, opacity, mask), opacity)
+    np.testing.assert_allclose(local_contrast(after, mask), asked, rtol=0.1, atol=0.002)
 
     def spread(image: np.ndarray) -> float:
         inside = image[mask].astype(float)

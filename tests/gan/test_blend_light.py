@@ -24,10 +24,10 @@ def test_no_light_overexposes_a_picture(channels: int) -> None:
 
 def test_without_colour_a_picture_is_grey_and_as_bright_as_before() -> None:
     image = np.random.default_rng(1).integers(40, 160, (32, 32, 3)).astype(np.uint8)
-    shares = [draw_light(image, DataConfig(colour=1.0), numpy_generator(seed, "x")).colour for seed in range(50)]
+    shares = [draw_light(image, DataConfig(color=1.0), numpy_generator(seed, "x")).color for seed in range(50)]
     assert min(shares) < 0.2
     assert max(shares) > 0.9
-    light = draw_light(image, DataConfig(colour=0.0), numpy_generator(0, "x"))
+    light = draw_light(image, DataConfig(color=0.0), numpy_generator(0, "x"))
     assert np.array_equal(lit(image, light), image)
 
 

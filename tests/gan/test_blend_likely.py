@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.attributes.background import Ground, Setting
+from defects.attributes.background import BackgroundStats, Setting
 from gan.blending.matching import MOST_LIGHT, Seen
 
 WEBER = -0.4
@@ -19,12 +19,12 @@ def seen(count: int = 60) -> Seen:
         {"thickness": 4.0, "brightness": float(level * (WEBER if i % 2 else 0.2)), "kind": ("scratch", "pit")[i % 2]}
         for i, level in enumerate(levels)
     ]
-    return Seen(rows, [Ground(float(level), 0.05) for level in levels])
+    return Seen(rows, [BackgroundStats(float(level), 0.05) for level in levels])
 
 
 @pytest.mark.parametrize("level", [0.25, 0.5, 0.75])
 def test_a_defect_of_one_reflectance_keeps_it_on_every_ground(level: float) -> None:
-    choose = seen().like(Ground(level, 0.05))
+    choose = seen().like(BackgroundStats(level, 0.05))
     for share in np.linspace(0, 0.999, 9):
         row = choose({"kind": "pit"}, float(share), 4.0)
         assert row["kind"] == "pit"
@@ -37,35 +37,41 @@ def test_without_a_look_at_the_ground_it_would_not() -> None:
 
 
 def test_a_ground_far_from_all_takes_the_nearest_and_no_more_light_than_is_allowed() -> None:
-    found = Seen([{"brightness": -0.1}], [Ground(0.2, 0.01)])
-    assert found.like(Ground(0.9, 0.3))({}, 0.5, None)["brightness"] == pytest.approx(-0.1 * MOST_LIGHT)
+    found = Seen([{"brightness": -0.1}], [BackgroundStats(0.2, 0.01)])
+    assert found.like(BackgroundStats(0.9, 0.3))({}, 0.5, None)["brightness"] == pytest.approx(-0.1 * MOST_LIGHT)
 
 
 def test_a_width_is_looked_at_where_it_is_known() -> None:
     rows = [{"thickness": 2.0, "brightness": -0.1}, {"thickness": 40.0, "brightness": -0.3}]
-    found = Seen(rows, [Ground(0.5, 0.05)] * 2)
-    assert {found.like(Ground(0.5, 0.05))({}, share, 40.0)["brightness"] for share in (0.0, 0.5, 0.99)} == {-0.3}
-    assert {found.like(Ground(0.5, 0.05))({}, share, None)["brightness"] for share in (0.0, 0.99)} == {-0.1, -0.3}
+    found = Seen(rows, [BackgroundStats(0.5, 0.05)] * 2)
+    assert {found.like(BackgroundStats(0.5, 0.05))({}, share, 40.0)["brightness"] for share in (0.0, 0.5, 0.99)} == {
+        -0.3
+    }
+    assert {found.like(BackgroundStats(0.5, 0.05))({}, share, None)["brightness"] for share in (0.0, 0.99)} == {
+        -0.1,
+        -0.3,
+    }
 
 
 def test_grounds_are_chosen_in_the_proportions_of_the_training_images() -> None:
-    dark, bright = Ground(0.2, 0.05), Ground(0.7, 0.05)
+    dark, bright = BackgroundStats(0.2, 0.05), BackgroundStats(0.7, 0.05)
     found = Seen([{"kind": "pit"}] * 4, [dark, dark, dark, bright])
-    chosen = [found.likeliest([bright, Ground(0.25, 0.05)], "pit", share) for share in (0.1, 0.3, 0.6, 0.9)]
+    chosen = [found.likeliest([bright, BackgroundStats(0.25, 0.05)], "pit", share) for share in (0.1, 0.3, 0.6, 0.9)]
     assert chosen == [1, 1, 1, 0]
 
 
 def test_a_mask_at_an_edge_takes_a_photograph_in_which_the_part_ends_there() -> None:
-    at_edge = Ground(0.5, 0.1, Setting(0.5, 0.0, -0.3, 0.0, 0.3, 0.0))
-    inside = Ground(0.5, 0.1, Setting(0.5, 0.6, 0.0, 0.0, 0.0, 0.0))
+    at_edge = BackgroundStats(0.5, 0.1, Setting(0.5, 0.0, -0.3, 0.0, 0.3, 0.0))
+    inside = BackgroundStats(0.5, 0.1, Setting(0.5, 0.6, 0.0, 0.0, 0.0, 0.0))
     found = Seen([{"kind": "break"}] * 10, [at_edge, *[inside] * 9])
     above = [
-        Ground(0.5, 0.1, Setting(0.5, 0.02, *sides)) for sides in ((0, 0, 0, 0), (-0.25, 0, 0.2, 0), (0, 0.2, 0, 0))
+        BackgroundStats(0.5, 0.1, Setting(0.5, 0.02, *sides))
+        for sides in ((0, 0, 0, 0), (-0.25, 0, 0.2, 0), (0, 0.2, 0, 0))
     ]
     assert {found.likeliest(above, "break", share) for share in np.linspace(0, 0.99, 20)} == {1}
-    below = [Ground(0.5, 0.1, Setting(0.5, 0.7, *sides)) for sides in ((-0.25, 0, 0.2, 0), (0.01, 0, 0, 0))]
+    below = [BackgroundStats(0.5, 0.1, Setting(0.5, 0.7, *sides)) for sides in ((-0.25, 0, 0.2, 0), (0.01, 0, 0, 0))]
     assert {found.likeliest(below, "break", share) for share in np.linspace(0, 0.99, 20)} == {1}
-    assert found.likeliest([Ground(0.9, 0.1), Ground(0.52, 0.1)], "break", 0.5) == 1
+    assert found.likeliest([BackgroundStats(0.9, 0.1), BackgroundStats(0.52, 0.1)], "break", 0.5) == 1
 
 
 def test_nothing_known_is_false() -> None:
@@ -74,10 +80,10 @@ def test_nothing_known_is_false() -> None:
 
 
 def test_a_ground_is_known_up_to_two_differences() -> None:
-    found = Seen([{}], [Ground(0.5, 0.05)])
-    assert found.knows(Ground(0.59, 0.05))
-    assert not found.knows(Ground(0.61, 0.05))
-    assert not found.knows(Ground(0.5, 0.05 * 3))
+    found = Seen([{}], [BackgroundStats(0.5, 0.05)])
+    assert found.knows(BackgroundStats(0.59, 0.05))
+    assert not found.knows(BackgroundStats(0.61, 0.05))
+    assert not found.knows(BackgroundStats(0.5, 0.05 * 3))
 
 
 def test_a_relief_is_that_of_a_like_defect_brought_to_the_light() -> None:
@@ -86,18 +92,20 @@ def test_a_relief_is_that_of_a_like_defect_brought_to_the_light() -> None:
         {"kind": "pit", "thickness": 4.0, "brightness": -0.4},
         {"kind": "scratch", "thickness": 4.0, "brightness": -0.05},
     ]
-    reliefs = [(0.01, 0.02, 0.03), (0.1, 0.2, 0.3), (0.4, 0.4, 0.4)]
-    found = Seen(rows, [Ground(0.5, 0.05)] * 3, reliefs)
+    local_contrasts = [(0.01, 0.02, 0.03), (0.1, 0.2, 0.3), (0.4, 0.4, 0.4)]
+    found = Seen(rows, [BackgroundStats(0.5, 0.05)] * 3, local_contrasts)
 
     def of(brightness: float, level: float = 0.5) -> set[tuple[float, ...] | None]:
-        here = Ground(level, 0.05)
-        return {found.relief(here, {"kind": "pit"}, s, width=4.0, brightness=brightness) for s in (0.0, 0.5, 0.99)}
+        here = BackgroundStats(level, 0.05)
+        return {
+            found.local_contrast(here, {"kind": "pit"}, s, width=4.0, brightness=brightness) for s in (0.0, 0.5, 0.99)
+        }
 
-    assert of(-0.06) == {reliefs[0]}
-    assert of(-0.38) == {reliefs[1]}
-    assert of(-0.4 * 1.2, 0.6) == {tuple(1.2 * band for band in reliefs[1])}
+    assert of(-0.06) == {local_contrasts[0]}
+    assert of(-0.38) == {local_contrasts[1]}
+    assert of(-0.4 * 1.2, 0.6) == {tuple(1.2 * band for band in local_contrasts[1])}
 
 
 def test_without_reliefs_none_is_asked_for() -> None:
-    found = Seen([{"brightness": -0.1}], [Ground(0.2, 0.01)])
-    assert found.relief(Ground(0.2, 0.01), {}, 0.5, width=3.0, brightness=-0.1) is None
+    found = Seen([{"brightness": -0.1}], [BackgroundStats(0.2, 0.01)])
+    assert found.local_contrast(BackgroundStats(0.2, 0.01), {}, 0.5, width=3.0, brightness=-0.1) is None

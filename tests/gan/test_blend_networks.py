@@ -43,9 +43,9 @@ def distances(of: np.ndarray) -> Tensor:
 
 def pairs(count: int = 4, channels: int = 3) -> Pairs:
     rng = torch.Generator().manual_seed(1)
-    images, grounds, others = (torch.rand(count, channels, 32, 32, generator=rng) * 2 - 1 for _ in range(3))
+    images, background_stats, others = (torch.rand(count, channels, 32, 32, generator=rng) * 2 - 1 for _ in range(3))
     guides = torch.rand(count, SCHEMA.size, generator=rng)
-    return Pairs(images, grounds, others, distances(masks(count)), guides, torch.ones(count))
+    return Pairs(images, background_stats, others, distances(masks(count)), guides, torch.ones(count))
 
 
 @given(st.integers(0, 2**31), st.floats(-1e4, 1e4), st.integers(2, 16))
@@ -128,9 +128,9 @@ def test_every_parameter_gets_a_gradient_and_none_is_nan(channels: int) -> None:
     )
     torch.manual_seed(0)
     networks = build_networks(config.network, SCHEMA)
-    adams = {name: MasterAdam(network, 1e-3, ema=None) for name, network in networks.items()}
+    optimizers = {name: MasterAdam(network, 1e-3, ema=None) for name, network in networks.items()}
     seen: dict[str, Tensor] = {}
-    for name, adam in adams.items():
+    for name, adam in optimizers.items():
 
         def watch(rate: float, adam: MasterAdam = adam, name: str = name) -> None:
             del rate
@@ -140,7 +140,7 @@ def test_every_parameter_gets_a_gradient_and_none_is_nan(channels: int) -> None:
                 parameter.grad = None
 
         adam.step = watch  # type: ignore[method-assign]
-    step = BlendStep(networks, adams, config, SCHEMA)
+    step = BlendStep(networks, optimizers, config, SCHEMA)
     generator = torch.Generator().manual_seed(0)
     noise = networks["generator"].draw_noise(6, generator)  # type: ignore[operator]
     jolts = torch.rand(4, NUMBERS, generator=generator)

@@ -42,7 +42,7 @@ def test_a_run_leaves_metrics_samples_and_a_checkpoint_that_loads(run: Path) -> 
     assert isinstance(loaded.network, BlendGenerator)
     assert loaded.provenance.architecture == "blend"
     assert loaded.schema.names == ("thickness", "brightness", "kind")
-    assert len(loaded.reliefs) == len(loaded.grounds) == len(loaded.table) > 0
+    assert len(loaded.local_contrasts) == len(loaded.background_stats) == len(loaded.table) > 0
     sheet = read_image(run / "samples" / "epoch-0004.png")
     assert sheet.shape[0] == 8 * 32
     assert sheet.shape[1] % 32 == 0

@@ -41,9 +41,9 @@ def test_16_bit_images_are_refused_all_at_once_unless_scaling_is_asked_for(
     deep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(check_app, [str(deep), "--json"], name="check-data") == 1
-    faults = json.loads(capsys.readouterr().out)["faults"]
-    assert sum("16-bit" in fault["what"] for fault in faults) == 8
-    assert "--depth16 scale" in faults[0]["remedy"]
+    issues = json.loads(capsys.readouterr().out)["faults"]
+    assert sum("16-bit" in issue["what"] for issue in issues) == 8
+    assert "--depth16 scale" in issues[0]["remedy"]
     sections = {"network": {"channels": 1}, "train": {"epochs": 1}}
     assert train_gan(deep, tmp_path / "run", **sections) == 1
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]

@@ -25,8 +25,8 @@ def test_the_receptive_field_is_sixteen_by_the_layers() -> None:
 @pytest.mark.parametrize("normalisation", ["batch", "pixel"])
 @pytest.mark.parametrize("spectral", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_exactly_sixteen_by_sixteen_pixels_move_a_logit(normalisation: str, spectral: bool, channels: int) -> None:
-    network = critic(normalisation=normalisation, spectral=spectral, channels=channels)
+def test_exactly_sixteen_by_sixteen_pixels_move_a_logit(normalization: str, spectral: bool, channels: int) -> None:
+    network = critic(normalization=normalization, spectral=spectral, channels=channels)
     images = (torch.rand(1, channels, 64, 64) * 2 - 1).requires_grad_()
     masks = torch.rand(1, 1, 64, 64).requires_grad_()
     (logits,) = network(images, masks, torch.rand(1, GUIDES))

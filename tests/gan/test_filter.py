@@ -16,7 +16,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from defects.images.crops import Framing, read_window, window_of
+from defects.images.crops import CropSpec, crop_of, read_crop
 from defects.images.decode import encode_image, read_image, read_mask_image
 from defects.provenance import Provenance
 from defects.sample import Sample
@@ -30,7 +30,7 @@ from gan.filtering.candidates import FilteredPlan, filtered
 from gan.filtering.realism import open_references
 from gan.filtering.report import filter_result
 from gan.filtering.rule import Rule, Scores
-from gan.filtering.scorer import Judge, judge_framing, train_judge
+from gan.filtering.scorer import Judge, evaluator_crop_spec, train_judge
 from gan.generation.jobs import Request
 from gan.generation.plan import Picture, Plan, make_plan
 from gan.generation.run import Done, generate
@@ -171,7 +171,7 @@ def test_an_image_whose_defect_was_erased_is_rejected_and_the_next_candidate_kep
         return images
 
     monkeypatch.setattr(Painter, "paint", paint)
-    judge = Judge(Framing(SIDE), (Bright(),), None, "bright")
+    judge = Judge(CropSpec(SIDE), (Bright(),), None, "bright")
     plan = filtered(make_plan(Request(), masks, checkpoint, device="cpu"), judge, RULE)
     _make(plan, tmp_path / "out")
     rows = _rows(tmp_path / "out")
@@ -287,14 +287,16 @@ def test_a_photograph_is_judged_by_the_window_that_training_would_cut(tmp_path: 
     image, mask = part(3, kind="pit", side=90)
     for name, data in (("image.png", encode_image(image)), ("mask.png", encode_image(mask))):
         (tmp_path / name).write_bytes(data)
-    framing = Framing(SIDE, 60, 3)
-    expected = read_window(Sample("a", tmp_path / "image.png", tmp_path / "mask.png", label="pit"), framing)
+    crop_spec = CropSpec(SIDE, 60, 3)
+    expected = read_crop(Sample("a", tmp_path / "image.png", tmp_path / "mask.png", label="pit"), crop_spec)
     picture = Picture(image, mask, "pit", {}, {})
-    window, label = window_of(picture.image, picture.label, judge_framing(framing, photographs=True))
+    window, label = crop_of(picture.image, picture.label, evaluator_crop_spec(crop_spec, photographs=True))
     assert np.array_equal(window, expected[0])
     assert np.array_equal(label, expected[1])
     square = Picture(window, label, "pit", {}, {})
-    assert np.array_equal(window_of(square.image, square.label, judge_framing(framing, photographs=False))[0], window)
+    assert np.array_equal(
+        crop_of(square.image, square.label, evaluator_crop_spec(crop_spec, photographs=False))[0], window
+    )
 
 
 SHORT = SegmenterSettings(steps=60, batch=4, pretrained=False)
@@ -304,7 +306,7 @@ SHORT = SegmenterSettings(steps=60, batch=4, pretrained=False)
 def test_a_trained_judge_tells_defects_from_erased_ones_and_is_the_same_again(tmp_path: Path) -> None:
     hashes = save_reals(tmp_path / "real", 24)
     references = open_references(tmp_path / "real", _provenance(hashes), Rule())
-    framing = Framing(SIDE, None, 3)
+    crop_spec = CropSpec(SIDE, None, 3)
     pictures, erased = [], []
     for number in range(100, 108):
         image, mask = part(number, kind=("crack", "pit")[number % 2], side=SIDE, channels=3)
@@ -312,7 +314,7 @@ def test_a_trained_judge_tells_defects_from_erased_ones_and_is_the_same_again(tm
         erased.append(replace(pictures[-1], image=cv2.medianBlur(np.where(mask[..., None], image[0, 0], image), 3)))
 
     def trained(folder: Path | None) -> Judge:
-        return train_judge(references, framing, Rule(), photographs=False, folder=folder, settings=SHORT)
+        return train_judge(references, crop_spec, Rule(), photographs=False, folder=folder, settings=SHORT)
 
     draws = [0.5] * len(pictures)
     judge = trained(tmp_path / "cache")
@@ -386,7 +388,7 @@ def test_the_difficulty_of_a_real_defect_is_told_by_who_has_not_seen_its_part(
 
     monkeypatch.setattr(difficulty_module, "load_or_train", trained)
     rule = Rule(match_difficulty=True, min_realism=0)
-    judge = train_judge(references, Framing(SIDE, None, 3), rule, photographs=False, folder=None)
+    judge = train_judge(references, CropSpec(SIDE, None, 3), rule, photographs=False, folder=None)
     everyone = {sample.name for sample in references.samples}
     assert len(seen) == len(judge.finders) == difficulty_module.FOLDS
     assert all(set() < known < everyone for known in seen)
@@ -401,7 +403,7 @@ def test_the_difficulty_of_a_real_defect_is_told_by_who_has_not_seen_its_part(
     assert aims <= set(difficulty.overlaps.tolist()) <= {0.0, 1.0}
     few = replace(references, samples=[replace(sample, group="one") for sample in references.samples])
     with pytest.raises(DataError, match="expected defects of at least 3 parts, got 1"):
-        train_judge(few, Framing(SIDE, None, 3), rule, photographs=False, folder=None)
+        train_judge(few, CropSpec(SIDE, None, 3), rule, photographs=False, folder=None)
 
 
 def test_an_image_is_judged_by_who_has_not_seen_its_ground() -> None:
@@ -418,7 +420,7 @@ def test_an_image_is_judged_by_who_has_not_seen_its_ground() -> None:
         np.array(["pit"] * 6), np.full(6, 64.0), np.linspace(0, 1, 6), np.full(6, 2)
     )
     judge = Judge(
-        Framing(SIDE), tuple(Number(SIDE * i // 4) for i in (1, 2, 3)), None, "three", difficulty, {"aa": 0, "bb": 1}
+        CropSpec(SIDE), tuple(Number(SIDE * i // 4) for i in (1, 2, 3)), None, "three", difficulty, {"aa": 0, "bb": 1}
     )
     whole = Picture(np.zeros((SIDE, SIDE, 3), np.uint8), np.ones((SIDE, SIDE), bool), "pit", {}, {})
     pictures = [replace(whole, columns={"background": {"sha256": name}}) for name in ("bb", "aa", "unknown")]
@@ -508,12 +510,12 @@ def test_options_without_real_images_are_one_line(
 def test_photographs_with_drawn_defects_are_filtered_too_and_resume_gives_the_same_tree(tmp_path: Path) -> None:
     from gan.blending.setup import make_blend_plan
 
-    grounds = save_photographs(tmp_path / "grounds")
+    background_stats = save_photographs(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     blender = save_blender(tmp_path / "net")
 
     def plan() -> FilteredPlan:
-        made = make_blend_plan(Request(num=5), masks, grounds, blender, device="cpu")
+        made = make_blend_plan(Request(num=5), masks, background_stats, blender, device="cpu")
         return filtered(made, Strict(0.4), RULE)  # type: ignore[arg-type]
 
     one, two = tmp_path / "one", tmp_path / "two"

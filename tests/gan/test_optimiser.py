@@ -107,9 +107,9 @@ def test_a_loaded_optimiser_goes_on_bit_for_bit(steps: int, dtype: torch.dtype) 
     second.to(dtype)
     again.load(saved, "g")
     for step in range(steps, steps + 3):
-        for net, optimiser in ((first, adam), (second, again)):
+        for net, optimizer in ((first, adam), (second, again)):
             loss(net, step).backward()
-            optimiser.step(1e-2)
+            optimizer.step(1e-2)
     left, right = adam.state("g"), again.state("g")
     assert left.keys() == right.keys()
     assert all(torch.equal(left[name], right[name]) for name in left)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from defects.attributes.guide import CategoricalEntry, NumericEntry
-from defects.attributes.local_contrast import relief
+from defects.attributes.local_contrast import local_contrast
 from defects.formats.dataset import open_dataset
 from defects.sample import GOOD
 from engine.errors import DataError, UsageError
@@ -42,10 +42,10 @@ def test_the_relief_of_every_training_defect_is_measured_at_the_networks_scale(t
     blend = {"architecture": "blend", "spectral": True}
     config = tiny(network=blend, loss={"swap": 0.0}, data={"backgrounds": 1, "width_jitter": 1.0, "jitter_share": 0.0})
     result = prepared(tmp_path / "data", config, KINDS)
-    own = [relief(*result.train.scaled(index)) for index in result.defective]
-    assert result.reliefs == own
-    assert len(own) == len(result.table) == len(result.grounds)
-    assert prepare(dataset(tmp_path / "other", KINDS), tiny()).reliefs == []
+    own = [local_contrast(*result.train.scaled(index)) for index in result.defective]
+    assert result.local_contrasts == own
+    assert len(own) == len(result.table) == len(result.background_stats)
+    assert prepare(dataset(tmp_path / "other", KINDS), tiny()).local_contrasts == []
 
 
 def test_nothing_is_held_out_where_nothing_shall_be(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from gan.data.loader import Batch
 from gan.networks.discriminator import MagnaDiscriminator
 from gan.networks.encoder import Posterior
 from gan.networks.magna_generator import MagnaGenerator, Noise
-from gan.training.magna_step import MagnaStep, Players
+from gan.training.magna_step import MagnaStep, Networks
 from tests.gan.building import tiny
 
 SCHEMA = GuideSchema(
@@ -27,13 +27,13 @@ SCHEMA = GuideSchema(
 COUNT = 4
 
 
-def players(config: GanConfig) -> Players:
+def networks(config: GanConfig) -> Networks:
     torch.manual_seed(0)
     generator = MagnaGenerator(config.network, SCHEMA.size, SCHEMA.columns("background"))
     discriminator = MagnaDiscriminator(config.network, SCHEMA.size)
     posterior = Posterior(config.network) if config.network.posterior else None
-    adams = [MasterAdam(n, 1e-3) if n is not None else None for n in (generator, discriminator, posterior)]
-    return Players(generator, discriminator, posterior, *adams)  # type: ignore[arg-type]
+    optimizers = [MasterAdam(n, 1e-3) if n is not None else None for n in (generator, discriminator, posterior)]
+    return Networks(generator, discriminator, posterior, *optimizers)  # type: ignore[arg-type]
 
 
 def batch() -> Batch:
@@ -58,7 +58,7 @@ def weights(network: torch.nn.Module | None) -> list[Tensor]:
 
 def test_every_player_is_updated_and_every_term_reported() -> None:
     config = tiny(loss={"swap": 5.0})
-    group = players(config)
+    group = networks(config)
     before = [weights(n) for n in (group.generator, group.discriminator, group.posterior)]
     report = MagnaStep(group, None, config, SCHEMA)(batch(), noise(group.generator, 2), torch.zeros(2), 1e-3, 0)
     terms = {"kl", "adversarial", "reconstruction", "swap", "guide"}
@@ -72,7 +72,7 @@ def test_every_player_is_updated_and_every_term_reported() -> None:
 def test_the_literal_recipe_has_its_three_terms_and_nothing_swapped() -> None:
     idle = {"kl": 0.0, "guide": 0.0, "swap": 0.0}
     config = tiny(network={"posterior": False, "modulation": False, "texture": False}, loss=idle)
-    group = players(config)
+    group = networks(config)
     report = MagnaStep(group, None, config, SCHEMA)(batch(), noise(group.generator, 0), torch.zeros(0), 1e-3, 0)
     assert set(report) == {"adversarial", "reconstruction", "discriminator", "total", "d_real", "d_fake"}
 
@@ -80,14 +80,14 @@ def test_the_literal_recipe_has_its_three_terms_and_nothing_swapped() -> None:
 def test_the_generator_is_not_taught_to_please_by_changing_the_discriminator() -> None:
     """The discriminator moves by its own loss alone: the generator's leaves no gradient on it."""
     config = tiny()
-    group = players(config)
+    group = networks(config)
     MagnaStep(group, None, config, SCHEMA)(batch(), noise(group.generator, 2), torch.zeros(2), 1e-3, 0)
     assert all(p.grad is None for p in group.discriminator.parameters())
 
 
 def test_swapped_images_take_the_ground_of_the_next_image_and_the_mask_and_thickness_of_their_own() -> None:
     config = tiny()
-    group = players(config)
+    group = networks(config)
     seen: dict[str, Tensor] = {}
     original = group.generator.forward
 
@@ -111,7 +111,7 @@ def test_swapped_images_take_the_ground_of_the_next_image_and_the_mask_and_thick
 
 def test_a_loss_that_is_no_number_updates_neither_player() -> None:
     config = tiny()
-    group = players(config)
+    group = networks(config)
     given = batch()
     given.images[0, 0, 0, 0] = float("nan")
     before = [weights(n) for n in (group.generator, group.discriminator, group.posterior)]

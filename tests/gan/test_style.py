@@ -107,8 +107,8 @@ def test_a_smaller_copy_is_looked_at_where_asked_for() -> None:
 
 def test_grey_images_count_as_three_equal_channels() -> None:
     style = StyleLoss(narrow_vgg())
-    grey = photos(2, channels=1)
-    assert all(torch.equal(a, b) for a, b in zip(style.grams(grey), style.grams(grey.repeat(1, 3, 1, 1)), strict=True))
+    gray = photos(2, channels=1)
+    assert all(torch.equal(a, b) for a, b in zip(style.grams(gray), style.grams(gray.repeat(1, 3, 1, 1)), strict=True))
 
 
 def test_the_network_is_frozen_and_the_gradient_reaches_the_images() -> None:

@@ -170,12 +170,12 @@ def test_given_columns_stand_in_the_guide(tmp_path: Path) -> None:
 
 def test_grey_is_repeated_and_colour_becomes_luminance() -> None:
     rng = np.random.default_rng(0)
-    grey, colour = (rng.integers(0, 256, (8, 9, channels)).astype(np.uint8) for channels in (1, 3))
-    repeated = as_channels(grey, 3)
-    assert all(np.array_equal(repeated[..., c], grey[..., 0]) for c in range(3))
-    assert np.array_equal(as_channels(colour, 1)[..., 0], np.round(luminance(colour) * 255))
-    assert as_channels(colour, 3) is colour
-    assert as_channels(grey, 1) is grey
+    gray, color = (rng.integers(0, 256, (8, 9, channels)).astype(np.uint8) for channels in (1, 3))
+    repeated = as_channels(gray, 3)
+    assert all(np.array_equal(repeated[..., c], gray[..., 0]) for c in range(3))
+    assert np.array_equal(as_channels(color, 1)[..., 0], np.round(luminance(color) * 255))
+    assert as_channels(color, 3) is color
+    assert as_channels(gray, 1) is gray
 
 
 @pytest.mark.parametrize(("stored", "wanted"), [(1, 3), (3, 1)])

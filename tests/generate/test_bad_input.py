@@ -80,14 +80,14 @@ def test_grey_masks_are_thresholded_at_half_and_reported(
     tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = save_masks(tmp_path / "masks", ["sharp.png"])
-    grey = cv2.GaussianBlur(crack(48, thickness=7), (5, 5), 0)
-    (folder / "grey.png").write_bytes(_png(grey))
+    gray = cv2.GaussianBlur(crack(48, thickness=7), (5, 5), 0)
+    (folder / "grey.png").write_bytes(_png(gray))
     arguments = ("--masks", folder, "--checkpoint", checkpoint, "--out", tmp_path / "out")
     assert gen_defects(*arguments) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
     assert re.search(r"grey\.png: holds grey values, taken as defect from half of white up; save it as", warnings[0])
-    (folder / "grey.png").write_bytes(_png((grey >= 128).astype(np.uint8) * 255))
+    (folder / "grey.png").write_bytes(_png((gray >= 128).astype(np.uint8) * 255))
     assert gen_defects(*arguments[:-1], tmp_path / "sharp") == 0
     assert (tmp_path / "out/masks/grey-000.png").read_bytes() == (tmp_path / "sharp/masks/grey-000.png").read_bytes()
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from defects.attributes.background import Ground
+from defects.attributes.background import BackgroundStats
 from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry, brightness
-from defects.attributes.local_contrast import Relief, relief
+from defects.attributes.local_contrast import LocalContrast, local_contrast
 from defects.images.decode import encode_image, read_image, read_mask_image, read_sample
 from defects.manifest import read_manifest
 from engine.checkpoint import save_checkpoint
@@ -38,8 +38,8 @@ def save_blender(
     channels: int = 3,
     window: int | None = None,
     strength: float = 30,
-    grounds: Sequence[Ground] = (Ground(0.5, 0.1),) * 7,
-    reliefs: Sequence[Relief] = (),
+    background_stats: Sequence[BackgroundStats] = (BackgroundStats(0.5, 0.1),) * 7,
+    local_contrasts: Sequence[LocalContrast] = (),
 ) -> Path:
     """A generator with random weights that changes what it may, saved as `train-gan` saves one."""
     torch.manual_seed(0)
@@ -64,7 +64,9 @@ def save_blender(
     network.to_soft.weight.data *= 30
     table = [{"thickness": 2.0 + i / 3, "brightness": i / 20, "kind": ("crack", "pit")[i % 2]} for i in range(7)]
     meta = {"data": {"kinds": ["crack", "pit"], "test": list(TEST)}, "config": {"data": {"window": window}}}
-    return save_checkpoint(stem, network.state_dict(), describe(config, schema, table, grounds, reliefs) | meta)
+    return save_checkpoint(
+        stem, network.state_dict(), describe(config, schema, table, background_stats, local_contrasts) | meta
+    )
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +109,11 @@ def tree(folder: Path) -> dict[str, str]:
     }
 
 
-def check(out: Path, grounds: Path, reach: float) -> None:
+def check(out: Path, background_stats: Path, reach: float) -> None:
     """Outside `reach` px of the label every pixel is the background's; inside it something is drawn."""
     for row in rows(out):
         image = read_image(out / row["file_name"])
-        ground = read_image(grounds / f"{row['background']['name']}.png")
+        ground = read_image(background_stats / f"{row['background']['name']}.png")
         label = read_mask_image(out / row["mask"])[0]
         assert image.shape == ground.shape
         assert label.shape == ground.shape[:2]
@@ -126,35 +128,37 @@ def check(out: Path, grounds: Path, reach: float) -> None:
 def test_pixels_away_from_the_mask_are_the_photographs_own_bit_for_bit(
     tmp_path: Path, photo: int, network: int
 ) -> None:
-    grounds = save_photographs(tmp_path / "grounds", channels=photo)
+    background_stats = save_photographs(tmp_path / "grounds", channels=photo)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", channels=network)
     out = tmp_path / "out"
-    assert not gen_defects("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--out", out, "--num", 2)
+    assert not gen_defects(
+        "--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out, "--num", 2
+    )
     # the shorter side of 60 px is the network's 32, so its reach is 60 / 32 as long
-    check(out, grounds, REACH * 60 / SIDE)
+    check(out, background_stats, REACH * 60 / SIDE)
     assert len(rows(out)) == 4
 
 
 def test_a_photograph_of_2000_px_stays_one_and_the_label_is_the_very_mask(tmp_path: Path) -> None:
-    grounds = save_photographs(tmp_path / "grounds", 1, height=1500, width=2000)
+    background_stats = save_photographs(tmp_path / "grounds", 1, height=1500, width=2000)
     masks = save_masks_of(tmp_path / "masks", 1500, 2000, ("crack/a.png",))
     stem = save_blender(tmp_path / "net", window=32)
     out = tmp_path / "out"
-    assert not gen_defects("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--out", out)
-    check(out, grounds, REACH)
+    assert not gen_defects("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out)
+    check(out, background_stats, REACH)
     (row,) = rows(out)
     assert np.array_equal(read_mask_image(out / row["mask"])[0], list_masks(masks).read(0))
 
 
 def test_the_row_names_the_background_and_the_folder_its_generator(tmp_path: Path, blender: Path) -> None:
-    grounds = save_photographs(tmp_path / "grounds", 2)
+    background_stats = save_photographs(tmp_path / "grounds", 2)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
+    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
     assert not gen_defects(*arguments, "--labels", "coco,yolo,labelme")
     for row in rows(out):
-        file = grounds / f"{row['background']['name']}.png"
+        file = background_stats / f"{row['background']['name']}.png"
         assert row["background"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
         assert row["label"] == row["guide"]["raw"]["kind"] == row["mask_source"].split("/")[0]
     assert json.loads((out / "generator.json").read_text())["architecture"] == "blend"
@@ -168,12 +172,12 @@ def test_the_row_names_the_background_and_the_folder_its_generator(tmp_path: Pat
 def test_the_asked_thickness_is_the_labels(tmp_path: Path, blender: Path) -> None:
     from defects.masks.width import width
 
-    grounds = save_photographs(tmp_path / "grounds", 1, height=64, width=64)
+    background_stats = save_photographs(tmp_path / "grounds", 1, height=64, width=64)
     masks = save_masks_of(tmp_path / "masks", 64, 64, ("crack/a.png",))
     found = []
     for wanted in (2, 5):
         out = tmp_path / f"out{wanted}"
-        arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
+        arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
         assert not gen_defects(*arguments, "--guide", f"thickness={wanted}px")
         (row,) = rows(out)
         found.append(width(read_mask_image(out / row["mask"])[0]))
@@ -182,9 +186,9 @@ def test_the_asked_thickness_is_the_labels(tmp_path: Path, blender: Path) -> Non
 
 
 def test_same_seed_same_bytes_for_any_workers_and_after_an_interruption(tmp_path: Path, blender: Path) -> None:
-    grounds = save_photographs(tmp_path / "grounds")
+    background_stats = save_photographs(tmp_path / "grounds")
     masks = save_masks(tmp_path / "masks", ("crack/a.png", "pit/b.png"))
-    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--num", 3, "--move")
+    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--num", 3, "--move")
     arguments = (*arguments, "--rotate", "-40,40", "--scale", "0.4,0.6")
     one, two = tmp_path / "one", tmp_path / "two"
     assert not gen_defects(*arguments, "--out", one, "--workers", 1)
@@ -202,7 +206,7 @@ def test_same_seed_same_bytes_for_any_workers_and_after_an_interruption(tmp_path
 
 
 def test_moved_defects_lie_inside_the_region_of_interest(tmp_path: Path, blender: Path) -> None:
-    grounds = save_photographs(tmp_path / "grounds")
+    background_stats = save_photographs(tmp_path / "grounds")
     masks = save_masks(tmp_path / "masks", ("crack/a.png", "pit/b.png"))
     regions = tmp_path / "roi"
     regions.mkdir()
@@ -211,7 +215,7 @@ def test_moved_defects_lie_inside_the_region_of_interest(tmp_path: Path, blender
         region[20:58, 10 * number : 10 * number + 55] = True
         (regions / f"part_{number}.png").write_bytes(encode_image(region))
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out, "--num", 4)
+    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out, "--num", 4)
     assert not gen_defects(*arguments, "--roi", regions, "--scale", "0.5,0.7")
     for row in rows(out):
         region = read_mask_image(regions / f"{row['background']['name']}.png")[0]
@@ -221,10 +225,10 @@ def test_moved_defects_lie_inside_the_region_of_interest(tmp_path: Path, blender
 
 
 def test_a_size_cuts_the_window_around_the_defect(tmp_path: Path, blender: Path) -> None:
-    grounds = save_photographs(tmp_path / "grounds")
+    background_stats = save_photographs(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
+    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
     assert not gen_defects(*arguments, "--size", 48)
     for row in rows(out):
         assert read_image(out / row["file_name"]).shape == (48, 48, 3)
@@ -274,12 +278,12 @@ def test_inpaint_takes_defective_backgrounds_without_their_defects(tmp_path: Pat
 
 def test_an_asked_brightness_is_the_images(tmp_path: Path) -> None:
     blender = save_blender(tmp_path / "net", strength=0.1)
-    grounds = save_photographs(tmp_path / "grounds", 2)
+    background_stats = save_photographs(tmp_path / "grounds", 2)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
+    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
     assert not gen_defects(*arguments, "--guide", "brightness=0.3|0.5|0.6")
-    check(out, grounds, REACH * 60 / SIDE)
+    check(out, background_stats, REACH * 60 / SIDE)
     for row in rows(out):
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
         shown, _ = contrast(image, label, round(3 * 60 / SIDE))
@@ -288,10 +292,21 @@ def test_an_asked_brightness_is_the_images(tmp_path: Path) -> None:
 
 def test_an_asked_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Path) -> None:
     blender = save_blender(tmp_path / "net", strength=0.1)
-    grounds = save_photographs(tmp_path / "grounds", 2, height=120, width=160)
+    background_stats = save_photographs(tmp_path / "grounds", 2, height=120, width=160)
     masks = save_masks_of(tmp_path / "masks", 120, 160)
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", blender, "--out", out, "--size", 32)
+    arguments = (
+        "--masks",
+        masks,
+        "--backgrounds",
+        background_stats,
+        "--checkpoint",
+        blender,
+        "--out",
+        out,
+        "--size",
+        32,
+    )
     assert not gen_defects(*arguments, "--guide", "brightness=0.4|0.5|0.6")
     for row in rows(out):
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
@@ -306,13 +321,13 @@ def test_a_defect_on_a_streak_of_its_own_sign_is_no_spot_of_the_other(
     """The ground under the mask differs more from its ring than was asked for; the row says what the image shows."""
     blender = save_blender(tmp_path / "net", strength=0.1)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
-    grounds = save_photographs(tmp_path / "grounds", 1)
+    background_stats = save_photographs(tmp_path / "grounds", 1)
     for name in ("crack/a.png", "pit/b.png"):
         picture = np.full((60, 80, 3), around, np.uint8)
         picture[read_mask_image(masks / name)[0]] = streak
-        (grounds / "part_0.png").write_bytes(encode_image(picture))
+        (background_stats / "part_0.png").write_bytes(encode_image(picture))
         out = tmp_path / name.replace("/", "_")
-        arguments = ("--masks", masks / name, "--backgrounds", grounds, "--checkpoint", blender, "--out", out)
+        arguments = ("--masks", masks / name, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
         assert not gen_defects(*arguments, "--guide", f"brightness={asked}", *(("--size", size) if size else ()))
         (row,) = rows(out)
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
@@ -333,7 +348,7 @@ def test_the_kind_that_a_drawn_cell_says_is_the_one_its_ground_is_chosen_for(tmp
 
 def test_a_thickness_that_is_drawn_or_given_is_not_the_masks(tmp_path: Path, blender: Path) -> None:
     masks = save_masks(tmp_path / "masks", ("crack/1.png",))
-    grounds = save_photographs(tmp_path / "grounds")
+    background_stats = save_photographs(tmp_path / "grounds")
     seen: list[float | None] = []
 
     def choose(fixed: object, share: float, width: float | None) -> dict[str, float | str | None]:
@@ -341,7 +356,7 @@ def test_a_thickness_that_is_drawn_or_given_is_not_the_masks(tmp_path: Path, ble
         return {"thickness": 5.0, "brightness": 0.1, "kind": "crack"}
 
     for guide in ("thickness=random", "thickness=1", "thickness=4px..5px", ""):
-        plan = make_blend_plan(Request(guide=guide), masks, grounds, blender)
+        plan = make_blend_plan(Request(guide=guide), masks, background_stats, blender)
         plan.jobs.draw_guide(plan.jobs[0], lambda: 3.0, choose)
     assert seen[0] is None
     assert seen[1] == pytest.approx(6.0)
@@ -351,28 +366,30 @@ def test_a_thickness_that_is_drawn_or_given_is_not_the_masks(tmp_path: Path, ble
 
 
 def test_reliefs_of_the_training_defects_are_drawn_and_leave_the_rest_alone(tmp_path: Path) -> None:
-    grounds = save_photographs(tmp_path / "grounds", 2, height=SIDE, width=SIDE)
+    background_stats = save_photographs(tmp_path / "grounds", 2, height=SIDE, width=SIDE)
     masks = save_masks(tmp_path / "masks", ["crack/a.png", "crack/b.png"])
     shown = []
     for number, band in enumerate((0.02, 0.12)):
-        stem = save_blender(tmp_path / f"tiny-{number}", strength=3, reliefs=[(band, band, band)] * 7)
+        stem = save_blender(tmp_path / f"tiny-{number}", strength=3, local_contrasts=[(band, band, band)] * 7)
         out = tmp_path / f"out-{number}"
         guide = ("--guide", "brightness=0.2", "--num", 4)
-        assert not gen_defects("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--out", out, *guide)
-        check(out, grounds, REACH)
+        assert not gen_defects(
+            "--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out, *guide
+        )
+        check(out, background_stats, REACH)
         rows, _ = read_manifest(out)
-        shown.append(np.mean([relief(*read_sample(row)) for row in rows], axis=0))
+        shown.append(np.mean([local_contrast(*read_sample(row)) for row in rows], axis=0))
     assert np.all(shown[1] > 1.3 * shown[0])
 
 
 @pytest.mark.parametrize("reliefs", [[(0.1, 0.1, 0.1)], [(0.1,)] * 7, [(0.1, 0.1, 2.0)] * 7])
 def test_reliefs_that_do_not_fit_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], reliefs: list[tuple[float, ...]]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], local_contrasts: list[tuple[float, ...]]
 ) -> None:
-    grounds, masks = save_photographs(tmp_path / "grounds"), save_masks(tmp_path / "masks", ["crack/a.png"])
-    stem = save_blender(tmp_path / "tiny", reliefs=reliefs)
+    background_stats, masks = save_photographs(tmp_path / "grounds"), save_masks(tmp_path / "masks", ["crack/a.png"])
+    stem = save_blender(tmp_path / "tiny", local_contrasts=local_contrasts)
     out = tmp_path / "out"
-    assert gen_defects("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--out", out) == 1
+    assert gen_defects("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out) == 1
     assert "does not fit its own description" in capsys.readouterr().err
     assert not out.exists()
 
@@ -382,15 +399,15 @@ def test_reliefs_that_do_not_fit_are_refused(
 def test_a_relief_fits_photographs_of_any_channels_and_images_of_any_size(
     tmp_path: Path, photo: int, network: int, size: tuple[object, ...]
 ) -> None:
-    grounds = save_photographs(tmp_path / "grounds", channels=photo)
+    background_stats = save_photographs(tmp_path / "grounds", channels=photo)
     masks = save_masks(tmp_path / "masks", ["crack/a.png"])
-    stem = save_blender(tmp_path / "tiny", channels=network, strength=3, reliefs=[(0.05, 0.05, 0.02)] * 7)
+    stem = save_blender(tmp_path / "tiny", channels=network, strength=3, local_contrasts=[(0.05, 0.05, 0.02)] * 7)
     out = tmp_path / "out"
     words = (
         "--masks",
         masks,
         "--backgrounds",
-        grounds,
+        background_stats,
         "--checkpoint",
         stem,
         "--out",
@@ -399,6 +416,6 @@ def test_a_relief_fits_photographs_of_any_channels_and_images_of_any_size(
         "brightness=0.3",
     )
     assert not gen_defects(*words, "--move", "--num", 3, *size)
-    rows, faults = read_manifest(out, verify=True)
+    rows, issues = read_manifest(out, verify=True)
     assert len(rows) == 3
-    assert not faults
+    assert not issues

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.attributes.background import Ground
+from defects.attributes.background import BackgroundStats
 from defects.images.decode import encode_image, read_image
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from gan.blending.matching import MOST_LIGHT
@@ -18,7 +18,7 @@ from gan.generation.jobs import Request
 from tests.generate.running import gen_defects
 from tests.generate.test_blend_generate import rows, save_blender, save_masks_of, tree
 
-DARK = (Ground(0.2, 0.01),) * 7
+DARK = (BackgroundStats(0.2, 0.01),) * 7
 
 
 def save_grounds(folder: Path) -> Path:
@@ -38,10 +38,10 @@ def names(out: Path) -> list[str]:
 
 
 def test_defects_seen_on_dark_grounds_only_go_to_dark_photographs(tmp_path: Path) -> None:
-    grounds = save_grounds(tmp_path / "grounds")
+    background_stats = save_grounds(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
-    stem = save_blender(tmp_path / "net", grounds=DARK)
-    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--num", 6)
+    stem = save_blender(tmp_path / "net", background_stats=DARK)
+    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--num", 6)
     likely, anywhere, again = tmp_path / "likely", tmp_path / "any", tmp_path / "again"
     assert not gen_defects(*arguments, "--out", likely)
     assert not gen_defects(*arguments, "--out", anywhere, "--any-ground")
@@ -55,8 +55,8 @@ def test_defects_seen_on_dark_grounds_only_go_to_dark_photographs(tmp_path: Path
 def test_inside_a_region_the_ground_that_is_told_is_the_one_under_the_defect(
     tmp_path: Path, scale: tuple[float, float]
 ) -> None:
-    grounds = save_grounds(tmp_path / "grounds")
-    for path in grounds.iterdir():  # brighter to the right, so that every place has a ground of its own
+    background_stats = save_grounds(tmp_path / "grounds")
+    for path in background_stats.iterdir():  # brighter to the right, so that every place has a ground of its own
         image = read_image(path).astype(float) * np.linspace(0.5, 1, 80)[None, :, None]
         path.write_bytes(encode_image(image.astype(np.uint8)))
     inside = np.zeros((60, 80), bool)
@@ -66,8 +66,8 @@ def test_inside_a_region_the_ground_that_is_told_is_the_one_under_the_defect(
     plan = make_blend_plan(
         Request(num=8),
         save_masks_of(tmp_path / "masks", 60, 80),
-        grounds,
-        save_blender(tmp_path / "net", grounds=DARK),
+        background_stats,
+        save_blender(tmp_path / "net", background_stats=DARK),
         placement=Placement(True, scale=scale),
         roi=tmp_path / "roi.png",
     )
@@ -79,11 +79,11 @@ def test_inside_a_region_the_ground_that_is_told_is_the_one_under_the_defect(
 
 
 def test_a_random_brightness_follows_the_ground_by_its_light(tmp_path: Path) -> None:
-    grounds = save_grounds(tmp_path / "grounds")
+    background_stats = save_grounds(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
-    stem = save_blender(tmp_path / "net", grounds=DARK)
+    stem = save_blender(tmp_path / "net", background_stats=DARK)
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--num", 6, "--any-ground")
+    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--num", 6, "--any-ground")
     assert not gen_defects(*arguments, "--guide", "kind=crack", "--out", out)
     seen = (0.0, 0.1, 0.2, 0.3)  # of the cracks in the table, on a level of 0.2
     found: dict[str, set[float]] = {"dark": set(), "bright": set()}
@@ -101,16 +101,16 @@ def test_moved_masks_look_at_several_places_of_a_single_photograph(tmp_path: Pat
     """A dark strip in a bright photograph: real defects lay on dark ground, so moved ones go there."""
     picture = np.full((120, 160, 3), 200, np.uint8)
     picture[:, :70] = 50
-    grounds = tmp_path / "grounds"
-    grounds.mkdir()
-    (grounds / "half.png").write_bytes(encode_image(picture))
+    background_stats = tmp_path / "grounds"
+    background_stats.mkdir()
+    (background_stats / "half.png").write_bytes(encode_image(picture))
     masks = tmp_path / "masks"
     masks.mkdir()
     dot = np.zeros((60, 80), bool)
     dot[28:32, 38:42] = True
     (masks / "dot.png").write_bytes(encode_image(dot))
-    stem = save_blender(tmp_path / "net", grounds=DARK)
-    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--num", 30, "--move")
+    stem = save_blender(tmp_path / "net", background_stats=DARK)
+    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--num", 30, "--move")
     assert not gen_defects(*arguments, "--out", tmp_path / "likely")
     assert not gen_defects(*arguments, "--out", tmp_path / "any", "--any-ground")
     dark = {name: np.mean([row["placement"]["x"] < 66 for row in rows(tmp_path / name)]) for name in ("likely", "any")}
@@ -132,8 +132,8 @@ def test_same_bytes_where_grounds_are_chosen_for_any_workers_and_after_an_interr
             defect = np.zeros((60, 80), bool)
             defect[5:9, 60:66] = True
             (root / "masks" / f"{number}.png").write_bytes(encode_image(defect))
-    grounds = [Ground(0.2 + i / 20, 0.05) for i in range(7)]
-    stem = save_blender(tmp_path / "net", grounds=grounds)
+    background_stats = [BackgroundStats(0.2 + i / 20, 0.05) for i in range(7)]
+    stem = save_blender(tmp_path / "net", background_stats=background_stats)
     region = np.zeros((60, 80), bool)
     region[4:56, 4:76] = True
     (tmp_path / "roi.png").write_bytes(encode_image(region))
@@ -163,11 +163,11 @@ def test_same_bytes_where_grounds_are_chosen_for_any_workers_and_after_an_interr
 
 
 def test_a_generator_that_does_not_tell_of_grounds_draws_on_any(tmp_path: Path) -> None:
-    grounds = save_grounds(tmp_path / "grounds")
+    background_stats = save_grounds(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
-    stem = save_blender(tmp_path / "net", grounds=())
+    stem = save_blender(tmp_path / "net", background_stats=())
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", grounds, "--checkpoint", stem, "--num", 6)
+    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--num", 6)
     assert not gen_defects(*arguments, "--out", out)
     assert set(names(out)) == {"dark", "bright"}
     assert json.loads((out / "request.json").read_text())["placement"]["any_ground"] is False
@@ -186,7 +186,7 @@ def test_grounds_that_do_not_fit_the_table_are_refused(tmp_path: Path, capsys: p
 def test_a_ground_that_is_none_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, odd: str
 ) -> None:
-    stem = save_blender(tmp_path / "net", grounds=[*DARK[:6], Ground(0.123456, 0.654321)])
+    stem = save_blender(tmp_path / "net", background_stats=[*DARK[:6], BackgroundStats(0.123456, 0.654321)])
     described = stem.with_suffix(".json")
     described.write_text(described.read_text().replace(place, odd))
     arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--checkpoint", stem, "--out", tmp_path / "out")
@@ -215,14 +215,14 @@ def test_any_ground_without_backgrounds_is_refused(tmp_path: Path, capsys: pytes
 
 def test_photographs_unlike_those_of_training_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks = save_masks_of(tmp_path / "masks", 60, 80)
-    stem = save_blender(tmp_path / "net", grounds=DARK)
-    grounds = save_grounds(tmp_path / "grounds")
-    for bright in grounds.glob("bright*"):
+    stem = save_blender(tmp_path / "net", background_stats=DARK)
+    background_stats = save_grounds(tmp_path / "grounds")
+    for bright in background_stats.glob("bright*"):
         bright.unlink()
     arguments = ("--masks", masks, "--checkpoint", stem, "--num", 2)
-    assert not gen_defects(*arguments, "--backgrounds", grounds, "--out", tmp_path / "like")
+    assert not gen_defects(*arguments, "--backgrounds", background_stats, "--out", tmp_path / "like")
     assert "unlike" not in capsys.readouterr().err
-    for number, dark in enumerate(grounds.glob("dark*")):
+    for number, dark in enumerate(background_stats.glob("dark*")):
         dark.write_bytes(encode_image(np.full((60, 80, 3), 150 + number, np.uint8)))
-    assert not gen_defects(*arguments, "--backgrounds", grounds, "--out", tmp_path / "unlike")
+    assert not gen_defects(*arguments, "--backgrounds", background_stats, "--out", tmp_path / "unlike")
     assert "4 of 4 defects lie on grounds unlike all that the generator has seen" in capsys.readouterr().err

@@ -182,7 +182,7 @@ def test_a_second_writer_is_refused_and_the_first_is_not_disturbed(
 @pytest.mark.parametrize("written", [False, True])
 def test_an_append_that_fails_once_leaves_no_gap_and_resume_goes_on(
     many: Path, checkpoint: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    fault: BaseException, code: int, written: bool,
+    issue: BaseException, code: int, written: bool,
 ) -> None:  # fmt: skip
     out, real, calls = tmp_path / "out", LineLog.append, 0
 
@@ -192,7 +192,7 @@ def test_an_append_that_fails_once_leaves_no_gap_and_resume_goes_on(
         if calls != 5 or written:
             real(log, rows)
         if calls == 5:
-            raise fault
+            raise issue
 
     with monkeypatch.context() as patched:
         patched.setattr(LineLog, "append", once)

@@ -109,7 +109,7 @@ def test_labelme_files_name_their_image_and_enclose_the_mask(out: Path) -> None:
         found = Found()
         outlines = read_labelme(path, found)
         assert outlines is not None
-        assert not found.faults
+        assert not found.issues
         polygons, label = outlines
         drawn = np.zeros((SIDE, SIDE), bool)
         fill_polygons(drawn, polygons)

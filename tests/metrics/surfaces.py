@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.sample import GOOD, Sample
 from metrics.data.image_set import ImageSet
 from tests.builders import save
@@ -65,7 +65,7 @@ def surfaces(
         image = save(root / "images" / f"{index:03}.png", painted(ground, mask) if drawn else ground)
         label = np.roll(mask, label_shift, axis=(0, 1))
         samples.append(Sample(f"{index:03}", image, save(root / "masks" / f"{index:03}.png", label), label=kind))
-    return ImageSet(root.name, samples, Framing(SIDE, None, 1))
+    return ImageSet(root.name, samples, CropSpec(SIDE, None, 1))
 
 
 class DarkSpots:

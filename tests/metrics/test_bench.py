@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from engine.files.atomic import sha256_file
 from metrics.bench import evaluation as judging
 from metrics.bench.comparison import Comparison, Request, open_comparison
@@ -29,7 +29,7 @@ class Dark:
 
     def predict(self, images: ImageSet) -> np.ndarray:
         found = [images.read(at)[0][..., 0] < 85 for at in range(len(images))]
-        return np.stack(found) if found else np.zeros((0, images.framing.size, images.framing.size), bool)
+        return np.stack(found) if found else np.zeros((0, images.crop_spec.size, images.crop_spec.size), bool)
 
 
 @pytest.fixture
@@ -47,14 +47,14 @@ def measured(comparison: Comparison, skip: frozenset[str] = frozenset()) -> Evid
 
 
 def test_framings_and_sets(comparison: Comparison) -> None:
-    assert comparison.framing == Framing(32, None, 1)
+    assert comparison.crop_spec == CropSpec(32, None, 1)
     assert (len(comparison.real), len(comparison.train), len(comparison.held)) == (12, 12, 12)
     assert [len(source.seen) for source in comparison.sources] == [12, 12]
 
 
 def test_a_copier_is_caught_and_an_honest_generator_is_not(comparison: Comparison) -> None:
     found = measured(comparison)
-    copier, magna = found.sources["copier"].memorisation, found.sources["magna"].memorisation
+    copier, magna = found.sources["copier"].memorization, found.sources["magna"].memorization
     assert copier is not None
     assert magna is not None
     assert copier.copies
@@ -105,7 +105,7 @@ def test_labels_beside_the_defect_fail_visibly(comparison: Comparison) -> None:
         dataclasses.replace(sample, mask=source.images.samples[at - 1].mask)
         for at, sample in enumerate(source.images.samples)
     ]
-    wrong = dataclasses.replace(source, images=ImageSet("wrong", shifted, source.images.framing), name="wrong")
+    wrong = dataclasses.replace(source, images=ImageSet("wrong", shifted, source.images.crop_spec), name="wrong")
     found = measured(dataclasses.replace(comparison, sources=[source, wrong]))
     right, beside = ({s.name: s for s in further_scores(comparison, found, one)} for one in (source, wrong))
     assert right["label_iou"].value is not None

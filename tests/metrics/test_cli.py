@@ -222,11 +222,11 @@ def test_sets_of_several_sizes_need_a_size(bench: Bench) -> None:
 
 
 def test_grey_against_rgb_needs_a_word(bench: Bench) -> None:
-    colour = folder(bench.root / "colour", 6, seed=4, source="synthetic", channels=3)
-    line = bench.fails("--fake", f"colour={colour}", "--held-out")
+    color = folder(bench.root / "colour", 6, seed=4, source="synthetic", channels=3)
+    line = bench.fails("--fake", f"colour={color}", "--held-out")
     assert "magna has grey images and colour RGB ones; give --channels 1" in line
-    assert "its images are grey, the synthetic ones RGB" in bench.fails(fake=f"colour={colour}")
-    assert bench("--channels", "1", fake=f"colour={colour}")[0] == 0
+    assert "its images are grey, the synthetic ones RGB" in bench.fails(fake=f"colour={color}")
+    assert bench("--channels", "1", fake=f"colour={color}")[0] == 0
 
 
 def test_generators_of_several_windows_need_a_window(bench: Bench) -> None:

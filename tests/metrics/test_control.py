@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.masks.width import width
 from defects.sample import Sample
 from metrics.conditioning.control import EntryControl, control, disturbance
@@ -58,7 +58,7 @@ def _asked(root: Path, count: int = 24, *, obedient: bool = True, label_true: bo
                 metadata={"guide_scaled": scaled, "mask_source": f"{index % 6}.png"},
             )
         )
-    return ImageSet(root.name, samples, Framing(SIDE, None, 1))
+    return ImageSet(root.name, samples, CropSpec(SIDE, None, 1))
 
 
 def _entries(images: ImageSet, real: ImageSet, **more: Any) -> dict[str, EntryControl]:
@@ -122,7 +122,7 @@ def _with_kinds(images: ImageSet, kinds: list[str]) -> ImageSet:
         replace(sample, metadata={**sample.metadata, "guide_scaled": {"kind": kind}})
         for sample, kind in zip(images.samples, kinds, strict=True)
     ]
-    return ImageSet(images.name, samples, images.framing)
+    return ImageSet(images.name, samples, images.crop_spec)
 
 
 def test_kinds_are_recognised_by_what_real_images_look_like(real: ImageSet, tmp_path: Path) -> None:
@@ -142,13 +142,13 @@ def test_kinds_are_recognised_by_what_real_images_look_like(real: ImageSet, tmp_
 
 def test_a_category_that_real_images_do_not_carry_is_compared_among_other_masks(real: ImageSet, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    grounds = [f"ground-{1 + index % 2}" for index in range(24)]
+    background_stats = [f"ground-{1 + index % 2}" for index in range(24)]
     images = _asked(tmp_path)
-    for sample, ground in zip(images.samples, grounds, strict=True):
+    for sample, ground in zip(images.samples, background_stats, strict=True):
         sample.metadata["guide_scaled"]["background"] = ground
         sample.metadata["mask_source"] = f"{rng.integers(6)}.png"  # type: ignore[index]
     schema = GuideSchema((CategoricalEntry("background", ("ground-1", "ground-2")),))
-    shown = rng.normal(size=(24, 8)) + 6 * np.asarray([ground == "ground-1" for ground in grounds])[:, None]
+    shown = rng.normal(size=(24, 8)) + 6 * np.asarray([ground == "ground-1" for ground in background_stats])[:, None]
     (obeyed,) = control(images, schema, real=real, features=shown, real_features=rng.normal(size=(16, 8))).entries
     assert obeyed.accuracy == 1
     assert "of other masks" in obeyed.how

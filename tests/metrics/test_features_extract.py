@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.sample import Sample
 from engine.errors import DataError
 from metrics.data.image_set import ImageSet
@@ -115,7 +115,7 @@ def test_an_image_that_does_not_open_is_told_and_the_rest_is_kept(tmp_path: Path
         path = save(tmp_path / f"{index}.png", picture(index))
         samples.append(Sample(str(index), path))
     (tmp_path / "2.png").write_bytes(b"no picture")
-    images = ImageSet("real", samples, Framing(16))
+    images = ImageSet("real", samples, CropSpec(16))
     with pytest.raises(DataError, match=r"2\.png"):
         extract(images, MeanExtractor(), cache=FeatureCache(tmp_path / "cache"), batch_size=1)
     again = MeanExtractor()

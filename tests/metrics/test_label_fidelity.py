@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from defects.formats.dataset import open_dataset
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.synthetic.mpi_dataset import dataset
 from metrics.data.image_set import ImageSet
 from metrics.labels.fidelity import fidelity, label_fidelity, overlaps
@@ -119,9 +119,9 @@ def test_a_trained_segmenter_sees_defects_that_are_missing_or_beside_their_label
 def test_on_procedural_fasteners_true_labels_stand_and_planted_faults_fall(tmp_path: Path) -> None:
     dataset(tmp_path, 90, size=128, seed=5)
     samples = open_dataset(tmp_path).samples
-    framing = Framing(128, None, 3)
-    held = ImageSet("held", samples[60:], framing)
-    segmenter = train_segmenter(ImageSet("train", samples[:60], framing), settings=SegmenterSettings(steps=150))
+    crop_spec = CropSpec(128, None, 3)
+    held = ImageSet("held", samples[60:], crop_spec)
+    segmenter = train_segmenter(ImageSet("train", samples[:60], crop_spec), settings=SegmenterSettings(steps=150))
     predicted = segmenter.predict(held)
     true = label_fidelity(segmenter, held, predicted=predicted)
     marked = np.flatnonzero(held.masks().any(axis=(1, 2)))

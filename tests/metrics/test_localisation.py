@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
-from metrics.localization import LocalisationCounter, localisation, pixel_scores, pointing, sweep, weighting
+from metrics.localization import LocalizationCounter, localization, pixel_scores, pointing, sweep, weighting
 
 
 def half() -> np.ndarray:
@@ -18,13 +18,13 @@ def half() -> np.ndarray:
 
 
 def test_a_perfect_map_scores_one_everywhere() -> None:
-    found = localisation(half().astype(float), half(), [0.9])
+    found = localization(half().astype(float), half(), [0.9])
     assert found.by_image == found.by_pixel == pixel_scores(half(), half())
     assert found.by_pixel.iou == found.pointing == found.weighting == found.auroc == found.average_precision == 1.0
 
 
 def test_an_uncertain_classifier_empties_the_map() -> None:
-    found = localisation(half().astype(float), half(), [0.5])
+    found = localization(half().astype(float), half(), [0.5])
     assert found.by_pixel.recall == 0.0
     assert found.pointing == 0.0
     assert found.weighting == 0.0
@@ -32,7 +32,7 @@ def test_an_uncertain_classifier_empties_the_map() -> None:
 
 def test_the_threshold_is_strictly_above_127_of_255() -> None:
     mask = np.ones((1, 1, 2), bool)
-    found = localisation(np.array([[[127 / 255, 128 / 255]]]), mask, [1.0])
+    found = localization(np.array([[[127 / 255, 128 / 255]]]), mask, [1.0])
     assert found.by_pixel.recall == 0.5
 
 
@@ -50,8 +50,8 @@ def test_pixel_scores_are_those_of_scikit_learn(seed: int) -> None:
 
 def test_a_good_image_that_stays_empty_is_right_and_one_that_does_not_is_wrong() -> None:
     empty = np.zeros((1, 4, 4), bool)
-    assert localisation(np.zeros((1, 4, 4)), empty, [0.1]).by_image.iou == 1.0
-    assert localisation(half().astype(float), empty, [0.9]).by_image.iou == 0.0
+    assert localization(np.zeros((1, 4, 4)), empty, [0.1]).by_image.iou == 1.0
+    assert localization(half().astype(float), empty, [0.9]).by_image.iou == 0.0
 
 
 def test_by_image_and_by_pixel_differ_where_sizes_do() -> None:
@@ -60,7 +60,7 @@ def test_by_image_and_by_pixel_differ_where_sizes_do() -> None:
     truth[1, :5] = True
     maps = np.zeros((2, 10, 10))
     maps[1, :5] = 1.0
-    found = localisation(maps, truth, [0.9, 0.9])
+    found = localization(maps, truth, [0.9, 0.9])
     assert found.by_image.recall == 0.5
     assert found.by_pixel.recall == pytest.approx(50 / 51)
 
@@ -81,7 +81,7 @@ def test_recall_falls_with_the_threshold() -> None:
 
 def test_maps_that_are_not_scaled_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected maps within 0..1; scale them"):
-        localisation(half() * 255.0, half(), [0.9])
+        localization(half() * 255.0, half(), [0.9])
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -91,10 +91,10 @@ def test_counted_image_by_image_the_scores_are_those_of_all_at_once(seed: int) -
     maps, truth = ((ranks + 0.5) / ranks.size).astype(np.float32), rng.random((4, 6, 7)) > 0.7
     truth[3] = False
     chances = [0.9, 0.2, 0.7, 0.6]
-    counter = LocalisationCounter()
+    counter = LocalizationCounter()
     for one, mask, chance in zip(maps, truth, chances, strict=True):
         counter.add(one, mask, chance)
-    expected, found = localisation(maps, truth, chances), counter.result()
+    expected, found = localization(maps, truth, chances), counter.result()
     assert (found.images, found.defective) == (expected.images, expected.defective)
     for name in ("by_image", "by_pixel"):
         for key, value in vars(getattr(expected, name)).items():
@@ -107,15 +107,15 @@ def test_counted_image_by_image_the_scores_are_those_of_all_at_once(seed: int) -
 
 
 def test_counted_pixels_at_the_threshold_are_not_found() -> None:
-    counter = LocalisationCounter()
+    counter = LocalizationCounter()
     counter.add(np.array([[127 / 255, 127.01 / 255]]), np.ones((1, 2), bool), 1.0)
     assert counter.result().by_pixel.recall == 0.5
 
 
 def test_nothing_counted_and_maps_that_do_not_fit_are_told() -> None:
     with pytest.raises(ValueError, match="expected at least one map"):
-        LocalisationCounter().result()
+        LocalizationCounter().result()
     with pytest.raises(ValueError, match="expected a map and a mask of one shape"):
-        LocalisationCounter().add(np.zeros((2, 2)), np.zeros((2, 3), bool), 1.0)
+        LocalizationCounter().add(np.zeros((2, 2)), np.zeros((2, 3), bool), 1.0)
     with pytest.raises(ValueError, match=r"expected a map within 0..1; scale it"):
-        LocalisationCounter().add(np.full((2, 2), 9.0), np.zeros((2, 2), bool), 1.0)
+        LocalizationCounter().add(np.full((2, 2), 9.0), np.zeros((2, 2), bool), 1.0)

@@ -34,7 +34,7 @@ def _changed(images: ImageSet, root: Path, how: Callable[[Pixels], Pixels]) -> I
         replace(sample, image=save(root / f"{number}.png", how(images.read(number)[0])), mask=None, label="good")
         for number, sample in enumerate(images.samples)
     ]
-    return ImageSet("fake", samples, images.framing)
+    return ImageSet("fake", samples, images.crop_spec)
 
 
 def _noisy_jpeg(image: Pixels) -> Pixels:
@@ -67,7 +67,7 @@ def test_disguised_training_images_are_caught_and_named(
 def test_a_few_disguised_ones_among_fair_ones_are_caught(train: ImageSet, test: ImageSet, tmp_path: Path) -> None:
     fair = surfaces(tmp_path / "fair", 40, seed=2, good=20)
     copies = _changed(train.part(range(12)), tmp_path, _noisy_jpeg)
-    fake = ImageSet("fake", [*fair.samples, *copies.samples], fair.framing)
+    fake = ImageSet("fake", [*fair.samples, *copies.samples], fair.crop_spec)
     result = look_alikes(train=train, test=test, fake=fake)
     assert result.copies
     assert {pair.fake for pair in result.closest(12)} == set(range(60, 72))

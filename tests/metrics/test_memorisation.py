@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from metrics.memorization import copying_score, memorisation, nearest
+from metrics.memorization import copying_score, memorization, nearest
 from tests.metrics.surfaces import SIDE, defect, painted, surface
 
 Features = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ def test_training_images_saved_as_jpeg_with_a_little_noise_are_caught() -> None:
         noisy = np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
         data = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
         copies.append(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)[..., None].astype(np.uint8))
-    result = memorisation(train=_looks(TRAIN), test=_looks(TEST), fake=_looks(copies))
+    result = memorization(train=_looks(TRAIN), test=_looks(TEST), fake=_looks(copies))
     assert result.copies
     assert "copied" in result.verdict
     assert result.c_t is not None
@@ -54,13 +54,13 @@ def test_training_images_saved_as_jpeg_with_a_little_noise_are_caught() -> None:
 def test_mirrored_training_images_are_caught_when_the_training_set_is_given_mirrored_too() -> None:
     copies = [picture[:, ::-1] for picture in TRAIN[:40]]
     both = np.concatenate([_looks(TRAIN), _looks([picture[:, ::-1] for picture in TRAIN])])
-    assert memorisation(train=both, test=_looks(TEST), fake=_looks(copies)).copies
+    assert memorization(train=both, test=_looks(TEST), fake=_looks(copies)).copies
 
 
 def test_a_fair_sample_is_not_accused() -> None:
     train, test = _looks(TRAIN), _looks(TEST)
     for seed in range(3, 9):
-        result = memorisation(train=train, test=test, fake=_looks(_pictures(seed, 60)))
+        result = memorization(train=train, test=test, fake=_looks(_pictures(seed, 60)))
         assert not result.copies, seed
         assert result.c_t is not None
         assert abs(result.c_t) < 3
@@ -69,7 +69,7 @@ def test_a_fair_sample_is_not_accused() -> None:
 def test_a_few_copies_among_many_others_are_caught() -> None:
     train, fair = _drawn(0, 400), _drawn(1, 190)
     copies = train[:25] + 0.05 * _drawn(2, 25)
-    result = memorisation(train=train, test=_drawn(3, 150), fake=np.concatenate([fair, copies]))
+    result = memorization(train=train, test=_drawn(3, 150), fake=np.concatenate([fair, copies]))
     assert result.copies
     assert {pair.fake for pair in result.closest(25)} == set(range(190, 215))
     assert {pair.train for pair in result.closest(25)} == set(range(25))
@@ -82,7 +82,7 @@ def test_copying_that_another_mix_of_images_hides_shows_in_the_cells() -> None:
     train, test = mixed(0, 200, 200), mixed(2, 100, 40)
     # Copies of both sorts, but mostly of the sort whose images are farther apart.
     noisy = train + 0.5 * np.concatenate([_drawn(4, 200), 5 * _drawn(5, 200)])
-    result = memorisation(train=train, test=test, fake=np.concatenate([noisy[180:200], noisy[200:]]), cells=2)
+    result = memorization(train=train, test=test, fake=np.concatenate([noisy[180:200], noisy[200:]]), cells=2)
     assert result.c_t is not None
     assert result.c_t > 0
     assert result.c_t_cells is not None
@@ -91,7 +91,7 @@ def test_copying_that_another_mix_of_images_hides_shows_in_the_cells() -> None:
 
 
 def test_images_far_from_the_training_images_are_said_to_be_far() -> None:
-    result = memorisation(train=_drawn(0, 200), test=_drawn(1, 80), fake=2 * _drawn(2, 80))
+    result = memorization(train=_drawn(0, 200), test=_drawn(1, 80), fake=2 * _drawn(2, 80))
     assert not result.copies
     assert result.c_t is not None
     assert result.c_t > 3
@@ -113,7 +113,7 @@ def test_nearest_keeps_the_small_distances_of_copies() -> None:
 
 
 def test_too_few_images_are_measured_but_not_tested() -> None:
-    result = memorisation(train=_drawn(0, 10), test=_drawn(1, 3), fake=_drawn(2, 8))
+    result = memorization(train=_drawn(0, 10), test=_drawn(1, 3), fake=_drawn(2, 8))
     assert result.c_t is None
     assert not result.copies
     assert "the test needs 5 of each" in result.why
@@ -123,6 +123,6 @@ def test_too_few_images_are_measured_but_not_tested() -> None:
 
 def test_features_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected test features \(N, 16\), got \(5, 8\)"):
-        memorisation(train=_drawn(0, 10), test=_drawn(1, 5, 8), fake=_drawn(2, 8))
+        memorization(train=_drawn(0, 10), test=_drawn(1, 5, 8), fake=_drawn(2, 8))
     with pytest.raises(ValueError, match="expected finite fake features"):
-        memorisation(train=_drawn(0, 10), test=_drawn(1, 5), fake=np.full((5, 16), np.nan))
+        memorization(train=_drawn(0, 10), test=_drawn(1, 5), fake=np.full((5, 16), np.nan))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.seeding import numpy_generator
-from metrics.scores import manifold as neighbours
+from metrics.scores import manifold as neighbors
 from metrics.scores.manifold import Manifold, ManifoldHalves, manifold_scores, realism
 
 
@@ -53,7 +53,7 @@ def test_scores_are_those_of_the_definitions(n: int, m: int, columns: int, k: in
 def test_blocks_do_not_change_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = rows(50, 8, 1), rows(43, 8, 2, 0.9)
     whole, real_like = manifold_scores(real=real, fake=fake), realism(real=real, fake=fake)
-    monkeypatch.setattr(neighbours, "_BLOCK", 7)
+    monkeypatch.setattr(neighbors, "_BLOCK", 7)
     assert manifold_scores(real=real, fake=fake) == whole
     np.testing.assert_allclose(realism(real=real, fake=fake), real_like)
 
@@ -69,9 +69,9 @@ def test_precision_and_recall_are_those_of_torch_fidelity() -> None:
 
 def test_mode_collapse_tells_real_from_synthetic() -> None:
     """Ten modes, of which the generator draws one: all it draws is right, and most is never drawn."""
-    centres = 10 * np.eye(10)
-    real = np.concatenate([centre + rows(30, 10, i, 0.5) for i, centre in enumerate(centres)])
-    fake = centres[0] + rows(300, 10, 99, 0.4)
+    centers = 10 * np.eye(10)
+    real = np.concatenate([center + rows(30, 10, i, 0.5) for i, center in enumerate(centers)])
+    fake = centers[0] + rows(300, 10, 99, 0.4)
     collapsed = manifold_scores(real=real, fake=fake)
     assert collapsed.precision > 0.9
     assert collapsed.recall < 0.15
@@ -139,10 +139,10 @@ def test_realism_of_real_rows_is_measured_by_other_parts_only() -> None:
     rng = np.random.default_rng(5)
     real = np.repeat(rng.normal(size=(12, 3)), 2, axis=0) + rng.normal(scale=1e-3, size=(24, 3))
     parts = [str(number // 2) for number in range(24)]
-    manifold = neighbours.RealManifold(real)
+    manifold = neighbors.RealManifold(real)
     assert np.array_equal(manifold.realism(real), realism(real=real, fake=real))
     found = manifold.realism_of_real(parts)
-    small = (reach := neighbours.radii(torch.as_tensor(real), 3).numpy()) <= np.sort(reach)[11]
+    small = (reach := neighbors.radii(torch.as_tensor(real), 3).numpy()) <= np.sort(reach)[11]
     for i in range(24):
         others = [j for j in range(24) if small[j] and parts[j] != parts[i]]
         wanted = max(np.sqrt(reach[j]) / np.linalg.norm(real[i] - real[j]) for j in others)

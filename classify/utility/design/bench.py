@@ -105,9 +105,9 @@ class Bench:
         return [sample for sample in self.division.train if sample.label == GOOD]
 
     @property
-    def grounds(self) -> list[Sample]:
+    def background_stats(self) -> list[Sample]:
         """What defects are pasted into: good photographs, or good squares."""
-        return self.good if self.squares is None else self.squares.grounds
+        return self.good if self.squares is None else self.squares.background_stats
 
     @property
     def defective(self) -> list[Sample]:
@@ -126,7 +126,7 @@ class Bench:
         """How many real images a level learns from, for its results lines."""
         if self.squares is None:
             return {"real_defective": len(chosen), "real_good": len(self.good)}
-        return {"real_defective": len(chosen), "real_good_squares": len(self.squares.grounds)}
+        return {"real_defective": len(chosen), "real_good_squares": len(self.squares.background_stats)}
 
     def common(self, **more: Any) -> dict[str, Any]:
         """What all cells share, for their identity."""

@@ -154,10 +154,10 @@ def _holds(root: Path, defective: Sequence[Sample], good: Sequence[Sample], hash
     """Whether a folder holds the photographs of a level; defective ones with an empty mask may be missing."""
     if not (root / NAME).is_file():
         return False
-    samples, faults = read_manifest(root)
+    samples, issues = read_manifest(root)
     own = {(sample.name, sample.metadata.get("sha256")) for sample in samples}
     least, more = ({(sample.name, hashes[sample.name]) for sample in part} for part in (good, defective))
-    return not faults and least <= own <= least | more
+    return not issues and least <= own <= least | more
 
 
 def _write(root: Path, samples: Sequence[Sample]) -> None:

@@ -63,7 +63,7 @@ class Squares:
     good: int
 
     @property
-    def grounds(self) -> list[Sample]:
+    def background_stats(self) -> list[Sample]:
         """The good squares trained with."""
         return [square.item for square in self.train if square.good]
 
@@ -135,7 +135,7 @@ def squares_notes(squares: Squares | None, why: str, *, shared: bool) -> list[st
     """
     if squares is None:
         return []
-    kept = len(squares.grounds)
+    kept = len(squares.background_stats)
     note = [f"what is trained on and scored are squares, each for itself, not photographs: {why}"]
     if kept < squares.good:
         note.append(

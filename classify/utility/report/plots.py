@@ -10,7 +10,7 @@ from classify.utility.analysis.scores import TaskKind
 from classify.utility.analysis.table import Entry, Table
 from classify.utility.analysis.verdict import Comparison
 
-_COLOURS = ("#4b535c", "#0b68b8", "#c2540a", "#0a7d5e", "#9b3f97", "#8a6d00", "#37728f", "#a3200d")
+_COLORS = ("#4b535c", "#0b68b8", "#c2540a", "#0a7d5e", "#9b3f97", "#8a6d00", "#37728f", "#a3200d")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _STYLE: Any = {
     "font.size": 9,
@@ -36,12 +36,12 @@ def gains(main: Sequence[Comparison], kind: TaskKind) -> bytes:
     axes.axvline(0, color="#5d646d", linewidth=1)
     place, ticks, names = 0.0, [], []
     for number, one in enumerate(main):
-        colour = _COLOURS[(number + 1) % len(_COLOURS)]
+        color = _COLORS[(number + 1) % len(_COLORS)]
         for level in (*one.levels, None):
             gain = one.gain if level is None else level.gain
             strong = level is None
-            axes.plot([gain.low, gain.high], [place, place], color=colour, linewidth=3 if strong else 1.6, alpha=0.6)
-            axes.plot(gain.value, place, "D" if strong else "o", color=colour, markersize=6 if strong else 5)
+            axes.plot([gain.low, gain.high], [place, place], color=color, linewidth=3 if strong else 1.6, alpha=0.6)
+            axes.plot(gain.value, place, "D" if strong else "o", color=color, markersize=6 if strong else 5)
             ticks.append(place)
             name = "+".join(one.made)
             names.append(f"{name}: all levels" if level is None else f"at {level.level}, ratio {level.arm.ratio:g}")
@@ -91,7 +91,7 @@ def ratio_curves(table: Table, pairs: Sequence[tuple[str, str]], counts: dict[st
             _line(axes, entries, places, number, arm)
             best = max(entries, key=lambda entry: entry.val)
             at = places[entries.index(best)]
-            axes.plot(at, best.mean, "o", markersize=11, fillstyle="none", color=_COLOURS[number % len(_COLOURS)])
+            axes.plot(at, best.mean, "o", markersize=11, fillstyle="none", color=_COLORS[number % len(_COLORS)])
         axes.set_title(f"{counts[level]} real {kind.shots}", fontsize=9, loc="left")
         axes.set_xticks(range(len(ratios)), [f"{ratio:g}" for ratio in ratios])
     for axes in panels[len(levels) :]:
@@ -106,15 +106,15 @@ def ratio_curves(table: Table, pairs: Sequence[tuple[str, str]], counts: dict[st
 def _numbers(arms: Sequence[str], kind: TaskKind) -> dict[str, int]:
     """Colour of each arm, the same in every plot: grey for real alone, then the arms that are judged, then the rest."""
     judged = [arm for arm in arms if arm not in ("real", kind.base)]
-    numbers = {arm: 1 + place % (len(_COLOURS) - 2) for place, arm in enumerate(judged)}
-    return {kind.base: len(_COLOURS) - 1, "real": 0} | numbers
+    numbers = {arm: 1 + place % (len(_COLORS) - 2) for place, arm in enumerate(judged)}
+    return {kind.base: len(_COLORS) - 1, "real": 0} | numbers
 
 
 def _line(axes: Any, entries: Sequence[Entry], places: Sequence[float], number: int, name: str) -> None:
-    colour, mark = _COLOURS[number % len(_COLOURS)], _MARKS[number % len(_MARKS)]
-    axes.plot(places, [entry.mean for entry in entries], color=colour, marker=mark, markersize=5, label=name)
+    color, mark = _COLORS[number % len(_COLORS)], _MARKS[number % len(_MARKS)]
+    axes.plot(places, [entry.mean for entry in entries], color=color, marker=mark, markersize=5, label=name)
     for place, entry in zip(places, entries, strict=True):
-        axes.plot([place, place], [entry.low, entry.high], color=colour, linewidth=1.2, alpha=0.45)
+        axes.plot([place, place], [entry.low, entry.high], color=color, linewidth=1.2, alpha=0.45)
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:

@@ -13,7 +13,7 @@ from classify.utility.design.settings import Settings
 from classify.utility.design.units import Square
 from classify.utility.design.views import Image, views_of
 from classify.utility.runners.features import FrozenFeatures
-from defects.images.crops import Framing, read_window
+from defects.images.crops import CropSpec, read_crop
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
 
@@ -110,11 +110,11 @@ class Bank:
         self, samples: Sequence[Sample], versions: int, on_progress: Callable[[int], object] | None = None
     ) -> Block:
         """Made images, which are squares already."""
-        framing = Framing(self._settings.size, None, self._settings.channels)
+        crop_spec = CropSpec(self._settings.size, None, self._settings.channels)
 
         def images() -> Iterator[tuple[Image, Mask]]:
             for sample in samples:
-                yield read_window(sample, framing)
+                yield read_crop(sample, crop_spec)
                 if on_progress is not None:
                     on_progress(1)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from classify.config import DataConfig, NetworkConfig, TrainConfig
 from classify.data.examples import DEFECT, Example, Examples
 from classify.models.checkpoint import to_pixels
-from classify.models.weights import Classifier, build_network, normalisation, pretrained
+from classify.models.weights import Classifier, build_network, normalization, pretrained
 from classify.training.fit import fit
 from classify.utility.analysis.scores import outcome
 from classify.utility.design.bench import Bench
@@ -163,7 +163,7 @@ class FinetuneRunner:
         config = NetworkConfig(name=settings.network)
         network = build_network(config, 1, cell.seed)
         pretrained(network, config, self._source)
-        mean, std = normalisation(settings.network)
+        mean, std = normalization(settings.network)
         fitted = fit(
             network,
             together(parts),
@@ -196,7 +196,9 @@ class FinetuneRunner:
     def _source_of(self, name: str, cell: Cell, chosen: list[Sample], count: int) -> Examples:
         """The images of a source that the cell takes."""
         if name == PASTED and self.bench.pasted is None:
-            samples = pasted_folder(self._folder / "pasted", self.bench, chosen, self.bench.grounds, cell.seed, count)
+            samples = pasted_folder(
+                self._folder / "pasted", self.bench, chosen, self.bench.background_stats, cell.seed, count
+            )
             return made_examples(samples, self._train)
         made, at = self.bench.taken(name, cell, chosen, count)
         return made_examples([made.samples[index] for index in at], self._train)

@@ -145,7 +145,7 @@ class FrozenRunner:
     def _paste(self, chosen: list[Sample], seed: int) -> Block:
         """As many as the highest ratio asks for."""
         most = round(max(self.bench.request.ratios) * len(chosen))
-        images = pasted_images(self.bench, chosen, self.bench.grounds, seed, most, self._reader)
+        images = pasted_images(self.bench, chosen, self.bench.background_stats, seed, most, self._reader)
         pairs = ((made.image, made.mask) for made in images)
         return self._bank.arrays(pairs, most, self.bench.settings.made_versions)
 

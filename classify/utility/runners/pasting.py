@@ -9,7 +9,7 @@ from augment.pasting.images import Photographs
 from augment.pasting.paster import Made, Paster
 from classify.utility.design.bench import Bench
 from defects.formats.dataset import open_dataset
-from defects.images.crops import Framing
+from defects.images.crops import CropSpec
 from defects.images.decode import encode_image
 from defects.manifest import NAME, row_of, write_manifest
 from defects.sample import Sample
@@ -70,7 +70,7 @@ def pasted_folder(
     """
     paster = _paster(bench, defective, good, seed)
     names = [_content(sample, bench) for sample in [*defective, *good]]
-    content = [paster.method, paster.seed, vars(paster.framing), names, count]
+    content = [paster.method, paster.seed, vars(paster.crop_spec), names, count]
     folder = root / sha256_bytes(to_json(content))[:16]
     if not (folder / NAME).is_file():
         rows = []
@@ -94,12 +94,12 @@ def _content(sample: Sample, bench: Bench) -> str:
 
 def photographs_read(bench: Bench) -> Photographs:
     """What reads the photographs of all levels and seeds, so that none is decoded for each again."""
-    return Photographs(_framing(bench), most=_KEPT_BYTES)
+    return Photographs(_crop_spec(bench), most=_KEPT_BYTES)
 
 
-def _framing(bench: Bench) -> Framing:
+def _crop_spec(bench: Bench) -> CropSpec:
     settings = bench.settings
-    return Framing(settings.size, settings.window, settings.channels)
+    return CropSpec(settings.size, settings.window, settings.channels)
 
 
 def _paster(
@@ -110,4 +110,4 @@ def _paster(
     photographs: Photographs | None = None,
 ) -> Paster:
     method, own = bench.request.pasted or "alpha", seed_for(seed, "utility", "paste") % 2**31
-    return Paster(defective, good, method=method, seed=own, framing=_framing(bench), photographs=photographs)
+    return Paster(defective, good, method=method, seed=own, crop_spec=_crop_spec(bench), photographs=photographs)

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from classify.config import NetworkConfig, TrainConfig
-from classify.models.weights import build_network, normalisation, pretrained
+from classify.models.weights import build_network, normalization, pretrained
 from classify.training.fit import fit
 from classify.utility.analysis.scores import outcome
 from classify.utility.design.bench import Bench
@@ -126,7 +126,7 @@ class SchemeRunner:
         network = build_network(config, 1, cell.seed)
         source = self._weights.get(cell.network, "imagenet") if scheme.imagenet else "none"
         name = pretrained(network, config, source)
-        mean, std = normalisation(cell.network)
+        mean, std = normalization(cell.network)
         defective = np.asarray([sample.label != GOOD for sample in division.train])
         every = np.ones(len(division.val), np.bool_)
         for number, stage in enumerate(scheme.stages):

@@ -15,7 +15,7 @@ from classify.utility.design.trials import PASTED, Arm, Cell, cells_of
 from classify.utility.design.units import Square, views_learnt
 from classify.utility.design.views import Image, views_of
 from classify.utility.runners.pasting import pasted_images
-from defects.images.crops import Framing, read_window
+from defects.images.crops import CropSpec, read_crop
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError
@@ -31,7 +31,7 @@ class SquareSet(ImageSet):
         name: Of the set.
         samples: What each square (N) is scored as: its photograph, or itself.
         squares: Image (S, S, C) and mask (S, S) of each.
-        framing: Side and channels.
+        crop_spec: Side and channels.
         view_labels: (N,) 1, 0 or `UNCLEAR`, where they are known.
         owners: (N,) index of the photograph of each.
     """
@@ -41,12 +41,12 @@ class SquareSet(ImageSet):
         name: str,
         samples: Sequence[Sample],
         squares: Sequence[tuple[Image, Mask]],
-        framing: Framing,
+        crop_spec: CropSpec,
         *,
         view_labels: Sequence[int] = (),
         owners: Sequence[int] = (),
     ) -> None:
-        super().__init__(name, samples, framing)
+        super().__init__(name, samples, crop_spec)
         self.squares = list(squares)
         self.view_labels: NDArray[np.int64] = np.asarray(view_labels, np.int64)
         self.owners: NDArray[np.int64] = np.asarray(owners, np.int64)
@@ -78,8 +78,8 @@ def squares_of(
                 squares.append((view.image, view.mask))
                 labels.append(view.label)
                 owners.append(index)
-    framing = Framing(settings.size, None, settings.channels)
-    return SquareSet(name, shown, squares, framing, view_labels=labels, owners=owners)
+    crop_spec = CropSpec(settings.size, None, settings.channels)
+    return SquareSet(name, shown, squares, crop_spec, view_labels=labels, owners=owners)
 
 
 def overlaps(found: NDArray[np.bool_], images: SquareSet) -> dict[str, list[float]]:
@@ -147,7 +147,7 @@ class SegmentRunner:
         self._train = squares_of("train", division.train, settings, bench.only("train"))
         self._val = squares_of("val", division.val, settings, bench.only("val"))
         self._test = squares_of("test", division.test, settings, bench.only("test"))
-        self._framing = Framing(settings.size, None, settings.channels)
+        self._crop_spec = CropSpec(settings.size, None, settings.channels)
 
     def run(self, cell: Cell) -> dict[str, Any]:
         """Trains and tests; returns the cell's results line without its name.
@@ -169,7 +169,7 @@ class SegmentRunner:
             squares += made
             samples += [chosen[0]] * len(made)
             counts[name] = len(made)
-        images = SquareSet(cell.arm.name, samples, squares, self._framing)
+        images = SquareSet(cell.arm.name, samples, squares, self._crop_spec)
         settings = SegmenterSettings(steps=self._steps)
         segmenter = train_segmenter(images, settings=settings, seed=cell.seed, threads=self._threads)
         test = overlaps(segmenter.predict(self._test), self._test)
@@ -185,12 +185,12 @@ class SegmentRunner:
     def _made(self, name: str, cell: Cell, chosen: list[Sample], count: int) -> Iterator[tuple[Image, Mask]]:
         """Image and mask of the images of a source that the cell takes."""
         if name == PASTED and self.bench.pasted is None:
-            for image in pasted_images(self.bench, chosen, self.bench.grounds, cell.seed, count):
+            for image in pasted_images(self.bench, chosen, self.bench.background_stats, cell.seed, count):
                 yield image.image, image.mask
             return
         made, at = self.bench.taken(name, cell, chosen, count)
         for index in at:
-            yield read_window(made.samples[index], self._framing)
+            yield read_crop(made.samples[index], self._crop_spec)
 
 
 def _means(values: dict[str, list[float]], samples: list[Sample]) -> dict[str, float]:
