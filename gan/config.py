@@ -141,13 +141,13 @@ class GanConfig(Section):
         """Refuses what would be ignored in silence or break in the first step."""
         without = [f"loss.{n}" for n in _NOT_USED[self.network.architecture] if getattr(self.loss, n)]
         if self.network.architecture != "blend":
-            without += [f"data.{name}" for name in ("light", "colour") if getattr(self.data, name)]
+            without += [f"data.{name}" for name in ("light", "color") if getattr(self.data, name)]
             without += [] if self.train.jolts else ["train.jolts"]
             without += ["network.lay"] if self.network.lay else []
         if self.network.lay and not self.network.texture:
             raise ValueError("network.lay is a part of the spatial noise, and network.texture is false; set it to true")
         if self.data.color and self.network.channels == 1:
-            raise ValueError("data.colour would do nothing with network.channels 1, grey pictures; set to 0")
+            raise ValueError("data.color would do nothing with network.channels 1, grey pictures; set to 0")
         baseline = self.network.architecture in ("pix2pix", "cyclegan")
         without += ["network.posterior"] if self.network.posterior and baseline else []
         if without:
