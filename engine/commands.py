@@ -6,7 +6,7 @@ import json as json_lines
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -23,24 +23,34 @@ INTERRUPTED = 130
 _TRACEBACK = "MAGNA_TRACEBACK"
 
 
-def run(app: typer.Typer) -> NoReturn:
+def run(app: typer.Typer, *, renamed: Mapping[str, str] | None = None) -> NoReturn:
     """Runs a command on the process's arguments and exits; what an entry point calls."""
-    sys.exit(main(app))
+    sys.exit(main(app, renamed=renamed))
 
 
-def main(app: typer.Typer, arguments: Sequence[str] | None = None, *, name: str | None = None) -> int:
+def main(
+    app: typer.Typer,
+    arguments: Sequence[str] | None = None,
+    *,
+    name: str | None = None,
+    renamed: Mapping[str, str] | None = None,
+) -> int:
     """Runs a command and returns its exit code.
 
     Args:
         app: The command.
         arguments: Instead of the process's own arguments.
         name: The name shown in usage lines, instead of the process's own.
+        renamed: Former flags or subcommands by what is written in their place, such as `{"--any": "--sampling any"}`;
+            they are still read, with one line on stderr.
 
     Returns:
         0 done, 1 failed, 2 wrong usage, 3 a quality gate said no, 130 interrupted.
     """
     app.rich_markup_mode = None  # plain help: loading rich takes longer than all the rest of --help
     command = get_command(app)
+    if renamed:
+        arguments = _present_spelling(sys.argv[1:] if arguments is None else arguments, renamed)
     try:
         result = command.main(args=arguments, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
@@ -68,6 +78,25 @@ def main(app: typer.Typer, arguments: Sequence[str] | None = None, *, name: str 
         _say(_interrupted_line(command, sys.argv[1:] if arguments is None else arguments))
         return INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _present_spelling(arguments: Sequence[str], renamed: Mapping[str, str]) -> list[str]:
+    """The arguments with former flags replaced, up to `--`; each is named once on stderr.
+
+    >>> _present_spelling(["--seed", "1", "--", "--any"], {"--any": "--sampling any"})
+    ['--seed', '1', '--', '--any']
+    """
+    written: list[str] = []
+    rest = list(arguments)
+    while rest and rest[0] != "--":
+        flag, equals, value = rest.pop(0).partition("=")
+        if flag in renamed:
+            _say(f"warning: {flag} is now {renamed[flag]}; write that")
+            words = renamed[flag].split()
+            written += [*words[:-1], f"{words[-1]}={value}"] if equals else words
+        else:
+            written.append(f"{flag}{equals}{value}")
+    return [*written, *rest]
 
 
 def _interrupted_line(command: TyperCommand | TyperGroup | Any, arguments: Sequence[str]) -> str:

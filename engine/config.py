@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from engine.errors import UsageError
+
+logger = logging.getLogger(__name__)
 
 Config = TypeVar("Config", bound=BaseModel)
 
 _PACKAGED = Path(__file__).resolve().parent.parent / "configs"
+
+
+class Section(BaseModel):
+    """A part of a configuration: immutable, and a key that it does not have is an error.
+
+    Attributes:
+        RENAMED: former keys by their present names; files and checkpoints may still hold them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_keys(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {cls.RENAMED.get(key, key) if cls.RENAMED.get(key) not in data else key: data[key] for key in data}
 
 
 def load_config(name_or_path: str | None, model: type[Config], sets: Sequence[str] = (), folder: str = "gan") -> Config:
@@ -34,6 +55,8 @@ def load_config(name_or_path: str | None, model: type[Config], sets: Sequence[st
     data = {} if name_or_path is None else _read(_find(source, folder))
     for override in sets:
         _apply(data, override)
+    for former, present in _former_keys(data, model):
+        logger.warning("warning: %s: %s is now called %s; write that", source, former, present)
     try:
         return model.model_validate(data, extra="forbid")
     except ValidationError as error:
@@ -103,6 +126,18 @@ def _apply(data: dict[str, Any], override: str) -> None:
             raise UsageError(f"--set {override}: {name} holds no keys of its own; set {name} itself")
         data = inner
     data[names[-1]] = value
+
+
+def _former_keys(data: Mapping[str, Any], model: type[BaseModel], at: str = "") -> list[tuple[str, str]]:
+    """The former keys in a file or an override, each with its present name."""
+    renamed: Mapping[str, str] = getattr(model, "RENAMED", {})
+    found = [(f"{at}{key}", f"{at}{renamed[key]}") for key in data if key in renamed]
+    for key, value in data.items():
+        field = model.model_fields.get(renamed.get(key, key))
+        inner = _inner_model(field.annotation) if field is not None else None
+        if isinstance(value, Mapping) and inner is not None:
+            found.extend(_former_keys(value, inner, f"{at}{key}."))
+    return found
 
 
 def _explain(source: str, model: type[BaseModel], issue: Mapping[str, Any]) -> str:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from engine.config import Section
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Section(BaseModel):
-    """A part of the configuration; a misspelt key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class NetworkConfig(Section):
     """Shapes of the networks; the baselines pix2pix and cyclegan use sizes, widths and `critic_width` only."""
+
+    RENAMED = {"normalisation": "normalization"}
 
     architecture: Literal["magna", "blend", "pix2pix", "cyclegan"] = Field(
         "magna", description="blend draws into the photograph of a good part, the others draw the whole image"
@@ -77,6 +75,8 @@ class LossConfig(Section):
 
 class DataConfig(Section):
     """How images become training windows."""
+
+    RENAMED = {"colour": "color", "licence": "license"}
 
     window: int | None = Field(
         None, ge=16, description="side of the square window in image px; null for the short side"

@@ -17,6 +17,55 @@ FLOORS = [{"gan", "classify"}, {"metrics", "augment"}, {"defects"}, {"engine"}, 
 FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
 PACKAGES = sorted(package for package in FLOOR_OF if (ROOT / package).is_dir())
 
+# The rooms of each package, floors from the lowest; a room imports rooms of lower floors only. The package itself, its
+# `__init__`, stands on top of all of them.
+ROOMS: dict[str, list[set[str]]] = {
+    "engine": [
+        {"errors", "seeding"},
+        {"config", "commands", "files", "runtime"},
+        {"checkpoint", "weights", "run", "training", "serving"},
+    ],
+    "defects": [
+        {"sample"},
+        {"manifest", "masks"},
+        {"attributes"},
+        {"images"},
+        {"provenance", "splits", "formats"},
+        {"synthetic", "summary"},
+        {"cli"},
+    ],
+    "metrics": [
+        {"data", "features", "scores", "localization", "detection", "memorization", "embedding"},
+        {"labels"},
+        {"conditioning"},
+        {"bench"},
+        {"report"},
+        {"paper"},
+        {"cli"},
+    ],
+    "augment": [{"transforms", "pasting", "balancing", "leakage", "exports"}, {"mixing"}, {"cli"}],
+    "gan": [
+        {"config"},
+        {"networks"},
+        {"losses", "data"},
+        {"checkpoint"},
+        {"training", "generation"},
+        {"blending"},
+        {"filtering"},
+        {"cli"},
+    ],
+    "classify": [
+        {"config"},
+        {"models"},
+        {"data"},
+        {"training", "inference"},
+        {"utility"},
+        {"cli"},
+    ],
+}
+MOST_MODULES = 12
+"""In a folder; one that holds more has two ideas."""
+
 # The modules below the networks that need torch as soon as they are imported.
 TORCH_ALLOWED = {"engine.checkpoint", "engine.runtime.device", "engine.training.optimizer"}
 
@@ -43,8 +92,90 @@ def upward_imports(root: Path) -> list[str]:
     return found
 
 
+def upward_rooms(root: Path) -> list[str]:
+    """Every import within a package that does not go to a lower room, as `file:line: module`; unknown rooms too."""
+    found = []
+    for package, floors in ROOMS.items():
+        floor_of = {room: floor for floor, rooms in enumerate(floors) for room in rooms}
+        for path in sorted((root / package).rglob("*.py")):
+            here = path.relative_to(root / package).with_suffix("").parts[0]
+            if here == "__init__":
+                continue
+            if here not in floor_of:
+                found.append(f"{path.relative_to(root)}: {here} is no room of {package}")
+                continue
+            for line, module in _imports(ast.parse(path.read_text(encoding="utf-8"))):
+                owner, _, rest = module.partition(".")
+                there = rest.split(".")[0]
+                if owner == package and there != here and floor_of.get(there, len(floors)) >= floor_of[here]:
+                    found.append(f"{path.relative_to(root)}:{line}: {module}")
+    return found
+
+
+def module_cycles(root: Path) -> list[set[str]]:
+    """Modules that import each other in a ring, imports inside functions included."""
+    graph: dict[str, set[str]] = {}
+    for package in PACKAGES:
+        for path in (root / package).rglob("*.py"):
+            name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+            named = {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+            graph[name] = {module for _, module in _imports(tree)} | named
+    rings: list[set[str]] = []
+    reached = {name: _reached(graph, name) for name in graph}
+    for name, there in reached.items():
+        if name in there and not any(name in ring for ring in rings):
+            rings.append({other for other in there if name in reached[other]})
+    return rings
+
+
+def _reached(graph: dict[str, set[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for module in graph[waiting.pop()]:
+            if module in graph and module not in seen:
+                seen.add(module)
+                waiting.append(module)
+    return seen
+
+
 def test_imports_go_down_only() -> None:
     assert upward_imports(ROOT) == []
+
+
+def test_imports_between_rooms_go_down_only() -> None:
+    assert upward_rooms(ROOT) == []
+
+
+def test_no_modules_import_each_other_in_a_ring() -> None:
+    assert module_cycles(ROOT) == []
+
+
+def test_no_folder_holds_more_than_a_dozen_modules() -> None:
+    folders = {path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_dir()}
+    folders |= {ROOT / package for package in PACKAGES}
+    counts = {folder: sum(path.name != "__init__.py" for path in folder.glob("*.py")) for folder in folders}
+    assert {str(folder.relative_to(ROOT)): n for folder, n in counts.items() if n > MOST_MODULES} == {}
+
+
+def test_the_room_checks_fire_on_planted_imports(tmp_path: Path) -> None:
+    for name, code in {
+        "gan/networks/layers.py": "from gan.training.loop import train",
+        "gan/losses/style.py": "def f():\n    import gan.data.dataset",
+        "gan/odd/thing.py": "",
+        "engine/files/atomic.py": "from engine.files import locks",
+        "engine/files/locks.py": "from engine.files.atomic import write_text",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    assert upward_rooms(tmp_path) == [
+        "gan/losses/style.py:2: gan.data.dataset",
+        "gan/networks/layers.py:1: gan.training.loop",
+        "gan/odd/thing.py: odd is no room of gan",
+    ]
+    assert module_cycles(tmp_path) == [{"engine.files.atomic", "engine.files.locks"}]
 
 
 @pytest.mark.parametrize(

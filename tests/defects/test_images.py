@@ -128,7 +128,7 @@ SAYS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTY)
+@pytest.mark.parametrize("issue", FAULTY)
 def test_a_faulty_picture_is_one_line_with_file_and_remedy(tmp_path: Path, issue: str) -> None:
     path = tmp_path / "bad ünï.png"
     path.write_bytes(FAULTY[issue])

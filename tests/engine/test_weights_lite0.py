@@ -34,7 +34,7 @@ def test_norms_are_matched_to_their_own_convolutions() -> None:
         assert tensors[f"{block}.bn3.running_var"].shape == (shrink.shape[0],)
 
 
-@pytest.mark.parametrize("fault", ["changed", "gone"])
+@pytest.mark.parametrize("issue", ["changed", "gone"])
 def test_another_file_than_the_published_one_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issue: str
 ) -> None:

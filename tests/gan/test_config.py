@@ -53,8 +53,8 @@ def test_the_literal_recipe_holds_what_the_source_says() -> None:
         ),
         (["train.jolts=false"], "train.jolts would do nothing with network.architecture magna"),
         (
-            ["network.architecture=blend", "loss.style=0", "loss.swap=0", "network.channels=1", "data.colour=0.5"],
-            "data.colour would do nothing with network.channels 1",
+            ["network.architecture=blend", "loss.style=0", "loss.swap=0", "network.channels=1", "data.color=0.5"],
+            "data.color would do nothing with network.channels 1",
         ),
         (["loss.texture=1"], "loss.texture would do nothing with network.architecture magna"),
         (["network.lay=true"], "network.lay would do nothing with network.architecture magna"),

@@ -22,7 +22,7 @@ def test_the_receptive_field_is_sixteen_by_the_layers() -> None:
     assert receptive_field(((4, 2), (4, 2), (4, 2), (4, 1), (4, 1))) == 70
 
 
-@pytest.mark.parametrize("normalisation", ["batch", "pixel"])
+@pytest.mark.parametrize("normalization", ["batch", "pixel"])
 @pytest.mark.parametrize("spectral", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_exactly_sixteen_by_sixteen_pixels_move_a_logit(normalization: str, spectral: bool, channels: int) -> None:

@@ -382,7 +382,7 @@ def test_reliefs_of_the_training_defects_are_drawn_and_leave_the_rest_alone(tmp_
     assert np.all(shown[1] > 1.3 * shown[0])
 
 
-@pytest.mark.parametrize("reliefs", [[(0.1, 0.1, 0.1)], [(0.1,)] * 7, [(0.1, 0.1, 2.0)] * 7])
+@pytest.mark.parametrize("local_contrasts", [[(0.1, 0.1, 0.1)], [(0.1,)] * 7, [(0.1, 0.1, 2.0)] * 7])
 def test_reliefs_that_do_not_fit_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], local_contrasts: list[tuple[float, ...]]
 ) -> None:
