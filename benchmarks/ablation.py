@@ -28,12 +28,13 @@ from defects.attributes.guide import NumericEntry, brightness
 from defects.formats.dataset import open_dataset
 from defects.images.header import image_info
 from engine.config import load_config
+from engine.runtime.device import choose_device
 from gan.checkpoint import load_generator
 from gan.config import GanConfig
 from gan.data.attributes import background_statistics, guide_columns
 from gan.data.crops import WindowSource
 from gan.data.dataset import has_defect
-from gan.generation.sampler import Painter, choose_device
+from gan.generation.sampler import Painter
 from gan.training.launch import start
 
 SEED = 11

@@ -24,6 +24,7 @@ from defects.images.decode import encode_image, read_image, read_mask_image
 from defects.masks.width import pad_and_resize, set_width
 from defects.provenance import read_provenance
 from engine.files.atomic import write_bytes
+from engine.runtime.device import choose_device
 from gan.blending.matching import Seen
 from gan.blending.setup import make_blend_plan
 from gan.checkpoint import load_generator
@@ -32,7 +33,7 @@ from gan.data.attributes import guide_columns
 from gan.data.crops import WindowSource
 from gan.data.dataset import has_defect
 from gan.generation.jobs import Request
-from gan.generation.sampler import Painter, choose_device
+from gan.generation.sampler import Painter
 
 SEED = 5
 PER_KIND = 6

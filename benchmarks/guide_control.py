@@ -27,10 +27,11 @@ from defects.masks.width import set_width, width
 from defects.synthetic.masks import ShapeSpec
 from defects.synthetic.mpi_image import render
 from defects.synthetic.mpi_surface import BACKGROUNDS
+from engine.runtime.device import choose_device
 from engine.seeding import numpy_generator
 from gan.checkpoint import LoadedGenerator, load_generator
 from gan.data.attributes import background_statistics
-from gan.generation.sampler import Painter, choose_device
+from gan.generation.sampler import Painter
 
 matplotlib.use("Agg")
 SEED = 20231861

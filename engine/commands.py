@@ -55,7 +55,7 @@ def main(
         result = command.main(args=arguments, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except MagnaError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code, error.code)
     except typer.TyperException as error:
         shown = name or os.path.basename(sys.argv[0])
         return _fail(f"{error.format_message().rstrip('.')}; see `{shown} --help`", error.exit_code)
@@ -107,10 +107,10 @@ def _interrupted_line(command: TyperCommand | TyperGroup | Any, arguments: Seque
     return "interrupted; run the same command again"
 
 
-def _fail(message: str, code: int) -> int:
+def _fail(message: str, exit_code: int, code: str = "") -> int:
     for line in message.splitlines():
-        _say(f"error: {line}")
-    return code
+        _say(f"error: {line}" + (f" [{code}]" if code else ""))
+    return exit_code
 
 
 def _say(line: str) -> None:

@@ -1,6 +1,7 @@
-"""The faults a command reports as one line and an exit code, never as a traceback.
+"""The errors that a command reports as one line and an exit code, never as a traceback.
 
-The message of every `MagnaError` is the complete line: what is wrong, where, and what to do about it.
+The message of every `MagnaError` is the complete line: what is wrong, where, and what to do about it. Its code, such as
+`E-mix-unknown-class`, names the kind of error: it stays the same when the message is written better.
 """
 
 from __future__ import annotations
@@ -10,9 +11,18 @@ from dataclasses import dataclass
 
 
 class MagnaError(Exception):
-    """Base of all faults that end a command with one line on stderr."""
+    """Base of all errors that end a command with one line on stderr.
+
+    Args:
+        message: What is wrong, where, and what to do.
+        code: `E-<package or command>-<what>`, lower case.
+    """
 
     exit_code: int = 1
+
+    def __init__(self, message: str, *, code: str = "E-unspecified") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class DataError(MagnaError):
@@ -20,13 +30,13 @@ class DataError(MagnaError):
 
 
 class UsageError(MagnaError):
-    """A flag, a guide or a configuration value that was asked for wrongly."""
+    """A flag, a guide or a configuration value that is wrong."""
 
     exit_code = 2
 
 
 class CheckpointError(MagnaError):
-    """A checkpoint that is missing, damaged, pickled or not of the expected kind."""
+    """A checkpoint that is missing, damaged, pickled or of another model."""
 
 
 class WeightsError(MagnaError):
@@ -52,19 +62,21 @@ class Issue:
         what: What is wrong with it.
         remedy: What to do about it.
         warning: True where the data can still be used.
+        code: As that of a `MagnaError`.
     """
 
     path: str
     what: str
     remedy: str
     warning: bool = False
+    code: str = "E-data-issue"
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}; {self.remedy}"
 
 
 class IssuesError(DataError):
-    """All faults of a folder at once, one line each.
+    """All issues of a folder at once, one line each.
 
     >>> print(IssuesError([Issue("a.png", "0 bytes", "remove it"), Issue("b.png", "16-bit", "convert it to 8-bit")]))
     a.png: 0 bytes; remove it
@@ -72,5 +84,8 @@ class IssuesError(DataError):
     """
 
     def __init__(self, issues: Sequence[Issue]) -> None:
-        super().__init__("\n".join(str(issue) for issue in issues))
+        super().__init__("\n".join(str(issue) for issue in issues), code=issues[0].code if issues else "E-data-issue")
         self.issues = tuple(issues)
+
+    def __reduce__(self) -> tuple[type[IssuesError], tuple[tuple[Issue, ...]]]:
+        return type(self), (self.issues,)

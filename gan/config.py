@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,7 +15,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class NetworkConfig(Section):
     """Shapes of the networks; the baselines pix2pix and cyclegan use sizes, widths and `critic_width` only."""
 
-    RENAMED = {"normalisation": "normalization"}
+    RENAMED: ClassVar[Mapping[str, str]] = {"normalisation": "normalization"}
 
     architecture: Literal["magna", "blend", "pix2pix", "cyclegan"] = Field(
         "magna", description="blend draws into the photograph of a good part, the others draw the whole image"
@@ -76,7 +77,7 @@ class LossConfig(Section):
 class DataConfig(Section):
     """How images become training windows."""
 
-    RENAMED = {"colour": "color", "licence": "license"}
+    RENAMED: ClassVar[Mapping[str, str]] = {"colour": "color", "licence": "license"}
 
     window: int | None = Field(
         None, ge=16, description="side of the square window in image px; null for the short side"

@@ -237,14 +237,10 @@ def _load(model: Path, device: str, threads: int | None) -> LoadedClassifier:
     import torch
 
     from classify.models.checkpoint import load_classifier
-    from engine.errors import UsageError
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     if threads is not None:
         torch.set_num_threads(threads)
-    if device not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--device: {device!r} is unknown; choose auto, cpu or cuda")
-    there = torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise UsageError("--device: 'cuda', but no CUDA device is visible; choose auto or cpu")
-    return load_classifier(model, "cuda" if there and device != "cpu" else "cpu")
+    from engine.runtime.device import choose_device
+
+    return load_classifier(model, choose_device(device).type)

@@ -10,6 +10,45 @@ import torch
 import torch.utils.deterministic
 from torch import nn
 
+from engine.errors import UsageError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a `--device` value; `auto` is a CUDA device where there is one, else the CPU.
+
+    Raises:
+        UsageError: the name is unknown or the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    code = "E-device"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"--device: {name!r} is unknown; choose auto, cpu or cuda", code=code) from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device: {name!r} is not supported; choose auto, cpu or cuda", code=code)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"--device: {name!r}, but no CUDA device is visible; choose auto or cpu", code=code)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        last = torch.cuda.device_count() - 1
+        raise UsageError(
+            f"--device: {name!r}, but the last CUDA device is cuda:{last}; choose one up to that", code=code
+        )
+    return device
+
+
+def choose_precision(name: str) -> torch.dtype | None:
+    """The number format of a `--precision` value; `auto` is None: the fastest that the device has.
+
+    Raises:
+        UsageError: the name is unknown.
+    """
+    try:
+        return {"auto": None, "bf16": torch.bfloat16, "fp32": torch.float32}[name]
+    except KeyError:
+        raise UsageError(f"--precision: {name!r} is unknown; choose auto, bf16 or fp32", code="E-precision") from None
+
 
 def native_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware; elsewhere it is emulated and slower than float32."""

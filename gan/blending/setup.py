@@ -9,6 +9,7 @@ import torch
 
 from engine.errors import DataError, UsageError
 from engine.files.atomic import sha256_bytes, to_json
+from engine.runtime.device import choose_device, choose_precision
 from gan.blending.backgrounds import list_backgrounds
 from gan.blending.compositing import BlendPainter, working_scale
 from gan.blending.matching import Seen
@@ -18,7 +19,6 @@ from gan.checkpoint import LoadedGenerator, load_generator
 from gan.generation.jobs import JobList, Request
 from gan.generation.masks import inspect, list_masks
 from gan.generation.plan import LONGEST_SUFFIX
-from gan.generation.sampler import choose_device, choose_precision
 from gan.networks.blend_generator import BlendGenerator
 
 

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from defects.attributes.guide import GuideValue
 from defects.provenance import Provenance
 from engine.errors import Issue, UsageError
+from engine.runtime.device import choose_device, choose_precision
 from gan.checkpoint import LoadedGenerator, load_generator
 from gan.generation.jobs import Job, JobList, Request
 from gan.generation.masks import inspect, list_masks
-from gan.generation.sampler import Painter, choose_device, choose_precision
+from gan.generation.sampler import Painter
 from gan.networks.blend_generator import BlendGenerator
 
 

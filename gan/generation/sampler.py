@@ -14,47 +14,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from engine.errors import UsageError
 from engine.runtime.device import inference_dtype, prepare
 from engine.seeding import torch_generator
 from gan.networks.layers import to_pixels
 from gan.networks.magna_generator import Noise
 
 MICRO_BATCH = {"cpu": 8, "cuda": 32}
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is a CUDA device where there is one, else the CPU.
-
-    Raises:
-        UsageError: the name is unknown or the device is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"--device: {name!r} is unknown; choose auto, cpu or cuda") from None
-    if device.type not in MICRO_BATCH:
-        raise UsageError(f"--device: {name!r} is not supported; choose auto, cpu or cuda")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"--device: {name!r}, but no CUDA device is visible; choose auto or cpu")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        last = torch.cuda.device_count() - 1
-        raise UsageError(f"--device: {name!r}, but the last CUDA device is cuda:{last}; choose one up to that")
-    return device
-
-
-def choose_precision(name: str) -> torch.dtype | None:
-    """`auto` is None: the fastest format that the device has.
-
-    Raises:
-        UsageError: the name is unknown.
-    """
-    try:
-        return {"auto": None, "bf16": torch.bfloat16, "fp32": torch.float32}[name]
-    except KeyError:
-        raise UsageError(f"--precision: {name!r} is unknown; choose auto, bf16 or fp32") from None
 
 
 class Painter:

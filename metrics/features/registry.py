@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from engine.errors import UsageError
+from engine.runtime.device import choose_device
 from metrics.features.extraction import Extractor
 from metrics.features.inception import Inception
 from metrics.features.lite0 import Lite0
@@ -38,7 +37,7 @@ def open_extractor(
         UsageError: There is no such extractor or device, or Inception's weights were given to another.
         WeightsError: The weights or the network cannot be had.
     """
-    place = _device(device)
+    place = choose_device(device)
     name = text.replace("-", "_").lower()
     if inception_weights is not None and name != "inception":
         raise UsageError(f"--inception-weights: is of no use to {text!r}; leave it out, or choose inception")
@@ -49,12 +48,3 @@ def open_extractor(
     if text.lower().endswith(".onnx"):
         return Network(Path(text), place, features=features_output, logits=logits_output, threads=workers)
     raise UsageError(f"--extractor: {text!r} is unknown; choose {', '.join(EXTRACTORS)}, or give an .onnx file")
-
-
-def _device(name: str) -> torch.device:
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--device: {name!r} is unknown; choose auto, cpu or cuda")
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise UsageError("--device: 'cuda', but no CUDA device is visible; choose auto or cpu")
-    return torch.device("cuda" if there and name != "cpu" else "cpu")

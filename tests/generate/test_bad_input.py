@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from engine.errors import UsageError
-from gan.generation.sampler import choose_device
+from engine.runtime.device import choose_device
 from tests.generate.running import crack, gen_defects, recorded, save_masks, save_tiny_generator, tree_hash
 
 
