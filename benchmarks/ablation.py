@@ -28,7 +28,7 @@ from defects.attributes.guide import NumericEntry, brightness
 from defects.formats.dataset import open_dataset
 from defects.images.header import image_info
 from engine.config import load_config
-from engine.runtime.device import choose_device
+from engine.runtime.device import select_device
 from gan.checkpoint import load_generator
 from gan.config import GanConfig
 from gan.data.attributes import background_statistics, guide_columns
@@ -80,7 +80,7 @@ def score(data: Path, run: Path) -> dict[str, float]:
     scaled = [generator.schema.scale(w.guide) for w in windows]
     draws = []
     for draw in range(2):
-        painter = Painter(load_generator(run).network, choose_device("auto"), SEED + draw)
+        painter = Painter(load_generator(run).network, select_device("auto"), SEED + draw)
         images: list[NDArray[np.uint8]] = []
         for first in range(0, len(windows), painter.count):
             part = range(first, min(first + painter.count, len(windows)))

@@ -40,7 +40,7 @@ TURN = 0.05  # seconds at least, where a batch takes less
 def pictures(size: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, S, S, C) and masks (N, S, S) of procedural fastener images."""
     plan = MpiPlan(size=size, good_fraction=0.0)
-    made = [plan.render(plan.choice(i)) for i in range(BATCH)]
+    made = [plan.render(plan.settings(i)) for i in range(BATCH)]
     images = np.stack([one.image for one in made])
     return np.ascontiguousarray(images[..., 1:2]) if channels == 1 else images, np.stack([one.mask for one in made])
 

@@ -24,7 +24,7 @@ from defects.images.decode import encode_image, read_image, read_mask_image
 from defects.masks.width import pad_and_resize, set_width
 from defects.provenance import read_provenance
 from engine.files.atomic import write_bytes
-from engine.runtime.device import choose_device
+from engine.runtime.device import select_device
 from gan.blending.matching import Seen
 from gan.blending.setup import make_blend_plan
 from gan.checkpoint import load_generator
@@ -62,7 +62,7 @@ def real(data: Path, run: Path) -> NDArray[np.uint8]:
     samples = [s for s in open_dataset(data).samples if s.name in held and s.label != "good" and has_defect(s)]
     columns = guide_columns(samples, config.data)
     source = WindowSource(samples, columns, size=generator.size, channels=generator.channels, config=config.data)
-    painter = Painter(generator.network, choose_device("auto"), SEED)
+    painter = Painter(generator.network, select_device("auto"), SEED)
     strips = []
     for kind in sorted({s.label for s in samples}):
         own = [i for i, s in enumerate(samples) if s.label == kind]
@@ -93,7 +93,7 @@ def guide(mask_path: Path, run: Path | None) -> NDArray[np.uint8]:
     ground = schema["background"]
     if not isinstance(thickness, NumericEntry) or not isinstance(ground, CategoricalEntry):
         raise SystemExit("this generator has no thickness or background")
-    painter = Painter(generator.network, choose_device("auto"), SEED)
+    painter = Painter(generator.network, select_device("auto"), SEED)
     steps = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     base = {"thickness": 0.4, "brightness": 0.8, "background": ground.values[0]}
     settings = [("thickness\n0 .. 1", [base | {"thickness": s} for s in steps])]

@@ -27,7 +27,7 @@ from defects.masks.width import set_width, width
 from defects.synthetic.masks import ShapeSpec
 from defects.synthetic.mpi_image import render
 from defects.synthetic.mpi_surface import BACKGROUNDS
-from engine.runtime.device import choose_device
+from engine.runtime.device import select_device
 from engine.seeding import numpy_generator
 from gan.checkpoint import LoadedGenerator, load_generator
 from gan.data.attributes import background_statistics
@@ -79,7 +79,7 @@ def measure(generator: LoadedGenerator, count: int, way: str) -> dict[str, NDArr
     """Draws `count` images with random requests; returns requested and measured values."""
     size, schema = generator.size, generator.schema
     masks = masks_of(count, size)
-    painter = Painter(generator.network, choose_device("auto"), SEED)
+    painter = Painter(generator.network, select_device("auto"), SEED)
     means = nearest_mean(masks)
     thickness = schema["thickness"]
     bright = schema["brightness"]

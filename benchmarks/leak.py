@@ -49,7 +49,7 @@ def measure(folder: Path, planted: int, clean: int, seed: int, squares: str) -> 
     rng = numpy_generator(seed, "leak")
     start = time.perf_counter()
     crop_spec = CropSpec(*map(int, squares.split(":"))) if squares else None
-    references = References(held, piece=crop_spec.window if crop_spec else None)
+    references = References(held, piece=crop_spec.crop if crop_spec else None)
 
     def read(sample: Sample) -> Image:
         return read_crop(sample, crop_spec)[0] if crop_spec else read_image(sample.image)

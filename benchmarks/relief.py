@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from defects.attributes.local_contrast import REACHES, LocalContrast, local_contrast
+from defects.attributes.local_contrast import SIGMAS, LocalContrast, local_contrast
 from defects.formats.dataset import open_dataset
 from defects.images.crops import scaled
 from defects.images.decode import read_sample
@@ -38,7 +38,7 @@ def main(data: Path, masks: Path, run: Path, *, inpaint: bool) -> None:
 
     entries = plan.jobs.masks.entries
     real = [shown(*read_sample(samples[Path(entry.file).stem])) for entry in entries]
-    print(f"bands finer than {', '.join(f'{reach:g}' for reach in REACHES)} px")
+    print(f"bands finer than {', '.join(f'{reach:g}' for reach in SIGMAS)} px")
     for name, one in (("as drawn", plain), ("brought to it", plan)):
         ratios: dict[str, list[np.ndarray]] = defaultdict(list)
         for number, entry in enumerate(entries):

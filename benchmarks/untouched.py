@@ -24,7 +24,7 @@ from gan.data.blend_pairs import signed_distance
 def main(fakes: Path, backgrounds: Path, run: Path, *, inpaint: bool) -> None:
     """Prints how many pixels were compared, changed within reach, and changed beyond it."""
     generator = load_generator(run)
-    size, window, reach = generator.size, generator.provenance.window, generator.network.config.reach
+    size, window, reach = generator.size, generator.provenance.crop, generator.network.config.reach
     background_stats = list_backgrounds(
         backgrounds, scale=lambda shape: working_scale(shape, size, window), reach=reach, inpaint=inpaint
     )

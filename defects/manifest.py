@@ -52,31 +52,40 @@ def sample_of(row: Mapping[str, Any], root: Path) -> Sample:
     where = root / NAME
     file_name = row.get("file_name")
     if not isinstance(file_name, str):
-        raise DataError(f"{where}: a row without file_name; write the image's path relative to the folder there")
+        raise DataError(
+            f"{where}: a row without file_name; write the image's path relative to the folder there",
+            code="E-manifest-row",
+        )
     at = f"{where}: row {file_name!r}"
     mask = row.get("mask") or None
     if mask is not None and not isinstance(mask, str):
-        raise DataError(f"{at}: expected the mask's path or null; got {mask!r}")
+        raise DataError(f"{at}: expected the mask's path or null; got {mask!r}", code="E-manifest-row")
     label, source, group = row.get("label", GOOD), row.get("source", "real"), row.get("group") or ""
     if not isinstance(label, str) or not label:
-        raise DataError(f"{at}: expected a label such as 'good' or 'crack'; got {label!r}")
+        raise DataError(f"{at}: expected a label such as 'good' or 'crack'; got {label!r}", code="E-manifest-row")
     if source not in SOURCES:
-        raise DataError(f"{at}: unknown source {source!r}; use one of {', '.join(SOURCES)}")
+        raise DataError(f"{at}: unknown source {source!r}; use one of {', '.join(SOURCES)}", code="E-manifest-row")
     metadata = {key: value for key, value in row.items() if key not in _OWN}
     guide = row.get("guide") or {}
     if not isinstance(guide, Mapping) or not all(isinstance(guide.get(k) or {}, Mapping) for k in ("raw", "scaled")):
-        raise DataError(f"{at}: expected guide as {{'raw': {{...}}, 'scaled': {{...}}}}; got {guide!r}")
+        raise DataError(
+            f"{at}: expected guide as {{'raw': {{...}}, 'scaled': {{...}}}}; got {guide!r}", code="E-manifest-row"
+        )
     for key, column in (("raw", "guide"), ("scaled", "guide_scaled")):
         values = dict(guide.get(key) or {})
         bad = [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]
         if bad:
-            raise DataError(f"{at}: guide value {bad[0]} is not a number; measure it again or leave it out")
+            raise DataError(
+                f"{at}: guide value {bad[0]} is not a number; measure it again or leave it out", code="E-manifest-row"
+            )
         if values:
             metadata[column] = values
     try:
         polygons = tuple(tuple((float(x), float(y)) for x, y in polygon) for polygon in row.get("polygons") or ())
     except (TypeError, ValueError):
-        raise DataError(f"{at}: expected polygons as lists of [x, y]; export them again") from None
+        raise DataError(
+            f"{at}: expected polygons as lists of [x, y]; export them again", code="E-manifest-row"
+        ) from None
     parts = PurePosixPath(file_name).with_suffix("").parts
     return Sample(
         name="/".join(parts[1:] if len(parts) > 1 and parts[0] == "images" else parts),
@@ -109,7 +118,7 @@ def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], li
         verify: Whether to compare the sha256 of every image with its row.
 
     Returns:
-        The samples of the good rows, and the faults of the others.
+        The samples of the good rows, and the issues of the others.
 
     Raises:
         DataError: There is no manifest, or it cannot be read.
@@ -117,7 +126,7 @@ def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], li
     path = root / NAME
     samples: list[Sample] = []
     issues: list[Issue] = []
-    seen: dict[str, str] = {}
+    names: dict[str, str] = {}
     for number, line in _lines(path):
         where = f"{path}:{number}"
         try:
@@ -128,26 +137,34 @@ def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], li
                     where,
                     "not a line of JSON (an interrupted write?)",
                     "run the command that wrote it again with --resume, or remove the line",
+                    code="E-manifest-json",
                 )
             )
             continue
         if not isinstance(row, dict):
-            issues.append(Issue(where, "expected a JSON object", "write one {...} a line"))
+            issues.append(Issue(where, "expected a JSON object", "write one {...} a line", code="E-manifest-json"))
             continue
         try:
             sample = sample_of(row, root)
         except DataError as error:
             what, _, remedy = str(error).removeprefix(f"{path}: ").partition("; ")
-            issues.append(Issue(where, what, remedy))
+            issues.append(Issue(where, what, remedy, code=error.code))
             continue
         name = str(row["file_name"])
-        earlier = seen.get(sample.name.casefold())
+        earlier = names.get(sample.name.casefold())
         if earlier is not None:
             same = "upper and lower case" if earlier.casefold() == name.casefold() else "its ending"
             what = f"{name} is listed twice" if earlier == name else f"{name} differs from {earlier} only in {same}"
-            issues.append(Issue(where, what, "remove one of the rows" if earlier == name else "rename one of them"))
+            issues.append(
+                Issue(
+                    where,
+                    what,
+                    "remove one of the rows" if earlier == name else "rename one of them",
+                    code="E-manifest-duplicate",
+                )
+            )
             continue
-        seen[sample.name.casefold()] = name
+        names[sample.name.casefold()] = name
         found = list(_missing(sample, verify))
         issues.extend(found)
         if not found:
@@ -158,22 +175,46 @@ def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], li
 def _missing(sample: Sample, verify: bool) -> Iterator[Issue]:
     """What is wrong with the files a row names."""
     if not sample.image.is_file():
-        yield Issue(str(sample.image), "listed in the manifest but not there", "restore it or remove its row")
+        yield Issue(
+            str(sample.image),
+            "listed in the manifest but not there",
+            "restore it or remove its row",
+            code="E-manifest-missing-file",
+        )
     elif verify and sample.metadata.get("sha256") not in (None, sha256_file(sample.image)):
-        yield Issue(str(sample.image), "has changed since it was listed (sha256 differs)", "restore it or list it anew")
+        yield Issue(
+            str(sample.image),
+            "has changed since it was listed (sha256 differs)",
+            "restore it or list it anew",
+            code="E-manifest-changed-file",
+        )
     if sample.mask is not None and not sample.mask.is_file():
-        yield Issue(str(sample.mask), "the mask listed in the manifest is missing", "restore it or remove its row")
+        yield Issue(
+            str(sample.mask),
+            "the mask listed in the manifest is missing",
+            "restore it or remove its row",
+            code="E-manifest-missing-file",
+        )
     elif not sample.has_pixels:
-        yield Issue(str(sample.image), f"of kind {sample.label!r} but without a mask", "add its mask to the row")
+        yield Issue(
+            str(sample.image),
+            f"of class {sample.label!r} but without a mask",
+            "add its mask to the row",
+            code="E-mask-missing",
+        )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; a sample folder needs one, or give the folder's --layout") from None
+        raise DataError(
+            f"{path}: no such file; a sample folder needs one, or give the folder's --layout", code="E-manifest-missing"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); expected UTF-8 text of one JSON object a line") from None
+        raise DataError(
+            f"{path}: cannot be read ({error}); expected UTF-8 text of one JSON object a line", code="E-manifest-json"
+        ) from None
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield number, line

@@ -1,7 +1,7 @@
 """Where the images of a synthetic sample folder come from: `generator.json`, written by `gen-defects`.
 
-It says what a checkpoint says of itself, as far as those who measure or mix need it: how a photograph must be cut to be
-compared with the images, what the guide values mean, and which photographs the generator has seen.
+It holds what measuring and mixing need of a checkpoint's description: how an image is cropped to be compared with the
+generated ones, what the guide values mean, and which images the generator was trained on.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ file_name = "generator.json"
 
 @dataclass(frozen=True)
 class Provenance:
-    """A generator as its images' folder describes it; what an old checkpoint did not say is None or empty.
+    """A generator as the folder of its images describes it; what an old checkpoint lacks is None or empty.
 
     Attributes:
         checkpoint: SHA-256 of the weights.
         size: Side S of the generator's images, px; those of the folder may be of another `--size`.
         channels: 1 or 3.
-        window: That many px of a photograph were S px in training; None for its shorter side.
+        crop: Side of the training crops in the image, px, resized to S; None for the image's shorter side.
         schema: The guide entries and their scales.
         architecture: Of the network.
         layout: Of the folder it was trained on.
         license: Of the data, and so of the weights and the images.
         train: Number of training images.
         defective: Those of them with a defect.
-        kinds: The defect kinds it was trained on.
+        classes: The defect classes it was trained on.
         test: Names of the images that were held out.
         train_sha256: SHA-256 of every training image file.
     """
@@ -43,21 +43,21 @@ class Provenance:
     checkpoint: str
     size: int
     channels: int
-    window: int | None = None
+    crop: int | None = None
     schema: GuideSchema | None = None
     architecture: str | None = None
     layout: str | None = None
     license: str | None = None
     train: int | None = None
     defective: int | None = None
-    kinds: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     train_sha256: frozenset[str] = frozenset()
 
     @property
     def crop_spec(self) -> CropSpec:
-        """How a photograph is cut to be compared with the generator's images."""
-        return CropSpec(self.size, self.window, self.channels)
+        """How an image is cropped to be compared with the generator's images."""
+        return CropSpec(self.size, self.crop, self.channels)
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `generator.json`."""
@@ -66,14 +66,14 @@ class Provenance:
             "architecture": self.architecture,
             "size": self.size,
             "channels": self.channels,
-            "window": self.window,
+            "window": self.crop,
             "guides": self.schema.to_dict() if self.schema is not None else None,
             "data": {
                 "layout": self.layout,
                 "licence": self.license,
                 "train": self.train,
                 "defective": self.defective,
-                "kinds": list(self.kinds),
+                "kinds": list(self.classes),
                 "test": list(self.test),
                 "train_sha256": sorted(self.train_sha256),
             },
@@ -84,7 +84,7 @@ class Provenance:
         """Reads what `to_dict` wrote; unknown keys are ignored, absent ones are None or empty.
 
         Raises:
-            ValueError: A value is of another kind, or checkpoint, size or channels are missing.
+            ValueError: A value is of another type, or checkpoint, size or channels are missing.
         """
         data = _typed(content, "data", dict) or {}
         guides = _typed(content, "guides", dict)
@@ -92,15 +92,15 @@ class Provenance:
             schema = GuideSchema.from_dict(guides) if guides else None
         except (KeyError, TypeError, AttributeError, ValueError):
             raise ValueError("expected guides as a checkpoint holds them, got others") from None
-        size, channels, window = (_typed(content, key, int) for key in ("size", "channels", "window"))
+        size, channels, crop = (_typed(content, key, int) for key in ("size", "channels", "window"))
         checkpoint = _typed(content, "checkpoint", str)
-        if not checkpoint or not size or size < 1 or channels not in (1, 3) or (window is not None and window < 1):
-            raise ValueError("expected a checkpoint, a size, 1 or 3 channels and a window, if any, of at least 1 px")
+        if not checkpoint or not size or size < 1 or channels not in (1, 3) or (crop is not None and crop < 1):
+            raise ValueError("expected a checkpoint, a size, 1 or 3 channels and a crop, if any, of at least 1 px")
         return cls(
             checkpoint,
             size,
             channels,
-            window,
+            crop,
             schema,
             _typed(content, "architecture", str),
             _typed(data, "layout", str),
@@ -114,10 +114,10 @@ class Provenance:
 
     @classmethod
     def from_checkpoint(cls, meta: Mapping[str, Any], sha256: str) -> Provenance:
-        """From a generator's description; the licence stated at a release stands before that of the training.
+        """From a generator's description; the license stated at a release stands before that of the training.
 
         Raises:
-            ValueError: A value is of another kind, or is missing.
+            ValueError: A value is of another type, or is missing.
         """
         data, network = _typed(meta, "data", dict) or {}, _typed(meta, "network", dict) or {}
         training = _typed(_typed(meta, "config", dict) or {}, "data", dict) or {}
@@ -127,7 +127,7 @@ class Provenance:
                 "architecture": meta.get("architecture"),
                 "size": network.get("size"),
                 "channels": network.get("channels"),
-                "window": training.get("window"),
+                "window": training.get("crop", training.get("window")),
                 "guides": meta.get("guides"),
                 "data": data | {"licence": meta.get("licence") or data.get("licence")},
             }
@@ -149,18 +149,22 @@ def read_provenance(folder: Path) -> Provenance | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); check its permissions", code="E-provenance-unreadable"
+        ) from None
     except ValueError as error:
         reason = "is no JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
-        raise DataError(f"{path}: is damaged ({reason}); make the folder again by gen-defects") from None
+        raise DataError(
+            f"{path}: is damaged ({reason}); generate the folder again by gen-defects", code="E-provenance-damaged"
+        ) from None
 
 
-def _typed(content: Mapping[str, Any], key: str, kind: type) -> Any:
+def _typed(content: Mapping[str, Any], key: str, expected_type: type) -> Any:
     """A value of one type; None where it is absent or null."""
     value = content.get(key)
-    if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
+    if value is None or (isinstance(value, expected_type) and not isinstance(value, bool)):
         return value
-    raise ValueError(f"expected {key} to be {kind.__name__} or null, got {value!r:.40}")
+    raise ValueError(f"expected {key} to be {expected_type.__name__} or null, got {value!r:.40}")
 
 
 def _words(content: Mapping[str, Any], key: str) -> tuple[str, ...]:

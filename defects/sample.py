@@ -1,4 +1,4 @@
-"""One image with its mask, kind, group and source: what every command reads and writes."""
+"""One image with its mask, class, group and source: what every command reads and writes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Sample:
         image: The image file.
         mask: The mask file, white where the defect is; None where polygons or `metadata["rle"]` say it.
         polygons: Outlines (x, y) in pixels of the upright image; pixel (0, 0) covers 0..1.
-        label: `good` or the defect kind.
-        group: Images of the same part share it; empty means a part of its own.
+        label: `good` or the defect class.
+        group: Images of the same specimen share it; empty means a specimen of its own.
         source: One of `SOURCES`.
         metadata: Other columns, `guide` raw values among them.
         depth16: `refuse` a 16-bit image, or `scale` its range 0..65535 to 0..255 on purpose.
@@ -41,7 +41,7 @@ class Sample:
 
     @property
     def has_pixels(self) -> bool:
-        """Whether it is known which pixels are defective: always so for a good part."""
+        """Whether it is known which pixels are defective: always so for a good image."""
         return self.label == GOOD or self.mask is not None or bool(self.polygons) or bool(self.metadata.get("rle"))
 
     @property

@@ -1,4 +1,4 @@
-"""Splits that keep the images of one part together, and the search for images that show the same part."""
+"""Splits that keep the images of one specimen together, and the search for images of the same specimen."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def split(samples: Sequence[Sample], fractions: Mapping[str, float], seed: int) -> dict[str, list[Sample]]:
-    """Divide samples so that no group is in two parts and every part has its share of every kind.
+    """Divides samples so that no group is in two splits and every split has its share of every class.
 
-    Groups are dealt out one by one, those of the rarest kinds and the largest first, each to the part it brings
-    nearest to its share of the group's kinds; equal ones in an order drawn from the seed. A part that has none of a
-    kind yet goes first for its last groups. The order of the samples does not matter.
+    Groups are assigned one by one, those of the rarest classes and the largest first, each to the split that it brings
+    nearest to its share of the group's classes; ties in an order that follows from the seed. A split that still lacks a
+    class goes first for the last groups of that class. The order of the samples does not matter.
 
     Args:
         samples: With groups; one without a group is its own.
-        fractions: Share of every part, such as `{"train": 0.8, "test": 0.2}`; positive, summing to 1.
+        fractions: Share of every split, such as `{"train": 0.8, "test": 0.2}`; positive, summing to 1.
         seed: Another seed, another split.
 
     Raises:
@@ -55,14 +55,14 @@ def split(samples: Sequence[Sample], fractions: Mapping[str, float], seed: int) 
         filled[best] += counts[part]
         result[best] += members[part]
         left -= Counter(set(counts[part]))
-    return {name: sorted(chosen, key=lambda sample: sample.name) for name, chosen in result.items()}
+    return {name: sorted(selected, key=lambda sample: sample.name) for name, selected in result.items()}
 
 
 def check_no_leak(a: Iterable[Sample], b: Iterable[Sample]) -> None:
-    """Make sure that two sets share no part and no image file.
+    """Checks that two sets share no group and no image file.
 
     Raises:
-        DataError: They do; the message names the first parts.
+        DataError: They do; the message names the first groups.
     """
     left, right = list(a), list(b)
     shared = sorted({sample.part for sample in left} & {sample.part for sample in right})
@@ -74,8 +74,9 @@ def check_no_leak(a: Iterable[Sample], b: Iterable[Sample]) -> None:
     if shared or same:
         named = [part.partition(":")[2] for part in shared] or sorted(same)
         raise DataError(
-            f"the two sets share {len(named)} parts, such as {', '.join(named[:3])}; "
-            "split again by group so that the score is of unseen parts"
+            f"the two sets share {len(named)} groups, such as {', '.join(named[:3])}; "
+            "split again by group so that the score is of unseen parts",
+            code="E-split-leak",
         )
 
 
@@ -84,13 +85,13 @@ def near_duplicate_groups(
 ) -> list[str]:
     """Group images that look alike, for sets whose names do not tell the part.
 
-    Two images belong together when their normalised thumbnails correlate by `threshold` or more, and, where both
+    Two images belong together when their normalized thumbnails correlate by `threshold` or more, and, where both
     have a defect, their masks by `mask_threshold` or more; groups are chained. Sides that differ by over a tenth
     in aspect are never together. Images that already share a group stay together.
 
     Args:
         samples: Opened one by one.
-        threshold: Correlation of the pictures, -1 to 1.
+        threshold: Correlation of the images, -1 to 1.
         mask_threshold: Correlation of the masks.
 
     Returns:
@@ -103,10 +104,10 @@ def near_duplicate_groups(
 
     from defects.images.decode import read_sample
 
-    pictures, masks, aspects = [], [], []
+    thumbnails, masks, aspects = [], [], []
     for sample in samples:
         image, mask = read_sample(sample)
-        pictures.append(thumbnail(image.mean(axis=2)))
+        thumbnails.append(thumbnail(image.mean(axis=2)))
         masks.append(thumbnail(mask.astype(np.float32), detail=False))
         aspects.append(image.shape[1] / image.shape[0])
     parent = list(range(len(samples)))
@@ -114,10 +115,10 @@ def near_duplicate_groups(
     for index, sample in enumerate(samples):
         _join(parent, index, first.setdefault(sample.part, index))
     if samples:
-        looks, marks, ratios = np.stack(pictures), np.stack(masks), np.log(np.asarray(aspects))
+        details, marks, ratios = np.stack(thumbnails), np.stack(masks), np.log(np.asarray(aspects))
         marked: npt.NDArray[np.bool_] = np.asarray(marks.any(axis=1))
         for row in range(len(samples)):
-            alike: npt.NDArray[np.bool_] = np.asarray(looks @ looks[row] >= threshold)
+            alike: npt.NDArray[np.bool_] = np.asarray(details @ details[row] >= threshold)
             if marked[row]:
                 alike &= (marks @ marks[row] >= mask_threshold) | ~marked
             alike &= np.abs(ratios - ratios[row]) < 0.1
@@ -126,21 +127,21 @@ def near_duplicate_groups(
     return [samples[_top(parent, index)].name for index in range(len(samples))]
 
 
-def thumbnail(picture: npt.NDArray[np.floating], *, side: int = 32, detail: bool = True) -> npt.NDArray[np.float32]:
-    """A small picture as a vector of mean 0 and length 1, so that the product of two is their correlation.
+def thumbnail(image: npt.NDArray[np.floating], *, side: int = 32, detail: bool = True) -> npt.NDArray[np.float32]:
+    """A small image as a vector of mean 0 and length 1, so that the product of two is their correlation.
 
     Args:
-        picture: (H, W).
+        image: (H, W).
         side: Of the thumbnail, px.
-        detail: Whether to take out the coarse course of brightness first, which exposures share.
+        detail: Whether to take out the coarse course of brightness first, which repeated shots of a specimen share.
 
     Returns:
-        (side * side,), all zeros for a picture without contrast.
+        (side * side,), all zeros for an image without contrast.
     """
     import cv2
     import numpy as np
 
-    small = cv2.resize(picture.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
     if detail:
         small = small - cv2.GaussianBlur(small, (0, 0), side / 8)
     vector = (small - small.mean()).ravel()
@@ -149,7 +150,7 @@ def thumbnail(picture: npt.NDArray[np.floating], *, side: int = 32, detail: bool
 
 
 def _gain(count: Counter[str], filled: Counter[str], totals: Counter[str], fraction: float) -> float:
-    """How much nearer, in squared error over the kinds, a group brings a part to its share."""
+    """How much nearer, in squared error over the classes, a group brings a split to its share."""
     return sum(
         (fraction - filled[label] / totals[label]) ** 2 - (fraction - (filled[label] + number) / totals[label]) ** 2
         for label, number in count.items()
@@ -157,7 +158,7 @@ def _gain(count: Counter[str], filled: Counter[str], totals: Counter[str], fract
 
 
 def _last_chance(count: Counter[str], name: str, filled: Mapping[str, Counter[str]], left: Counter[str]) -> bool:
-    """Whether a part has none of a kind of which there are no more groups left than parts without any."""
+    """Whether a split lacks a class of which no more groups are left than splits that lack it."""
     return any(
         not filled[name][label] and left[label] <= sum(not other[label] for other in filled.values()) for label in count
     )

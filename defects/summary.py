@@ -1,4 +1,4 @@
-"""What a data set holds, in numbers: by kind, by size, by part."""
+"""What a data set holds, in numbers: by class, by size, by group."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from engine.errors import Issue
 
 @dataclass
 class ClassSummary:
-    """The images of one kind.
+    """The images of one class.
 
     Attributes:
         images: How many.
-        groups: Of how many parts.
+        groups: Of how many groups.
         coverage: Defective part of each image that has a defect, 0 to 1.
         thickness: Mean defect width of each such image, px.
     """
@@ -42,39 +42,39 @@ class ClassSummary:
 
 @dataclass
 class Summary:
-    """A whole data set; `kinds` has `good` first, then by name."""
+    """A whole data set; `classes` has `good` first, then by name."""
 
-    kinds: dict[str, ClassSummary]
+    classes: dict[str, ClassSummary]
     sizes: Counter[tuple[int, int]]
     channels: Counter[int]
     issues: list[Issue]
 
     @property
     def images(self) -> int:
-        """How many images there are, those with faults included."""
-        return sum(kind.images for kind in self.kinds.values())
+        """How many images there are, those with issues included."""
+        return sum(one.images for one in self.classes.values())
 
     @property
     def marked(self) -> int:
         """How many images have a marked defect."""
-        return sum(len(kind.coverage) for kind in self.kinds.values())
+        return sum(len(one.coverage) for one in self.classes.values())
 
     @property
     def errors(self) -> list[Issue]:
-        """The faults that must be mended."""
+        """The issues that must be fixed."""
         return [issue for issue in self.issues if not issue.warning]
 
     @property
     def warnings(self) -> list[Issue]:
-        """The faults one should know of."""
+        """The issues that leave the data usable."""
         return [issue for issue in self.issues if issue.warning]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "images": self.images,
-            "groups": len(set[str]().union(*(kind.groups for kind in self.kinds.values()))),
-            "kinds": {name: kind.to_dict() for name, kind in self.kinds.items()},
+            "groups": len(set[str]().union(*(one.groups for one in self.classes.values()))),
+            "kinds": {name: one.to_dict() for name, one in self.classes.items()},
             "sizes": [
                 {"width": width, "height": height, "images": number}
                 for (height, width), number in self.sizes.most_common()
@@ -86,16 +86,16 @@ class Summary:
 
     def lines(self) -> list[str]:
         """A table for a terminal."""
-        rows = [("kind", "images", "groups", "marked", "defect area, %", "thickness, px")]
-        for name, kind in self.kinds.items():
-            area = _text([100 * value for value in kind.coverage], 2)
-            row = (str(kind.images), str(len(kind.groups)), str(len(kind.coverage)), area, _text(kind.thickness, 1))
+        rows = [("class", "images", "groups", "marked", "defect area, %", "thickness, px")]
+        for name, one in self.classes.items():
+            area = _text([100 * value for value in one.coverage], 2)
+            row = (str(one.images), str(len(one.groups)), str(len(one.coverage)), area, _text(one.thickness, 1))
             rows.append((name, *row))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         table = [
             "  ".join(
-                cell.ljust(width) if column in (0, 4, 5) else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+                text.ljust(width) if column in (0, 4, 5) else text.rjust(width)
+                for column, (text, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
             for row in rows
         ]
@@ -107,7 +107,7 @@ class Summary:
             table.append(
                 "channels: "
                 + ", ".join(
-                    f"{number} {'grey' if channels == 1 else 'RGB'}"
+                    f"{number} {'gray' if channels == 1 else 'RGB'}"
                     for channels, number in sorted(self.channels.items())
                 )
             )
@@ -115,30 +115,30 @@ class Summary:
 
 
 def summarize(inspections: Iterable[Inspection], issues: Sequence[Issue] = ()) -> Summary:
-    """Gather what opening the samples showed.
+    """Sums up what opening the samples found.
 
     Args:
         inspections: Of every sample.
         issues: Those of the folder's structure, listed first.
     """
-    kinds: dict[str, ClassSummary] = {}
+    classes: dict[str, ClassSummary] = {}
     sizes: Counter[tuple[int, int]] = Counter()
     channels: Counter[int] = Counter()
     gathered = list(issues)
-    for seen in inspections:
-        kind = kinds.setdefault(seen.sample.label, ClassSummary())
-        kind.images += 1
-        kind.groups.add(seen.sample.part)
-        gathered += seen.issues
-        if seen.size is not None:
-            sizes[seen.size] += 1
-            channels[seen.channels] += 1
-        if seen.coverage > 0:
-            kind.coverage.append(seen.coverage)
-            if seen.thickness > 0:
-                kind.thickness.append(seen.thickness)
-    names = sorted(kinds, key=lambda name: (name != GOOD, name))
-    return Summary({name: kinds[name] for name in names}, sizes, channels, gathered)
+    for inspection in inspections:
+        one = classes.setdefault(inspection.sample.label, ClassSummary())
+        one.images += 1
+        one.groups.add(inspection.sample.part)
+        gathered += inspection.issues
+        if inspection.size is not None:
+            sizes[inspection.size] += 1
+            channels[inspection.channels] += 1
+        if inspection.coverage > 0:
+            one.coverage.append(inspection.coverage)
+            if inspection.thickness > 0:
+                one.thickness.append(inspection.thickness)
+    names = sorted(classes, key=lambda name: (name != GOOD, name))
+    return Summary({name: classes[name] for name in names}, sizes, channels, gathered)
 
 
 def _range(values: Sequence[float], digits: int) -> list[float] | None:

@@ -66,7 +66,9 @@ def load_checkpoint(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str
     data = _read(file)
     if sha256_bytes(data) != description["sha256"]:
         raise CheckpointError(
-            f"{file}: does not match the sha256 in {_json_of(file).name}: unfinished or damaged; use another checkpoint"
+            f"{file}: does not match the sha256 in {_json_of(file).name}: unfinished or damaged; "
+            "use another checkpoint",
+            code="E-checkpoint-damaged",
         )
     return load_tensors(data, file), description["meta"]
 
@@ -89,7 +91,9 @@ def load_tensors(data: bytes, name: str | Path) -> dict[str, torch.Tensor]:
     try:
         return dict(safetensors.torch.load(data))
     except (SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{name}: is no safetensors file ({error}); give another file") from error
+        raise CheckpointError(
+            f"{name}: is no safetensors file ({error}); give another file", code="E-checkpoint-format"
+        ) from error
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -105,7 +109,8 @@ def find_checkpoint(path: str | Path) -> Path:
     given = Path(path)
     if given.suffix.lower() in _PICKLED:
         raise CheckpointError(
-            f"{given}: pickled checkpoints are never loaded, they can run any code; give a .safetensors checkpoint"
+            f"{given}: pickled checkpoints are never loaded, they can run any code; give a .safetensors checkpoint",
+            code="E-checkpoint-pickled",
         )
     if given.is_dir():
         return _newest_in(given)
@@ -114,7 +119,10 @@ def find_checkpoint(path: str | Path) -> Path:
     else:
         file = given.parent / f"{given.name}.safetensors"
     if not file.is_file():
-        raise CheckpointError(f"{given}: no checkpoint is there; give a run folder or a .safetensors checkpoint")
+        raise CheckpointError(
+            f"{given}: no checkpoint is there; give a run folder or a .safetensors checkpoint",
+            code="E-checkpoint-missing",
+        )
     return file
 
 
@@ -134,7 +142,9 @@ def _newest_in(folder: Path) -> Path:
             logger.warning("%s: unfinished or damaged, passed over", file)
         except (CheckpointError, OSError) as error:
             logger.warning("passed over: %s", error)
-    raise CheckpointError(f"{folder}: holds no valid checkpoint; train one first, or give another folder")
+    raise CheckpointError(
+        f"{folder}: holds no valid checkpoint; train one first, or give another folder", code="E-checkpoint-missing"
+    )
 
 
 def _order(file: Path) -> tuple[int, int, str]:
@@ -151,7 +161,9 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{file}: {error.strerror}; give another checkpoint") from error
+        raise CheckpointError(
+            f"{file}: {error.strerror}; give another checkpoint", code="E-checkpoint-unreadable"
+        ) from error
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -159,9 +171,12 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         description = from_json(_read(path))
     except ValueError as error:
-        raise CheckpointError(f"{path}: is no JSON; use another checkpoint") from error
+        raise CheckpointError(f"{path}: is no JSON; use another checkpoint", code="E-checkpoint-format") from error
     if not isinstance(description, dict) or description.get("format") != _FORMAT:
-        raise CheckpointError(f"{path}: is not of the format {_FORMAT}; give a checkpoint made by this project")
+        raise CheckpointError(
+            f"{path}: is not of the format {_FORMAT}; give a checkpoint that this project wrote",
+            code="E-checkpoint-format",
+        )
     if not isinstance(description.get("sha256"), str) or not isinstance(description.get("meta"), dict):
-        raise CheckpointError(f"{path}: lacks sha256 or meta; use another checkpoint")
+        raise CheckpointError(f"{path}: lacks sha256 or meta; use another checkpoint", code="E-checkpoint-format")
     return description

@@ -129,7 +129,7 @@ class Progress:
         label: What is being done, e.g. "generate".
         json: Write `{"progress": label, "done": n, "total": n, "seconds": s}` lines instead of a bar.
         quiet: Write nothing at all, `write` included.
-        unit: What is counted, shown beside the rate.
+        unit: What is counted, shown next to the rate.
     """
 
     def __init__(self, total: int, label: str, *, json: bool = False, quiet: bool = False, unit: str = "it") -> None:

@@ -60,7 +60,9 @@ def load_config(name_or_path: str | None, model: type[Config], sets: Sequence[st
     try:
         return model.model_validate(data, extra="forbid")
     except ValidationError as error:
-        raise UsageError("\n".join(_explain(source, model, issue) for issue in error.errors())) from error
+        raise UsageError(
+            "\n".join(_explain(source, model, issue) for issue in error.errors()), code="E-config-value"
+        ) from error
 
 
 def dump_config(model: BaseModel) -> str:
@@ -93,7 +95,10 @@ def _find(name: str, folder: str) -> Path:
     packaged = _PACKAGED / folder / f"{name}.yaml"
     if path.name == name and packaged.is_file():
         return packaged
-    raise UsageError(f"no configuration is called {name}; {nearest(name, config_names(folder))} (or give a YAML file)")
+    raise UsageError(
+        f"no configuration is called {name}; {nearest(name, config_names(folder))} (or give a YAML file)",
+        code="E-config-unknown",
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -101,13 +106,18 @@ def _read(path: Path) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
-        raise UsageError(f"{path}: {what}; give a YAML file or one of the packaged names") from error
+        raise UsageError(
+            f"{path}: {what}; give a YAML file or one of the packaged names", code="E-config-unreadable"
+        ) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"{path}: is no YAML: {' '.join(str(error).split())}; mend it") from error
+        raise UsageError(f"{path}: is no YAML: {' '.join(str(error).split())}; fix it", code="E-config-yaml") from error
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise UsageError(f"{path}: expected keys and values, got a {type(data).__name__}; write `key: value` lines")
+        raise UsageError(
+            f"{path}: expected keys and values, got a {type(data).__name__}; write `key: value` lines",
+            code="E-config-yaml",
+        )
     return data
 
 
@@ -115,15 +125,22 @@ def _apply(data: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     names = key.strip().split(".")
     if not equals or not all(names):
-        raise UsageError(f"--set {override}: expected a.b=value; write the key, an equals sign and the value")
+        raise UsageError(
+            f"--set {override}: expected a.b=value; write the key, an equals sign and the value",
+            code="E-config-override",
+        )
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"--set {override:.60}: {text!r:.60} is no YAML value; quote it") from error
+        raise UsageError(
+            f"--set {override:.60}: {text!r:.60} is no YAML value; quote it", code="E-config-override"
+        ) from error
     for name in names[:-1]:
         inner = data.setdefault(name, {})
         if not isinstance(inner, dict):
-            raise UsageError(f"--set {override}: {name} holds no keys of its own; set {name} itself")
+            raise UsageError(
+                f"--set {override}: {name} holds no keys of its own; set {name} itself", code="E-config-override"
+            )
         data = inner
     data[names[-1]] = value
 

@@ -1,7 +1,7 @@
 """The errors that a command reports as one line and an exit code, never as a traceback.
 
 The message of every `MagnaError` is the complete line: what is wrong, where, and what to do about it. Its code, such as
-`E-mix-unknown-class`, names the kind of error: it stays the same when the message is written better.
+`E-mix-unknown-class`, names the type of error: it stays the same when the message is written better.
 """
 
 from __future__ import annotations

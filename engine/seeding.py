@@ -1,4 +1,4 @@
-"""Private random generators from one seed and the name of what is drawn; the global ones are never touched."""
+"""Private random generators from one seed and the name of what is sampled; the global ones are never touched."""
 
 from __future__ import annotations
 

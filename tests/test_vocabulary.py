@@ -30,8 +30,10 @@ BRITISH = """gr(?:ey) colours? centred? centres? licen[c]es? catalogues? neighbo
     (?:normal|optim|memor|local|recogn|summar|material|initial|organ|general|parametr|quant|visual|synthes|regular|
     standard|random|real|minim|maxim|final|discret|serial|vector|binar|util)is(?:es?|ed|ing|ations?|ers?)
     label(?:led|ling) model(?:led|ling) cancelled analysed?""".split()
-# Names of other libraries, of published formats, and of mathematics.
-ALLOWED_NAMES = frozenset({"PureWindowsPath", "ground_truth", "floor", "floor_", "floor_divide", "Exposure"})
+# Names of other libraries and of published formats.
+ALLOWED_NAMES = frozenset({"PureWindowsPath", "ground_truth"})
+_FOREIGN = {"np", "torch", "math", "F", "cv2", "ast", "rng"}
+"""Modules of other libraries, and NumPy generators: their functions are called as they call them."""
 ALLOWED_PROSE = re.compile(
     r"ground truth|ground_truth|Windows|gray levels?|mean squares?|least squares?|square (?:root|kernel|bracket)s?"
     r"|square matri(?:x|ces)|chi-square|LICENCE\.md|`[^`]*`"
@@ -65,7 +67,7 @@ def in_code(text: str, *, prose: bool = True) -> Iterator[Found]:
     for at, token in enumerate(tokens):
         line = token.start[0]
         if token.type == tokenize.NAME and token.string not in ALLOWED_NAMES:
-            if token.string == "kind" and _of_numpy(tokens, at):
+            if _foreign(tokens, at):
                 continue
             words = {word.lower() for word in _WORD.findall(token.string)}
             yield from ((line, f"{token.string}") for word in words if word in _NAMES or _BRITISH.fullmatch(word))
@@ -75,11 +77,12 @@ def in_code(text: str, *, prose: bool = True) -> Iterator[Found]:
             yield from ((line + number - 1, word) for number, word in in_prose(token.string))
 
 
-def _of_numpy(tokens: list[tokenize.TokenInfo], at: int) -> bool:
-    """`array.dtype.kind` and `sort(kind="stable")`."""
+def _foreign(tokens: list[tokenize.TokenInfo], at: int) -> bool:
+    """`np.square`, `tensor.floor_()`, `array.dtype.kind` and `sort(kind="stable")`."""
     before = [token.string for token in tokens[max(0, at - 2) : at]]
     after = [token.string for token in tokens[at + 1 : at + 3]]
-    return before == ["dtype", "."] or after == ["=", '"stable"']
+    foreign = len(before) == 2 and before[1] == "." and before[0] in _FOREIGN | {"dtype"}
+    return foreign or after == ["=", '"stable"'] or tokens[at].string == "floor_"
 
 
 def files(paths: Iterable[Path], suffixes: tuple[str, ...]) -> list[Path]:

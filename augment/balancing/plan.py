@@ -112,7 +112,7 @@ class Plan:
             "seed": self.seed,
             "terciles": self.terciles.to_dict(),
             "framing": {
-                "size": self.crop_spec.size, "window": self.crop_spec.window, "channels": self.crop_spec.channels
+                "size": self.crop_spec.size, "window": self.crop_spec.crop, "channels": self.crop_spec.channels
             },
             "checkpoint": self.generator.sha256 if self.generator else None,
             "images": sum(cell.images for cell in self.asked),

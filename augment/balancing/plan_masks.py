@@ -11,7 +11,7 @@ import numpy as np
 
 from augment.balancing.measures import Instance
 from defects.masks.width import Mask, bounding_box, resize_mask
-from defects.synthetic.masks import KINDS, ShapeSpec
+from defects.synthetic.masks import DEFECT_CLASSES, ShapeSpec
 
 _TURN = 15.0
 """Degrees that a mask is turned at most, where it reaches no border."""
@@ -109,7 +109,7 @@ def real_mask(
 def shape_kind(kind: str, instances: Sequence[Instance]) -> str:
     """The procedural shape most like a kind: by its name, else by how long and how full its defects are."""
     name = kind.casefold()
-    for known in (*KINDS, *_LIKE):
+    for known in (*DEFECT_CLASSES, *_LIKE):
         if known in name:
             return _LIKE.get(known, known)
     if not instances:
@@ -122,7 +122,7 @@ def shape_kind(kind: str, instances: Sequence[Instance]) -> str:
 
 
 def shaped_mask(kind: str, size: int, wanted: tuple[float, float], rng: np.random.Generator) -> PlannedMask | None:
-    """A procedural mask of a kind of `KINDS` whose share of the image lies in `wanted`; None where none does."""
+    """A procedural mask of a kind of `DEFECT_CLASSES` whose share of the image lies in `wanted`; None where none does."""
     if wanted[0] >= wanted[1]:
         return None
     spec = ShapeSpec.typical(kind, size)

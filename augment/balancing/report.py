@@ -92,7 +92,7 @@ class Report:
         return {
             "images": len(self.measures),
             "groups": len({m.sample.part for m in self.measures}),
-            "framing": None if crop_spec is None else {"size": crop_spec.size, "window": crop_spec.window},
+            "framing": None if crop_spec is None else {"size": crop_spec.size, "window": crop_spec.crop},
             "kinds": {kind.name: kind.to_dict() for kind in self.kinds},
             "terciles": None if self.terciles is None else self.terciles.to_dict(),
             "cells": [cell.to_dict() for cell in self.cells],

@@ -81,7 +81,7 @@ def find_copies(
         return Findings([], 1.0, {})
     suspects = [("real", sample) for sample in train]
     suspects += [(name, sample) for name, samples in made.items() for sample in samples]
-    window = cutter.crop_spec.window if cutter is not None and cutter.crop_spec is not None else None
+    window = cutter.crop_spec.crop if cutter is not None and cutter.crop_spec is not None else None
     order = [[name, hashes[str(sample.image)]] for name, sample in suspects]
     key = sha256_bytes(to_json([_VERSION, window, [[s.name, hashes[str(s.image)]] for s in held], order]))
     small = [pair for pair in suspects if window is not None and min(image_info(pair[1].image).upright) <= 2 * window]

@@ -127,7 +127,7 @@ class Plan:
             **self.request.describe(),
             "framing": None
             if crop_spec is None
-            else {"size": crop_spec.size, "window": crop_spec.window, "channels": crop_spec.channels},
+            else {"size": crop_spec.size, "window": crop_spec.crop, "channels": crop_spec.channels},
             "channels": self.cutter.channels,
             "pipeline": None if self.pipeline is None else self.pipeline.config.model_dump(mode="json"),
             "shares": self.shares,
@@ -178,7 +178,7 @@ def plan_lines(plan: Plan) -> list[str]:
     if crop_spec is None:
         lines.append("images: whole, at their own size")
     else:
-        what = "the shorter side" if crop_spec.window is None else f"{crop_spec.window} px"
+        what = "the shorter side" if crop_spec.crop is None else f"{crop_spec.crop} px"
         how = "grey" if crop_spec.channels == 1 else "RGB"
         lines.append(f"images: {crop_spec.size} x {crop_spec.size} px {how}, {what} of a photograph")
     if plan.versions > 1:

@@ -172,7 +172,7 @@ class Cutter:
     def frame(self, sample: Sample) -> CropSpec | None:
         """How one sample is cut: a photograph by its window, an image made at a square's size as a whole."""
         crop_spec = self.crop_spec
-        if crop_spec is None or crop_spec.window is None:
+        if crop_spec is None or crop_spec.crop is None:
             return crop_spec
         if sample.source == "synthetic":
             return CropSpec(crop_spec.size, None, crop_spec.channels)
@@ -214,7 +214,7 @@ def choose_crop_spec(request: Request, sources: Sources) -> Cutter:
         size = request.size or (one.size if one else None)
         if size is None:
             raise UsageError("--window: how many px the squares get is not known; give --size too")
-        window = request.window if request.window is not None else (one.window if one else None)
+        window = request.window if request.window is not None else (one.crop if one else None)
         return Cutter(CropSpec(size, window, channels))
     if len(known) > 1:
         named = ", ".join(f"{s.name} {s.provenance.crop_spec}" for s in sources.synthetic if s.provenance is not None)

@@ -169,8 +169,8 @@ def catalog_page(
 
 
 def _procedural(size: int) -> list[Partner]:
-    plan = MpiPlan(size=size, good_fraction=0.0, kinds=("crack", "scratch", "pit"), seed=3)
-    made = [plan.render(plan.choice(3 * i)) for i in (1, 2, 3, 0)]  # three of one part follow one another
+    plan = MpiPlan(size=size, good_fraction=0.0, classes=("crack", "scratch", "pit"), seed=3)
+    made = [plan.render(plan.settings(3 * i)) for i in (1, 2, 3, 0)]  # three of one part follow one another
     return [(one.image, one.mask) for one in made]
 
 

@@ -241,6 +241,6 @@ def _load(model: Path, device: str, threads: int | None) -> LoadedClassifier:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     if threads is not None:
         torch.set_num_threads(threads)
-    from engine.runtime.device import choose_device
+    from engine.runtime.device import select_device
 
-    return load_classifier(model, choose_device(device).type)
+    return load_classifier(model, select_device(device).type)

@@ -1,6 +1,4 @@
-"""The ground that a defect lies on, as far as its surroundings tell: how bright and how rough it is, and what
-lies beside it.
-"""
+"""The background around a defect: how bright and how rough it is, and its smooth brightness level."""
 
 from __future__ import annotations
 
@@ -16,11 +14,11 @@ from defects.masks.width import Mask, bounding_box
 
 
 class Setting(NamedTuple):
-    """Where in its photograph a defect lies, and what lies on its four sides.
+    """Where in its image a defect lies, and what lies on its four sides.
 
     `x`, `y`: share of the free room to its left and above it, 0..1; 0 at an edge, 1 at the opposite one. `above`,
     `right`, `below`, `left`: mean luminance of that quarter of the ring less that of the whole ring; 0 where the
-    photograph ends. A break lies at the edge of a part: on one side of it there is none.
+    image ends. A break lies at the edge of a part: on one side of it there is none.
     """
 
     x: float
@@ -44,7 +42,7 @@ class BackgroundStats(NamedTuple):
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> BackgroundStats:
-        """The ground of such a row.
+        """Reads such a row.
 
         Raises:
             ValueError: it has other than 2 or 8 finite numbers, or one out of range.
@@ -53,20 +51,20 @@ class BackgroundStats(NamedTuple):
         [0.5, 0.1]
         """
         if len(numbers) not in (2, 2 + len(Setting._fields)):
-            raise ValueError(f"expected a ground of 2 or 8 numbers, got {len(numbers)}")
+            raise ValueError(f"expected background statistics of 2 or 8 numbers, got {len(numbers)}")
         level, grain, *rest = (float(number) for number in numbers)
         shares, sides = [level, grain, *rest[:2]], rest[2:]
         if not (all(0 <= share <= 1 for share in shares) and all(-1 <= side <= 1 for side in sides)):
-            raise ValueError(f"expected a ground of numbers in 0..1 and sides in -1..1, got {list(numbers)}")
+            raise ValueError(f"expected background statistics in 0..1 and sides in -1..1, got {list(numbers)}")
         return cls(level, grain, Setting(*rest) if rest else None)
 
 
 def background_around(image: NDArray[np.uint8], mask: Mask, radius: int) -> BackgroundStats:
-    """The ground around a mask (H, W) in an image (H, W, C); of all that is not the mask where it has no ring.
+    """Statistics of the background around a mask; of all that is not the mask where it has no ring.
 
     Args:
-        image: With or without its defect, which is not looked at.
-        mask: Not empty.
+        image: (H, W, C), with or without its defect, which is not looked at.
+        mask: (H, W), not empty.
         radius: Of the ring, px; see `defects.attributes.guide.ring`.
 
     Raises:
@@ -85,12 +83,12 @@ def background_around(image: NDArray[np.uint8], mask: Mask, radius: int) -> Back
     rows, columns = rows + cut[0].start, columns + cut[1].start
     over, right = _beyond(rows, y, h), _beyond(columns, x, w)
     upright = np.abs(over) > np.abs(right)
-    beside = (over != 0) | (right != 0)  # what lies in the box itself, as within a ring, is on no side of it
+    outside = (over != 0) | (right != 0)  # what lies in the box itself, as within a ring, is on no side of it
     quarters = (
         upright & (over < 0),
-        beside & ~upright & (right > 0),
+        outside & ~upright & (right > 0),
         upright & (over > 0),
-        beside & ~upright & (right < 0),
+        outside & ~upright & (right < 0),
     )
     sides = [float(values[part].mean(dtype=np.float64)) - level if part.any() else 0.0 for part in quarters]
     return BackgroundStats(level, float(values.std(dtype=np.float64)), Setting(*place, *sides))
@@ -104,10 +102,10 @@ def _beyond(at: NDArray[np.intp], first: int, length: int) -> NDArray[np.intp]:
 Floats = NDArray[np.float32]
 
 _OFFSET = 8.0
-"""Grey levels added before a ratio is taken, so that noise in the dark is not blown up."""
+"""Gray levels added before a ratio is taken, so that noise in the dark is not blown up."""
 
 _BRIGHTEST = 2.5
-"""A pixel at most this many times as bright as its ground."""
+"""A pixel at most this many times as bright as its background."""
 
 
 def background_level(image: NDArray[np.uint8] | Floats, sigma: float, defect: Mask | None = None) -> Floats:
@@ -127,16 +125,16 @@ def background_level(image: NDArray[np.uint8] | Floats, sigma: float, defect: Ma
     return _blur(values, sigma)
 
 
-def matched(patch: NDArray[np.uint8] | Floats, level: Floats, ground: Floats) -> Floats:
-    """A patch as it would look on another ground: its ratio to its own level, times the other.
+def matched(patch: NDArray[np.uint8] | Floats, level: Floats, background: Floats) -> Floats:
+    """A patch as it would look on another background: its ratio to its own level, times the other.
 
     Args:
-        patch: (H, W, C) grey values.
-        level: (H, W, C) ground level of the patch.
-        ground: (H, W, C) ground level where it goes.
+        patch: (H, W, C) gray values.
+        level: (H, W, C) background level of the patch.
+        background: (H, W, C) background level where it goes.
     """
     ratio = (np.atleast_3d(patch).astype(np.float32) + _OFFSET) / (level + _OFFSET)
-    return np.asarray(np.clip(np.minimum(ratio, _BRIGHTEST) * (ground + _OFFSET) - _OFFSET, 0, 255), np.float32)
+    return np.asarray(np.clip(np.minimum(ratio, _BRIGHTEST) * (background + _OFFSET) - _OFFSET, 0, 255), np.float32)
 
 
 def _filled(values: Floats, weight: Floats) -> Floats:
@@ -155,7 +153,7 @@ def _filled(values: Floats, weight: Floats) -> Floats:
 
 
 def _blur(values: Floats, sigma: float) -> Floats:
-    """Gaussian, of a picture made small first where sigma is large."""
+    """Gaussian, of an image that is downscaled first where sigma is large."""
     height, breadth, channels = values.shape
     factor = max(1, int(sigma // 3))
     if factor > 1 and min(height, breadth) >= 4 * factor:

@@ -1,7 +1,7 @@
 """The guide vector: its schema, its measurement from an image and a mask, and its scaling.
 
 Numeric entries (thickness, brightness, any declared column) are scaled to 0..1 by the training set's 5th and 95th
-percentiles; categorical ones (background, kind, ...) become one-hot. The schema travels in the checkpoint, so that
+percentiles; categorical ones (background, class, ...) become one-hot. The schema travels in the checkpoint, so that
 0.7 can be printed in px.
 """
 
@@ -178,7 +178,7 @@ def luminance(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def gray_levels(image: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same in 0..255, of an image of whole or of real grey levels."""
+    """The same in 0..255, of an image of whole or of real gray levels."""
     gray = image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.asarray(gray, np.float32)
 
@@ -192,7 +192,7 @@ def ring(mask: Mask, radius: int) -> Mask:
 
 
 def ring_radius(side: int) -> int:
-    """Px around a defect by which its brightness is measured, in pictures whose longer side has so many px."""
+    """Px around a defect by which its brightness is measured, in images whose longer side has so many px."""
     return max(3, round(0.04 * side))
 
 
@@ -206,8 +206,8 @@ def ring_in_box(mask: Mask, radius: int) -> tuple[tuple[slice, slice], Mask]:
     if box is None:
         raise ValueError("expected a mask with a defect, got an empty one; it has no surroundings")
     x, y, w, h = box
-    reach = radius + 3
-    cut = slice(max(0, y - reach), y + h + reach), slice(max(0, x - reach), x + w + reach)
+    margin = radius + 3
+    cut = slice(max(0, y - margin), y + h + margin), slice(max(0, x - margin), x + w + margin)
     return cut, ring(mask[cut], radius)
 
 

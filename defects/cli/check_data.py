@@ -29,10 +29,12 @@ def main(
         str, typer.Option(help="16-bit images: refuse, or scale 0..65535 to 0..255 (masks are 8-bit in any case).")
     ] = "refuse",
     verify: Annotated[bool, typer.Option("--verify", help="Compare every image with the sha256 in its row.")] = False,
-    every: Annotated[bool, typer.Option("--all", help="List every warning, not only the first of a kind.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every warning, not only the first of those alike.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Result as one JSON object on stdout.")] = False,
 ) -> None:
-    """Read a folder in any known layout, open everything, list every fault at once and say what is in it."""
+    """Read a folder in any known layout, open everything, list every issue at once and say what is in it."""
     import shlex
 
     from defects.formats.dataset import read_dataset
@@ -52,9 +54,9 @@ def main(
     with Progress(len(samples), "check-data", json=json, unit="image") as progress:
 
         def opened() -> Iterator[Inspection]:
-            for seen in inspect(samples, width=width):
+            for inspection in inspect(samples, width=width):
                 progress.update(1)
-                yield seen
+                yield inspection
 
         summary = summarize(opened(), issues)
     command = f"train-gan {shlex.quote(str(folder))}" + (f" --depth16 {depth16}" if depth16 != "refuse" else "")
@@ -65,18 +67,18 @@ def main(
         typer.echo(to_json(result))
         raise typer.Exit(int(failed))
     for issue in summary.errors:
-        _say(f"fault: {issue}")
+        _say(f"issue: {issue}")
     for line in _warnings(summary.warnings, every):
         _say(line)
     _say(f"{folder}: {summary.images} images, layout {dataset.layout}")
     for line in summary.lines():
         _say(f"  {line}")
     if failed:
-        _say(f"{_count(len(summary.errors), 'fault')}; mend them and run check-data again")
+        _say(f"{_count(len(summary.errors), 'issue')}; fix them and run check-data again")
     elif not summary.marked:
-        _say("no picture has a marked defect: there is nothing to train a generator on")
+        _say("no image has a marked defect: there is nothing to train a generator on")
     else:
-        _say(f"no faults, {_count(len(summary.warnings), 'warning')}")
+        _say(f"no issues, {_count(len(summary.warnings), 'warning')}")
         _say(f"next: {command}")
     raise typer.Exit(int(failed))
 

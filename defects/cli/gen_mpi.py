@@ -17,8 +17,8 @@ def main(
     size: Annotated[int, typer.Option(help="Side of an image, px.")] = 128,
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
     good_fraction: Annotated[float, typer.Option(help="Share of images without a defect.")] = 0.25,
-    kinds: Annotated[
-        str, typer.Option(help="Defect kinds, by commas: crack, scratch, pit, spot. Twice is twice as often.")
+    classes: Annotated[
+        str, typer.Option(help="Defect classes, by commas: crack, scratch, pit, spot. Twice is twice as often.")
     ] = "crack",
     thickness: Annotated[str | None, typer.Option(help="Width range, px; by default scaled to the size.")] = None,
     brightness: Annotated[str, typer.Option(help="Brightness range within 0 to 1.")] = "0..1",
@@ -39,14 +39,14 @@ def main(
         size=size,
         seed=seed,
         good_fraction=good_fraction,
-        kinds=tuple(kind.strip() for kind in kinds.split(",") if kind.strip()),
+        classes=tuple(class_name.strip() for class_name in classes.split(",") if class_name.strip()),
         thickness=parse_range(thickness, "--thickness") if thickness else None,
         brightness=parse_range(brightness, "--brightness"),
         per_part=per_part,
     )
     labels: dict[str, int] = {}
     for index in range(count):
-        label = plan.choice(index).label
+        label = plan.settings(index).label
         labels[label] = labels.get(label, 0) + 1
     written, seconds = 0, 0.0
     if not dry_run:
@@ -58,11 +58,11 @@ def main(
         row = {"out": str(out), "count": count, "written": written, "labels": labels, "seconds": round(seconds, 2)}
         typer.echo(json_text.dumps({**row, "dry_run": dry_run, "settings": plan.to_dict()}))
         return
-    kinds_line = ", ".join(f"{number} {label}" for label, number in sorted(labels.items()))
+    by_class = ", ".join(f"{number} {label}" for label, number in sorted(labels.items()))
     if dry_run:
-        typer.echo(f"would write {count} images of {size} x {size} px ({kinds_line}) to {out}")
+        typer.echo(f"would write {count} images of {size} x {size} px ({by_class}) to {out}")
         return
-    typer.echo(f"{out}: {count} images of {size} x {size} px ({kinds_line}), {written} written in {seconds:.1f} s")
+    typer.echo(f"{out}: {count} images of {size} x {size} px ({by_class}), {written} written in {seconds:.1f} s")
     typer.echo(f"next: train-gan {out}")
 
 
@@ -70,4 +70,4 @@ def gen_mpi() -> None:
     """Entry point."""
     from engine.commands import run
 
-    run(app)
+    run(app, renamed={"--kinds": "--classes"})

@@ -21,7 +21,7 @@ Format = Literal["png", "jpg", "webp"]
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a DataError says it with the file's name
 
-# Level 1, run lengths, filter Up: 128 px tiles of real pictures in 0.15 (grey) and 0.10 (RGB) of Pillow's default time,
+# Level 1, run lengths, filter Up: 128 px tiles of real images in 0.15 (gray) and 0.10 (RGB) of Pillow's default time,
 # files 4 % and 25 % larger; masks want no filter: a quarter of the time and smaller. Sub and Huffman were no better.
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 _SETTINGS: dict[str, list[int]] = {
@@ -40,7 +40,7 @@ def read_image(path: Path, *, depth16: Depth16 = "refuse") -> npt.NDArray[np.uin
         depth16: `refuse` a 16-bit file, or `scale` its range 0..65535 to 0..255 on purpose.
 
     Returns:
-        (H, W, 3) RGB or (H, W, 1) grey.
+        (H, W, 3) RGB or (H, W, 1) gray.
 
     Raises:
         DataError: Missing, empty, truncated, corrupt, over the pixel cap, 16-bit, CMYK or with alpha.
@@ -56,13 +56,13 @@ def read_mask_image(
     """Decode a mask: True from half of white upwards; of a file of only 0 and one other value, that value.
 
     Args:
-        path: A grey, palette or colour image; of colours the brightest channel counts.
+        path: A gray, palette or color image; of colors the brightest channel counts.
         size: (height, width) of the upright image it belongs to, checked when given.
         orientation: EXIF orientation of that image. A mask without a tag of its own that only fits the image
-            as stored is turned with it; one that fits the upright image is taken as drawn on that.
+            as stored is turned with it; one that fits the upright image is taken as annotated on that.
 
     Returns:
-        (H, W) mask, and whether the file held two values or one only (no grey had to be thresholded).
+        (H, W) mask, and whether the file held two values or one only (no gray had to be thresholded).
 
     Raises:
         DataError: As for `read_image`, or of another size than the image.
@@ -76,7 +76,8 @@ def read_mask_image(
         else:
             raise DataError(
                 f"{path}: the mask is {pixels.shape[1]} x {pixels.shape[0]} but its image is "
-                f"{size[1]} x {size[0]}; export the mask again at the size of the image"
+                f"{size[1]} x {size[0]}; export the mask again at the size of the image",
+                code="E-mask-size",
             )
     low, high = int(pixels.min()), int(pixels.max())
     between = bool(((pixels != low) & (pixels != high)).any())
@@ -110,8 +111,9 @@ def read_mask(sample: Sample, info: ImageInfo) -> npt.NDArray[np.bool_]:
     size = info.upright
     if not sample.has_pixels:
         raise DataError(
-            f"{sample.image}: no mask for a picture of kind {sample.label!r}; "
-            "add its mask, or move the picture to the good ones"
+            f"{sample.image}: no mask for an image of class {sample.label!r}; "
+            "add its mask, or move the image to the good ones",
+            code="E-mask-missing",
         )
     if sample.mask is not None:
         return read_mask_image(sample.mask, size, orientation=info.orientation)[0]
@@ -123,12 +125,14 @@ def read_mask(sample: Sample, info: ImageInfo) -> npt.NDArray[np.bool_]:
             part = decode_rle(rle)
         except ValueError as error:
             raise DataError(
-                f"{sample.image}: its run-length mask is damaged ({error}); export the annotations again"
+                f"{sample.image}: its run-length mask is damaged ({error}); export the annotations again",
+                code="E-mask-run-lengths",
             ) from None
         if part.shape != size:
             raise DataError(
                 f"{sample.image}: its run-length mask is {part.shape[1]} x {part.shape[0]} but the image "
-                f"is {size[1]} x {size[0]}; export the annotations again at the size of the image"
+                f"is {size[1]} x {size[0]}; export the annotations again at the size of the image",
+                code="E-mask-size",
             )
         mask |= part
     fill_polygons(mask, sample.polygons)
@@ -136,15 +140,15 @@ def read_mask(sample: Sample, info: ImageInfo) -> npt.NDArray[np.bool_]:
 
 
 def encode_image(array: npt.NDArray[Any], format: Format = "png", *, quality: int | None = None) -> bytes:
-    """Encode pixels; PNG is lossless, JPEG and WebP are of quality 95 where no other is asked for.
+    """Encode pixels; PNG is lossless, JPEG and WebP are of quality 95 unless `quality` says otherwise.
 
     Args:
-        array: (H, W, 3) RGB, (H, W, 1) or (H, W) grey uint8, or (H, W) bool (written as 0 and 255).
+        array: (H, W, 3) RGB, (H, W, 1) or (H, W) gray uint8, or (H, W) bool (written as 0 and 255).
         format: `png`, `jpg` or `webp`.
         quality: 1 to 100, of JPEG and WebP.
 
     Raises:
-        ValueError: The array is of another kind, or the format is unknown.
+        ValueError: The array is of another type, or the format is unknown.
     """
     if format not in _SETTINGS:
         raise ValueError(f"expected format png, jpg or webp, got {format!r}")
@@ -167,9 +171,11 @@ def encode_image(array: npt.NDArray[Any], format: Format = "png", *, quality: in
 def _decode(data: bytes, path: Path, info: ImageInfo, depth16: Depth16) -> npt.NDArray[np.uint8]:
     """(H, W, C) as stored, RGB order."""
     if info.cmyk:
-        raise DataError(f"{path}: CMYK colours (for print); convert it to RGB or grey")
+        raise DataError(f"{path}: CMYK colors (for print); convert it to RGB or gray", code="E-image-cmyk")
     if info.alpha:
-        raise DataError(f"{path}: has an alpha channel (transparency); save it without, as RGB or grey")
+        raise DataError(
+            f"{path}: has an alpha channel (transparency); save it without, as RGB or gray", code="E-image-alpha"
+        )
     refuse_damaged(data, path, info)
     try:
         array: npt.NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -177,7 +183,8 @@ def _decode(data: bytes, path: Path, info: ImageInfo, depth16: Depth16) -> npt.N
         array = None
     if array is None or array.shape[:2] != (info.height, info.width):
         raise DataError(
-            f"{path}: the file is corrupt (its contents do not decode); copy it again from its source or remove it"
+            f"{path}: the file is corrupt (its contents do not decode); copy it again from its source or remove it",
+            code="E-image-damaged",
         )
     if array.dtype == np.uint16 and depth16 == "scale":
         array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
@@ -185,14 +192,17 @@ def _decode(data: bytes, path: Path, info: ImageInfo, depth16: Depth16) -> npt.N
         raise DataError(
             f"{path}: {array.dtype.itemsize * 8}-bit pixels, expected 8-bit; "
             "scale it to 8-bit yourself, for only you know which range matters "
-            "(check-data and train-gan take --depth16 scale)"
+            "(check-data and train-gan take --depth16 scale)",
+            code="E-image-depth",
         )
     if array.ndim == 2:
         return array[..., None]
     if array.shape[2] == 1:
         return array
     if array.shape[2] != 3:
-        raise DataError(f"{path}: {array.shape[2]} channels, expected 1 or 3; save it as RGB or grey")
+        raise DataError(
+            f"{path}: {array.shape[2]} channels, expected 1 or 3; save it as RGB or gray", code="E-image-channels"
+        )
     return cv2.cvtColor(array, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
 
 
@@ -216,4 +226,6 @@ def at_depth(samples: Iterable[Sample], depth16: str) -> list[Sample]:
     for word in get_args(Depth16):
         if word == depth16:
             return [replace(sample, depth16=word) for sample in samples]
-    raise UsageError(f"--depth16: {depth16!r} is unknown; choose from {', '.join(get_args(Depth16))}")
+    raise UsageError(
+        f"--depth16: {depth16!r} is unknown; choose from {', '.join(get_args(Depth16))}", code="E-image-depth"
+    )

@@ -35,11 +35,11 @@ class ImageInfo:
     Attributes:
         width: Columns as stored, before the EXIF rotation.
         height: Rows as stored.
-        channels: Channels as stored, alpha included; a palette counts as its colours.
+        channels: Channels as stored, alpha included; a palette counts as its colors.
         depth: Bits a channel.
         orientation: EXIF orientation, 1 (upright) to 8.
         alpha: Whether there is transparency.
-        cmyk: Whether the colours are inks.
+        cmyk: Whether the colors are inks.
         format: Such as `PNG`.
     """
 
@@ -72,7 +72,10 @@ def max_pixels() -> int:
     except ValueError:
         value = 0
     if value <= 0:
-        raise DataError(f"MAGNA_MAX_PIXELS={text!r}: expected a positive whole number; set it to such as {MAX_PIXELS}")
+        raise DataError(
+            f"MAGNA_MAX_PIXELS={text!r}: expected a positive whole number; set it to such as {MAX_PIXELS}",
+            code="E-image-too-large",
+        )
     return value
 
 
@@ -85,11 +88,18 @@ def read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; restore it or take its row or annotation out") from None
+        raise DataError(
+            f"{path}: no such file; restore it or take its row or annotation out", code="E-image-missing"
+        ) from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); check its permissions", code="E-image-unreadable"
+        ) from None
     if not data:
-        raise DataError(f"{path}: the file is empty (0 bytes); copy it again from its source or remove it")
+        raise DataError(
+            f"{path}: the file is empty (0 bytes); copy it again from its source or remove it",
+            code="E-image-empty-file",
+        )
     return data
 
 
@@ -109,27 +119,29 @@ def parse_info(data: bytes, path: Path) -> ImageInfo:
         DataError: Not an image, or larger than the pixel cap.
     """
     try:
-        picture = _open(data)
+        image = _open(data)
     except _DAMAGE:
         raise DataError(
-            f"{path}: not a readable image (corrupt or of an unknown kind); "
-            "copy it again from its source or save it as PNG or JPEG"
+            f"{path}: not a readable image (corrupt or of an unknown format); "
+            "copy it again from its source or save it as PNG or JPEG",
+            code="E-image-damaged",
         ) from None
-    width, height = picture.size
+    width, height = image.size
     if width * height > max_pixels():
         raise DataError(
             f"{path}: {width} x {height} pixels is over the cap of {max_pixels()}; "
-            "cut it into tiles, or set MAGNA_MAX_PIXELS higher"
+            "cut it into tiles, or set MAGNA_MAX_PIXELS higher",
+            code="E-image-too-large",
         )
-    mode = picture.mode
-    alpha = mode in {"LA", "PA", "RGBA", "La", "RGBa"} or "transparency" in picture.info
+    mode = image.mode
+    alpha = mode in {"LA", "PA", "RGBA", "La", "RGBa"} or "transparency" in image.info
     depth = 16 if mode.startswith("I") else 32 if mode == "F" else 8
     if data.startswith(_PNG) and len(data) > 24:  # Pillow shows a 16-bit RGB PNG as 8-bit
         depth = max(8, data[24])
     orientation = 1
-    if picture.format != "PNG" or b"eXIf" in data or "exif" in picture.info:  # else getexif() decodes the PNG
+    if image.format != "PNG" or b"eXIf" in data or "exif" in image.info:  # else getexif() decodes the PNG
         try:
-            orientation = int(picture.getexif().get(_ORIENTATION, 1))
+            orientation = int(image.getexif().get(_ORIENTATION, 1))
         except _DAMAGE:
             orientation = 1  # a damaged EXIF block says nothing of the orientation
     return ImageInfo(
@@ -140,12 +152,12 @@ def parse_info(data: bytes, path: Path) -> ImageInfo:
         orientation if 1 <= orientation <= 8 else 1,
         alpha,
         mode == "CMYK",
-        picture.format or "",
+        image.format or "",
     )
 
 
 def refuse_damaged(data: bytes, path: Path, info: ImageInfo) -> None:
-    """Refuse a file whose end is missing or whose checksums fail; OpenCV would fill the rest with grey.
+    """Refuse a file whose end is missing or whose checksums fail; OpenCV would fill the rest with gray.
 
     Raises:
         DataError: Truncated or corrupt.
@@ -155,12 +167,14 @@ def refuse_damaged(data: bytes, path: Path, info: ImageInfo) -> None:
     elif info.format in ("JPEG", "MPO"):
         # Within a scan 0xFF is always escaped, so the end marker after the last scan's start is a real one.
         if data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
-            raise DataError(_truncated(path))
+            raise DataError(_truncated(path), code="E-image-damaged")
     else:
         try:
             _open(data).load()
         except _DAMAGE as error:
-            raise DataError(_truncated(path) if "truncated" in str(error) else _corrupt(path)) from None
+            raise DataError(
+                _truncated(path) if "truncated" in str(error) else _corrupt(path), code="E-image-damaged"
+            ) from None
 
 
 def _open(data: bytes) -> Image.Image:
@@ -183,13 +197,13 @@ def _walk_png(data: bytes, path: Path) -> None:
         end = at + 12 + length
         if end > len(data):
             break
-        kind = data[at + 4 : at + 8]
+        chunk_type = data[at + 4 : at + 8]
         if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise DataError(_corrupt(path))
-        if kind == b"IEND":
+            raise DataError(_corrupt(path), code="E-image-damaged")
+        if chunk_type == b"IEND":
             return
         at = end
-    raise DataError(_truncated(path))
+    raise DataError(_truncated(path), code="E-image-damaged")
 
 
 def _truncated(path: Path) -> str:

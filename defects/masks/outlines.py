@@ -14,11 +14,11 @@ from defects.sample import Polygon
 
 
 def fill_polygons(mask: npt.NDArray[np.bool_], polygons: Iterable[Polygon]) -> None:
-    """Set in `mask` every pixel whose centre lies in a polygon; one too thin for any sets those along it.
+    """Set in `mask` every pixel whose center lies in a polygon; one too thin for any sets those along it.
 
     Args:
         mask: (H, W), changed in place.
-        polygons: Points (x, y) in pixels; pixel (0, 0) covers 0..1 and its centre is (0.5, 0.5).
+        polygons: Points (x, y) in pixels; pixel (0, 0) covers 0..1 and its center is (0.5, 0.5).
     """
     from skimage.draw import polygon as inside  # 0.1 s to import, needed only for annotation files
 
@@ -27,8 +27,8 @@ def fill_polygons(mask: npt.NDArray[np.bool_], polygons: Iterable[Polygon]) -> N
         rows, columns = inside(points[:, 1] - 0.5, points[:, 0] - 0.5, mask.shape)  # type: ignore[no-untyped-call]
         if rows.size == 0:
             columns, rows = np.floor(points).astype(int).T
-            kept = (rows >= 0) & (rows < mask.shape[0]) & (columns >= 0) & (columns < mask.shape[1])
-            rows, columns = rows[kept], columns[kept]
+            inside_image = (rows >= 0) & (rows < mask.shape[0]) & (columns >= 0) & (columns < mask.shape[1])
+            rows, columns = rows[inside_image], columns[inside_image]
         mask[rows, columns] = True
 
 
@@ -115,7 +115,7 @@ def outlines(mask: NDArray[np.bool_], inset: float = 0.0) -> list[Outline]:
 
 
 def area(part: Outline) -> float:
-    """The enclosed area in square px (shoelace formula)."""
+    """The enclosed area, px^2 (shoelace formula)."""
     x, y = part.T
     return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
 
@@ -124,8 +124,8 @@ def _corners(points: Corners) -> Corners:
     """The loop without repeated points and points between two steps of one direction."""
     points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
     into, out = points - np.roll(points, 1, axis=0), np.roll(points, -1, axis=0) - points
-    kept: Corners = points[into[:, 0] * out[:, 1] != into[:, 1] * out[:, 0]]
-    return kept
+    corners: Corners = points[into[:, 0] * out[:, 1] != into[:, 1] * out[:, 0]]
+    return corners
 
 
 def _joined(outer: Corners, holes: list[Corners]) -> Corners:

@@ -1,4 +1,4 @@
-"""Defect masks: local width, setting the width, connected parts and fitting to a square.
+"""The geometry of masks: local width, setting the width, connected components, resizing.
 
 Width follows the source's "thickness": the mean local width, that is two times the distance transform, read on the
 skeleton. Everything here works on `bool` masks of shape (H, W); True marks the defect.
@@ -59,7 +59,7 @@ def _doubled(mask: Mask, margin: int) -> tuple[Mask, NDArray[np.float32], Mask, 
     crop = np.pad(mask[y : y + h, x : x + w], margin)
     big = crop.repeat(2, axis=0).repeat(2, axis=1)
     distance = cv2.distanceTransform(big.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(np.float64)
-    # Its last bit depends on where the array lies in memory; the squares are whole numbers, and so they are again.
+    # The last bit depends on where the array lies in memory; squared distances are whole numbers, hence the rounding.
     exact = np.sqrt(np.rint(np.square(distance))).astype(np.float32)
     return big, exact, skeletonize(big), (y - margin, x - margin)
 
@@ -82,11 +82,11 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
 
     Every skeleton point keeps its share of the width: a pixel belongs to the result when its distance to the nearest
     skeleton point is at most that point's radius times a common factor. The factor is corrected `refine` times, since
-    the grid and the picture's border make the first guess miss.
+    the grid and the image's border make the first guess miss.
 
     Args:
         mask: (H, W); an empty mask comes back empty.
-        width_px: the wanted mean local width in px, > 0.
+        width_px: the requested mean local width in px, > 0.
 
     Raises:
         ValueError: when `width_px` is not a positive finite number.
@@ -105,8 +105,8 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
     radius_of = np.zeros(int(labels.max()) + 1, np.float32)
     # Side branches end in tips of no width; taken as they are they would leave notches in a wider line.
     spine = skeleton.astype(np.float32)
-    kernel, reach = (0, 0), max(1.0, now)
-    smooth = cv2.GaussianBlur(radius * spine, kernel, reach) / np.maximum(cv2.GaussianBlur(spine, kernel, reach), 1e-6)
+    kernel, sigma = (0, 0), max(1.0, now)
+    smooth = cv2.GaussianBlur(radius * spine, kernel, sigma) / np.maximum(cv2.GaussianBlur(spine, kernel, sigma), 1e-6)
     radius_of[labels[skeleton]] = smooth[skeleton]
     nearest = radius_of[labels]
     height, breadth = mask.shape
@@ -119,15 +119,15 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
     halved = np.asarray(skeleton.reshape(skeleton.shape[0] // 2, 2, -1, 2).any(axis=(1, 3)))
     thin[rows, columns] = halved[inner]
 
-    def drawn(factor: float) -> Mask:
+    def rendered(factor: float) -> Mask:
         big = (distance <= nearest * factor - 0.5) | skeleton
         share = cv2.resize(big.astype(np.float32), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         result = np.zeros_like(mask)
         result[rows, columns] = share[inner] >= 0.5
-        gone = np.bincount(part_of[result], minlength=count) == 0
-        if gone[1:].any():  # the skeleton of a few pixels may be less than half of any
-            gone[0] = False
-            result |= thin & gone[part_of]
+        lost = np.bincount(part_of[result], minlength=count) == 0
+        if lost[1:].any():  # the skeleton of a few pixels may be less than half of any
+            lost[0] = False
+            result |= thin & lost[part_of]
         return result
 
     low, high = 0.0, float("inf")
@@ -136,7 +136,7 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
     before: tuple[float, float] | None = None
     best, error = mask, abs(now - width_px)
     for _ in range(refine + 1):
-        result = drawn(factor)
+        result = rendered(factor)
         reached = width(result)
         if abs(reached - width_px) < error:
             best, error = result, abs(reached - width_px)
@@ -152,20 +152,20 @@ def set_width(mask: Mask, width_px: float, *, refine: int = 5) -> Mask:
 
 
 def pad_and_resize(mask: Mask, size: int) -> Mask:
-    """Brings a mask of any size and aspect to (size, size): padded to a centred square, then resized by area.
+    """Brings a mask of any size and aspect to (size, size): padded with zeros to equal sides, then resized by area.
 
-    The aspect of the defect is kept, and nothing vanishes (see `resize_mask`).
+    The aspect of the defect stays, and nothing vanishes (see `resize_mask`).
     """
     height, breadth = mask.shape
     side = max(height, breadth)
     top, left = (side - height) // 2, (side - breadth) // 2
-    square = np.zeros((side, side), bool)
-    square[top : top + height, left : left + breadth] = mask
-    return resize_mask(square, (size, size))
+    padded = np.zeros((side, side), bool)
+    padded[top : top + height, left : left + breadth] = mask
+    return resize_mask(padded, (size, size))
 
 
 def resize_mask(mask: Mask, shape: tuple[int, int]) -> Mask:
-    """Brings a mask (H, W) to another shape: a pixel is set when at least half of it was, and the skeleton is kept.
+    """Brings a mask (H, W) to another shape: a pixel is set when at least half of it was; the skeleton stays whole.
 
     The skeleton is what keeps a thin line whole where its share of a pixel falls below half.
     """
@@ -181,5 +181,5 @@ def resize_mask(mask: Mask, shape: tuple[int, int]) -> Mask:
 
 
 def _moved(at: NDArray[np.int64], old: int, new: int) -> NDArray[np.int64]:
-    """Pixel numbers along a side of `old` px, on a side of `new` px: by the pixel's centre when enlarged."""
+    """Pixel numbers along a side of `old` px, on a side of `new` px: by the pixel's center when enlarged."""
     return (2 * at + 1) * new // (2 * old) if old < new else at * new // old

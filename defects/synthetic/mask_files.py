@@ -19,7 +19,7 @@ _LARGEST = 8192
 
 
 def shape_spec(
-    kind: str,
+    class_name: str,
     size: int,
     per_mask: str | None = None,
     length: str | None = None,
@@ -27,15 +27,17 @@ def shape_spec(
     orientation: str = "0..180",
     position: str = "any",
 ) -> ShapeSpec:
-    """The ranges a command line asks for; what it leaves out is typical of the kind and size.
+    """The ranges that a command line requests; what it leaves out is typical of the class and size.
 
     Raises:
         UsageError: A value cannot be read or is out of range.
     """
     if size > _LARGEST:
-        raise UsageError(f"--size: expected at most {_LARGEST} px, got {size}; give a smaller size")
+        raise UsageError(
+            f"--size: expected at most {_LARGEST} px, got {size}; give a smaller size", code="E-gen-masks-size"
+        )
     try:
-        spec = ShapeSpec.typical(kind, size)
+        spec = ShapeSpec.typical(class_name, size)
         return dataclasses.replace(
             spec,
             count=parse_whole_range(per_mask, "--per-mask") if per_mask else spec.count,
@@ -45,7 +47,7 @@ def shape_spec(
             position=_position(position),
         )
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(str(error), code="E-gen-masks-setting") from None
 
 
 def _position(text: str) -> tuple[float, float, float, float]:
@@ -55,7 +57,10 @@ def _position(text: str) -> tuple[float, float, float, float]:
         left, top, right, bottom = (float(value) for value in text.split(","))
     except ValueError:
         names = ", ".join(POSITIONS)
-        raise UsageError(f"--position: expected {names} or x0,y0,x1,y1 in 0..1, got {text!r}; write it so") from None
+        raise UsageError(
+            f"--position: expected {names} or x0,y0,x1,y1 in 0..1, got {text!r}; write it so",
+            code="E-gen-masks-position",
+        ) from None
     return left, top, right, bottom
 
 
@@ -69,7 +74,7 @@ def write_masks(
     resume: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Write `count` masks as `<kind>-0000.png` and so on, white on black.
+    """Write `count` masks as `<class_name>-0000.png` and so on, white on black.
 
     Mask number i depends on the settings and i alone. A resumed run draws every mask again and compares, which costs
     little and shows whether the folder was begun with other settings.
@@ -84,7 +89,9 @@ def write_masks(
     with lock_folder(out):
         remove_temporaries(out)
         if not resume and any(entry.name != LOCK_NAME for entry in out.iterdir()):
-            raise OutputError(f"{out}: is not empty; add --resume to go on with it or choose another folder")
+            raise OutputError(
+                f"{out}: is not empty; add --resume to go on with it or choose another folder", code="E-out-not-empty"
+            )
         for start in range(0, count, _BATCH):
             indices = range(start, min(start + _BATCH, count))
             files = [_mask(out, spec, size, seed, index) for index in indices]
@@ -97,13 +104,15 @@ def write_masks(
 
 
 def _mask(out: Path, spec: ShapeSpec, size: int, seed: int, index: int) -> tuple[Path, bytes]:
-    rng = numpy_generator(seed, spec.kind, index)
-    return out / f"{spec.kind}-{index:04d}.png", encode_image(spec.sample(rng).draw(size, rng))
+    rng = numpy_generator(seed, spec.class_name, index)
+    return out / f"{spec.class_name}-{index:04d}.png", encode_image(spec.sample(rng).draw(size, rng))
 
 
 def _there(path: Path, data: bytes) -> bool:
     if not path.is_file():
         return False
     if path.read_bytes() != data:
-        raise OutputError(f"{path}: was drawn with other settings; repeat those or choose another folder")
+        raise OutputError(
+            f"{path}: was written with other settings; repeat those or choose another folder", code="E-resume-settings"
+        )
     return True

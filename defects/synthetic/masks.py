@@ -1,4 +1,4 @@
-"""Draw one mask of a kind: the place of each defect, its strokes or outlines, and the pixels they cover."""
+"""Procedural masks of a class: ranges for every value, and one mask from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from defects.masks.width import width as measured_width
 from defects.synthetic.shapes import Blob, crack, pits, scratch, spots
 from defects.synthetic.strokes import Mask, Stroke, canvas_for, threshold
 
-KINDS = ("crack", "scratch", "pit", "spot")
+DEFECT_CLASSES = ("crack", "scratch", "pit", "spot")
 Region = tuple[float, float, float, float]
 WHOLE: Region = (0.0, 0.0, 1.0, 1.0)
 _Maker = Callable[[tuple[float, float], float, float, float, np.random.Generator], Sequence[Stroke | Blob]]
@@ -29,18 +29,18 @@ def size_of(size: int | tuple[int, int]) -> tuple[int, int]:
     """
     height, width = (size, size) if isinstance(size, int) else size
     if height < 8 or width < 8:
-        raise ValueError(f"expected a mask of at least 8 x 8 px, got {height} x {width}; ask for a larger size")
+        raise ValueError(f"expected a mask of at least 8 x 8 px, got {height} x {width}; give a larger size")
     return height, width
 
 
-def check(kind: str, count: int, length: float, width: float, orientation: float, position: Region) -> None:
-    """Refuse values no mask can be drawn with.
+def check(class_name: str, count: int, length: float, width: float, orientation: float, position: Region) -> None:
+    """Refuses values that no mask can have.
 
     Raises:
         ValueError: Names the value, what came and what is expected.
     """
-    if kind not in KINDS:
-        raise ValueError(f"expected a kind of {', '.join(KINDS)}, got {kind!r}; choose one of them")
+    if class_name not in DEFECT_CLASSES:
+        raise ValueError(f"expected a class of {', '.join(DEFECT_CLASSES)}, got {class_name!r}; choose one of them")
     if not 1 <= count <= 1000:
         raise ValueError(f"expected a count of 1 to 1000, got {count}; give a smaller number of defects a mask")
     for name, value, least in (("width", width, 1.0), ("length", length, 1.0)):
@@ -54,7 +54,7 @@ def check(kind: str, count: int, length: float, width: float, orientation: float
 
 
 def draw(
-    kind: str,
+    class_name: str,
     size: int | tuple[int, int],
     rng: np.random.Generator,
     *,
@@ -67,14 +67,14 @@ def draw(
     """Draw a mask.
 
     Args:
-        kind: One of `KINDS`.
+        class_name: One of `DEFECT_CLASSES`.
         size: Side, or (height, width), in pixels.
         rng: Source of all randomness.
         count: Number of defects (of clusters, for pits).
         length: Length of a line, extent of a pit cluster, major diameter of a spot, in pixels.
         width: Mean local width in pixels, at least 1.
-        orientation: Degrees from the horizontal, counter-clockwise as seen; each defect differs by a few degrees.
-        position: Region of the image, as fractions (left, top, right, bottom), in which the centres lie.
+        orientation: Degrees from the horizontal, counter-clockwise in the image; each defect differs by a few degrees.
+        position: Region of the image, as fractions (left, top, right, bottom), in which the centers lie.
 
     Returns:
         (height, width) bool, never empty.
@@ -83,9 +83,9 @@ def draw(
         ValueError: If a value is out of its range.
     """
     shape = size_of(size)
-    check(kind, count, length, width, orientation, position)
+    check(class_name, count, length, width, orientation, position)
     left, top, right, bottom = position
-    # Centres stay half a width inside the image, so that no mask is empty.
+    # Centers stay half a width inside the image, so that no mask is empty.
     edge_x, edge_y = min(width / 2, shape[1] / 2) + 1, min(width / 2, shape[0] / 2) + 1
     parts: list[Stroke | Blob] = []
     for index in range(count):
@@ -93,17 +93,17 @@ def draw(
         y = float(np.clip(rng.uniform(top, bottom) * shape[0], edge_y, max(edge_y, shape[0] - edge_y)))
         tilt = orientation + (rng.normal(0, 8) if count > 1 else 0.0)
         extent = length * (rng.uniform(0.7, 1.2) if index else 1.0)
-        parts += _MAKERS[kind]((x, y), extent, width, tilt, rng)
-    return _painted(parts, shape, width)
+        parts += _MAKERS[class_name]((x, y), extent, width, tilt, rng)
+    return _rendered(parts, shape, width)
 
 
-def _painted(parts: Sequence[Stroke | Blob], shape: tuple[int, int], width: float) -> Mask:
-    """Paint the parts and correct their widths until the mask's mean local width is the one asked for."""
+def _rendered(parts: Sequence[Stroke | Blob], shape: tuple[int, int], width: float) -> Mask:
+    """Renders the parts; corrects their widths until the mask has the requested mean local width."""
     factor, best, least = 1.0, np.zeros(shape, bool), math.inf
     for _ in range(_CORRECTIONS + 1):
         canvas = canvas_for(shape)
         for part in parts:
-            part.scaled_width(factor).paint(canvas)
+            part.scaled_width(factor).render(canvas)
         mask = threshold(canvas)
         reached = measured_width(mask)
         error = abs(reached - width)
@@ -113,7 +113,7 @@ def _painted(parts: Sequence[Stroke | Blob], shape: tuple[int, int], width: floa
             break
         factor *= float(np.clip(width / max(reached, 0.5), 0.5, 2.0))
     if not best.any():
-        raise AssertionError("a defect centred inside the image left its mask empty")
+        raise AssertionError("a defect centered inside the image left its mask empty")
     return best
 
 
@@ -140,9 +140,9 @@ _TYPICAL: dict[str, tuple[tuple[int, int], Range, Range]] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """The values one mask is drawn with; see `draw` for their meaning."""
+    """The values of one mask; see `draw` for their meaning."""
 
-    kind: str
+    class_name: str
     count: int
     length: float
     width: float
@@ -152,7 +152,7 @@ class Shape:
     def draw(self, size: int | tuple[int, int], rng: np.random.Generator) -> Mask:
         """Draw the mask at `size`, bool (height, width)."""
         return draw(
-            self.kind,
+            self.class_name,
             size,
             rng,
             count=self.count,
@@ -168,15 +168,15 @@ class ShapeSpec:
     """Ranges (low, high), both ends possible, for the values of a mask.
 
     Attributes:
-        kind: One of `KINDS`.
+        class_name: One of `DEFECT_CLASSES`.
         count: Defects a mask.
         length: Pixels.
         width: Pixels, mean local width.
         orientation: Degrees, 0 horizontal, 90 vertical.
-        position: Fractions of the image (left, top, right, bottom) within which centres lie.
+        position: Fractions of the image (left, top, right, bottom) within which centers lie.
     """
 
-    kind: str
+    class_name: str
     count: tuple[int, int]
     length: Range
     width: Range
@@ -190,21 +190,28 @@ class ShapeSpec:
             if not low <= high:
                 raise ValueError(f"expected {name} as low..high, got {low:g}..{high:g}; swap the two ends")
         for end in (0, 1):
-            check(self.kind, self.count[end], self.length[end], self.width[end], self.orientation[end], self.position)
+            check(
+                self.class_name,
+                self.count[end],
+                self.length[end],
+                self.width[end],
+                self.orientation[end],
+                self.position,
+            )
 
     @classmethod
-    def typical(cls, kind: str, size: int | tuple[int, int]) -> ShapeSpec:
-        """The ranges that look right for a kind at an image size.
+    def typical(cls, class_name: str, size: int | tuple[int, int]) -> ShapeSpec:
+        """Typical ranges of a class at an image size.
 
         Raises:
-            ValueError: If the kind is unknown or the size too small.
+            ValueError: If the class is unknown or the size too small.
         """
-        if kind not in KINDS:
-            raise ValueError(f"expected a kind of {', '.join(KINDS)}, got {kind!r}; choose one of them")
+        if class_name not in DEFECT_CLASSES:
+            raise ValueError(f"expected a class of {', '.join(DEFECT_CLASSES)}, got {class_name!r}; choose one of them")
         scale = min(size_of(size)) / _TYPICAL_SIDE
-        count, length, width = _TYPICAL[kind]
+        count, length, width = _TYPICAL[class_name]
         return cls(
-            kind=kind,
+            class_name=class_name,
             count=count,
             length=(max(1.0, length[0] * scale), max(1.0, length[1] * scale)),
             width=(max(1.0, width[0] * scale), max(1.0, width[1] * scale)),
@@ -213,7 +220,7 @@ class ShapeSpec:
     def sample(self, rng: np.random.Generator) -> Shape:
         """Draw one mask's values, uniformly in each range."""
         return Shape(
-            kind=self.kind,
+            class_name=self.class_name,
             count=int(rng.integers(self.count[0], self.count[1] + 1)),
             length=float(rng.uniform(*self.length)),
             width=float(rng.uniform(*self.width)),

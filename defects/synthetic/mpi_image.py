@@ -13,7 +13,7 @@ from defects.masks.width import Mask, set_width, width
 from defects.synthetic.mpi_indications import emission_for, expose, false_indications, speckle
 from defects.synthetic.mpi_surface import BACKGROUNDS, BAND_START, MATERIALS, surface
 
-# A mask this close to the wanted width (relative) is left as it was drawn.
+# A mask this close to the requested width (relative) is left as it is.
 _WIDTH_TOLERANCE = 0.05
 _SENSOR_NOISE = 0.012
 
@@ -49,7 +49,7 @@ def render(
 
     Args:
         mask: (height, width) bool, the defect's shape and place; empty for a good part.
-        thickness: Mean local width in px to which the mask is brought; None leaves it.
+        thickness: Mean local width in px that the mask is set to; None leaves it.
         brightness: 0..1; the luminance of the glow over its surroundings rises linearly with it.
         background: One of `BACKGROUNDS`.
         seed: Of everything that differs between two scans of one part.
@@ -63,32 +63,32 @@ def render(
     scan = np.random.default_rng([seed, 1])
     body = np.random.default_rng([seed if part is None else part, 2])
     material = MATERIALS[background]
-    picture, lines = surface((mask.shape[0], mask.shape[1]), material, body, scan)
+    image, lines = surface((mask.shape[0], mask.shape[1]), material, body, scan)
     faulty = bool(mask.any())
     if indications is None:
         indications = int(scan.integers(0, 3) if faulty else scan.integers(1, 6))
     stray = speckle(mask.shape, material, lines, scan) + false_indications(mask.shape, indications, scan)
-    picture = expose(picture, stray)
+    image = expose(image, stray)
     true = _visible(mask)
     if faulty:
         if thickness is not None and abs(width(true) - thickness) > _WIDTH_TOLERANCE * thickness:
             true = _visible(set_width(true, thickness))
-        picture = expose(picture, emission_for(picture, true, width(true), brightness, scan))
-    noise = scan.standard_normal(picture.shape, dtype=np.float32)
+        image = expose(image, emission_for(image, true, width(true), brightness, scan))
+    noise = scan.standard_normal(image.shape, dtype=np.float32)
     # Shot noise grows with the square root of the light, read noise does not.
-    picture += noise * (_SENSOR_NOISE * (0.5 + np.sqrt(np.clip(picture, 0, 1))))
-    image = np.asarray(np.clip(picture * 255 + 0.5, 0, 255), np.uint8)
+    image += noise * (_SENSOR_NOISE * (0.5 + np.sqrt(np.clip(image, 0, 1))))
+    pixels = np.asarray(np.clip(image * 255 + 0.5, 0, 255), np.uint8)
     values: dict[str, float | str] = {}
     if faulty:
-        values = {"thickness": width(true), "brightness": guides.brightness(image, true)}
-    return MpiImage(image, true, {**values, "background": background})
+        values = {"thickness": width(true), "brightness": guides.brightness(pixels, true)}
+    return MpiImage(pixels, true, {**values, "background": background})
 
 
 def _visible(mask: Mask) -> Mask:
     """The mask without what the band at the right edge hides, unless that is all of it."""
-    seen = mask.copy()
-    seen[:, math.ceil(BAND_START * mask.shape[1]) :] = False
-    return seen if seen.any() else mask
+    visible = mask.copy()
+    visible[:, math.ceil(BAND_START * mask.shape[1]) :] = False
+    return visible if visible.any() else mask
 
 
 def _check(mask: Mask, thickness: float | None, brightness: float, background: str) -> None:

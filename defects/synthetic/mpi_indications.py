@@ -1,4 +1,4 @@
-"""The glow of a defect: how it is spread over the pixels, and how strong it must be for a wanted brightness."""
+"""What glows: the defect at a requested brightness, and indications that are no defects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from defects.attributes.guide import ring_in_box, ring_radius
 from defects.masks.width import Mask
-from defects.synthetic.mpi_surface import Material, Picture, Plane, blur, field, rough
+from defects.synthetic.mpi_surface import Material, Pixels, Plane, blur, field, rough
 
 # Fluorescence peaks near 550 nm: green first, red close behind, hardly any blue. A strong glow overexposes green, then
 # red, and so turns from green to yellow-green to pale yellow, as on a camera.
@@ -41,7 +41,7 @@ def spread(mask: Mask, thickness: float, rng: np.random.Generator) -> tuple[Plan
     ridge = blur(uneven, max(0.6, 0.28 * thickness))
     # The leakage field is strongest over the crack's middle: the core is hotter there than at its edges.
     core = np.asarray(blur(uneven, edge) * (0.30 + 0.95 * ridge**2), np.float32)
-    # Stray particles beside the crack.
+    # Stray particles next to the crack.
     near = blur(inside, 1.1 * scale)
     stray = (rng.random(shape, dtype=np.float32) < 0.10) & (near > 0.04) & ~mask
     core += 0.45 * blur(stray.astype(np.float32) * near, 0.5)
@@ -49,10 +49,10 @@ def spread(mask: Mask, thickness: float, rng: np.random.Generator) -> tuple[Plan
     return core, np.asarray(halo, np.float32)
 
 
-def expose(picture: Picture, emission: Plane) -> Picture:
-    """Add emission to a picture the way a sensor does: each channel saturates towards 1."""
+def expose(image: Pixels, emission: Plane) -> Pixels:
+    """Add emission to an image the way a sensor does: each channel saturates towards 1."""
     left = np.exp(-emission[..., None] * COLOR)
-    return np.asarray(1 - (1 - picture) * left, np.float32)
+    return np.asarray(1 - (1 - image) * left, np.float32)
 
 
 def contrast_of(brightness: float) -> float:
@@ -60,17 +60,17 @@ def contrast_of(brightness: float) -> float:
     return FAINTEST + (STRONGEST - FAINTEST) * brightness
 
 
-def emission_for(picture: Picture, mask: Mask, thickness: float, brightness: float, rng: np.random.Generator) -> Plane:
+def emission_for(image: Pixels, mask: Mask, thickness: float, brightness: float, rng: np.random.Generator) -> Plane:
     """The emission (height, width) with which the mask's mean luminance exceeds its ring's by what `brightness` says.
 
     The core's strength is sought on the pixels of mask and ring alone. The halo follows the brightness
     directly: if it grew with the core, a thin crack would light its surroundings as fast as itself.
     """
     core, halo = spread(mask, thickness, rng)
-    wanted = contrast_of(brightness)
-    halo = halo * np.float32(0.02 + 0.5 * wanted + 0.9 * wanted**2)
+    target = contrast_of(brightness)
+    halo = halo * np.float32(0.02 + 0.5 * target + 0.9 * target**2)
     around = _ring(mask)
-    base_in, base_out = picture[mask], picture[around]
+    base_in, base_out = image[mask], image[around]
     core_in, core_out, halo_in, halo_out = core[mask], core[around], halo[mask], halo[around]
 
     def contrast(strength: float) -> float:
@@ -78,7 +78,7 @@ def emission_for(picture: Picture, mask: Mask, thickness: float, brightness: flo
         outside = _luminance(base_out, strength * core_out + halo_out) if around.any() else 0.0
         return inside - outside
 
-    strength = _strength(lambda strength: contrast(strength) - wanted)
+    strength = _strength(lambda strength: contrast(strength) - target)
     return np.asarray(core * np.float32(strength) + halo, np.float32)
 
 
@@ -178,8 +178,8 @@ def _line(shape: tuple[int, int], rng: np.random.Generator) -> Plane:
     plane = np.zeros(shape, np.float32)
     x, y = _place(shape, rng)
     angle = math.radians(float(rng.choice([0.0, 0.0, 90.0])) + rng.normal(0, 3))
-    reach = rng.uniform(15, 45) * scale
-    dx, dy = reach * math.cos(angle), reach * math.sin(angle)
+    radius = rng.uniform(15, 45) * scale
+    dx, dy = radius * math.cos(angle), radius * math.sin(angle)
     ends = [(round((x + sign * dx) * 16), round((y + sign * dy) * 16)) for sign in (-1, 1)]
     cv2.line(plane, ends[0], ends[1], 1.0, max(1, round(rng.uniform(1, 2.5) * scale)), lineType=cv2.LINE_AA, shift=4)
     soft = blur(plane, rng.uniform(1.3, 2.4) * scale)

@@ -1,4 +1,4 @@
-"""Random fields: correlated noise made small and resized, so that its cost hardly depends on its correlation length."""
+"""The bare surface of a fastener shank under a line-scan camera: materials, random fields, fall-off, edge band."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Material:
 
     Attributes:
         color: Mean red, green, blue in 0..1.
-        second: Colour that the cloudy patches lean towards.
+        second: Color that the cloudy patches lean towards.
         lines: Strength of the machining lines.
         line_length: Their correlation length, px on a 128 px image.
         cloud: Strength of the cloudy patches.
@@ -89,9 +89,9 @@ class Material:
 MATERIALS: dict[str, Material] = {
     # Plain dark steel: nearly black, violet from the lamp, crisp grinding lines.
     "dark": Material((0.070, 0.066, 0.140), (0.095, 0.070, 0.165), 0.34, 44.0, 0.10, 30.0, 0.10, 0.7, 5.0),
-    # Phosphate coating: matt grey-green, crystalline, holds many particles, hardly any lines.
+    # Phosphate coating: matt gray-green, crystalline, holds many particles, hardly any lines.
     "phosphate": Material((0.162, 0.186, 0.158), (0.138, 0.174, 0.152), 0.07, 16.0, 0.13, 7.0, 0.24, 0.9, 15.0),
-    # Zinc plating: brighter and bluish with pale, drawn-out patches.
+    # Zinc plating: brighter and bluish with pale, stretched patches.
     "zinc": Material((0.098, 0.160, 0.305), (0.140, 0.190, 0.330), 0.15, 34.0, 0.09, 9.0, 0.09, 0.6, 3.5),
     # Cadmium plating, chromated: brassy yellow, satin, broad streaks.
     "cadmium": Material((0.270, 0.218, 0.078), (0.282, 0.212, 0.100), 0.20, 60.0, 0.07, 18.0, 0.08, 0.7, 3.0),
@@ -100,12 +100,12 @@ MATERIALS: dict[str, Material] = {
 BACKGROUNDS = tuple(MATERIALS)
 
 
-Picture = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.float32]
 
-# The band is the fixture beside the shank: it does not move from scan to scan.
+# The band is the fixture next to the shank: it does not move from scan to scan.
 BAND_START = 0.925
 BAND_COLOR = np.asarray((0.022, 0.150, 0.062), np.float32)
-# A part is scanned at several turns of its shank; its texture is made this much taller than one image.
+# A part is scanned at several turns of its shank; its texture is this much taller than one image.
 TURN = 1.25
 
 
@@ -134,25 +134,25 @@ def texture(shape: tuple[int, int], material: Material, rng: np.random.Generator
 def fall_off(width: int, rng: np.random.Generator) -> Plane:
     """(1, width) illumination across the shank: bright where its surface faces the lamp, darker to the sides."""
     x = np.linspace(0, 1, width, dtype=np.float32)[None]
-    center, reach = rng.uniform(0.38, 0.52), rng.uniform(0.56, 0.70)
-    round_off = np.clip(1 - ((x - center) / reach) ** 2, 0, 1) ** 0.75
+    center, radius = rng.uniform(0.38, 0.52), rng.uniform(0.56, 0.70)
+    round_off = np.clip(1 - ((x - center) / radius) ** 2, 0, 1) ** 0.75
     sheen = rng.uniform(0.1, 0.3) * np.exp(-0.5 * ((x - center) / rng.uniform(0.05, 0.11)) ** 2)
     return np.asarray(0.20 + 0.90 * round_off + sheen, np.float32)
 
 
 def surface(
     shape: tuple[int, int], material: Material, part: np.random.Generator, scan: np.random.Generator
-) -> tuple[Picture, Plane]:
+) -> tuple[Pixels, Plane]:
     """The bare surface.
 
     Args:
         shape: (height, width).
         material: One of `MATERIALS`.
         part: What belongs to the part: texture, tint, lamp.
-        scan: What differs from scan to scan of it: turn, exposure, gain of each line and each camera pixel.
+        scan: What differs from scan to scan of it: turn, gain of each line and each camera pixel.
 
     Returns:
-        The picture (height, width, 3) in about 0..1, and the machining lines (height, width).
+        The image (height, width, 3) in about 0..1, and the machining lines (height, width).
     """
     height, width = shape
     tall = (int(height * TURN), width)
@@ -167,13 +167,13 @@ def surface(
     luminance = local_contrast * light * gain * np.float32(scan.uniform(0.92, 1.08))
     lean = np.clip(0.5 + 0.5 * cloud, 0, 1)[..., None]
     first, second = np.asarray(material.color, np.float32), np.asarray(material.second, np.float32)
-    picture = (first + (second - first) * lean) * tint * luminance[..., None]
-    return _with_band(picture, scan), lines
+    image = (first + (second - first) * lean) * tint * luminance[..., None]
+    return _with_band(image, scan), lines
 
 
-def _with_band(picture: Picture, scan: np.random.Generator) -> Picture:
+def _with_band(image: Pixels, scan: np.random.Generator) -> Pixels:
     """Put the stationary dark green band over the right edge, with the shank's shadow before it."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     x = (np.arange(width, dtype=np.float32) + 0.5) / width
     soft = 0.0055
     share = 1 / (1 + np.exp(np.clip((BAND_START - x) / soft, -30, 30)))
@@ -182,4 +182,4 @@ def _with_band(picture: Picture, scan: np.random.Generator) -> Picture:
     flicker = cv2.GaussianBlur(scan.standard_normal((height, 1), dtype=np.float32), (0, 0), sigmaX=0.1, sigmaY=1.2)
     band = BAND_COLOR * (across[None, :, None] * (1 + 0.07 * flicker[:, :, None]))
     weight = share[None, :, None]
-    return np.asarray(picture * shadow[None, :, None] * (1 - weight) + band * weight, np.float32)
+    return np.asarray(image * shadow[None, :, None] * (1 - weight) + band * weight, np.float32)

@@ -24,8 +24,8 @@ class Blob:
         """The same blob at the same place, `factor` times as large."""
         return Blob(self.center, self.offsets * factor)
 
-    def paint(self, canvas: npt.NDArray[np.uint8]) -> None:
-        """Paint it on a canvas made by `canvas_for`."""
+    def render(self, canvas: npt.NDArray[np.uint8]) -> None:
+        """Renders it on a canvas of `canvas_for`."""
         fill(canvas, self.center + self.offsets)
 
 
@@ -38,7 +38,7 @@ def outline(
         center: (2,) x, y in pixels.
         diameter: Minor diameter in pixels.
         stretch: Major over minor diameter, 1 for a disc.
-        orientation: Degrees from the horizontal, counter-clockwise as seen.
+        orientation: Degrees from the horizontal, counter-clockwise in the image.
         ragged: Deviation of the radius relative to it, 0 for a true ellipse.
         rng: Source of randomness.
     """
@@ -95,9 +95,9 @@ MAX_BRANCH_DEPTH = 2
 
 def smooth_noise(count: int, correlation: float, rng: np.random.Generator) -> Floats:
     """(count,) noise of mean 0 and deviation 1, smooth over about `correlation` steps."""
-    reach = max(1, int(3 * correlation))
-    white = rng.standard_normal(count + 2 * reach)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(correlation, 0.3)) ** 2)
+    radius = max(1, int(3 * correlation))
+    white = rng.standard_normal(count + 2 * radius)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(correlation, 0.3)) ** 2)
     kernel /= math.sqrt(float((kernel**2).sum()))
     return np.asarray(np.convolve(white, kernel, mode="valid"), np.float64)
 
@@ -125,7 +125,7 @@ def crack(
         center: x, y of the middle of the main line, pixels.
         length: Length of the main line, pixels.
         width: Mean width over all strokes, pixels.
-        orientation: Degrees from the horizontal, counter-clockwise as seen.
+        orientation: Degrees from the horizontal, counter-clockwise in the image.
         rng: Source of randomness.
     """
     count = max(6, round(length / STEP))
@@ -166,8 +166,8 @@ def _branch(
         own_count = max(4, round(own_length / STEP))
         side = -side if rng.random() < 0.7 else side
         thick = parent.widths[at] / STEP
-        reach = 3 + int(thick / 2)
-        angle = headings[max(0, at - reach) : at + reach].mean() + side * math.radians(rng.uniform(20, 55))
+        radius = 3 + int(thick / 2)
+        angle = headings[max(0, at - radius) : at + radius].mean() + side * math.radians(rng.uniform(20, 55))
         # A branch turns back towards the direction of its parent.
         bend = -side * np.linspace(0, math.radians(rng.uniform(0, 25)), own_count)
         own = angle + bend + smooth_noise(own_count, max(1.2, thick / 3), rng) * 0.35

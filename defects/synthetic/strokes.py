@@ -21,7 +21,7 @@ _SHIFT = 4
 
 @dataclass(frozen=True)
 class Stroke:
-    """A centre line with a width at each of its points.
+    """A center line with a width at each of its points.
 
     Attributes:
         points: (N, 2) x, y in pixels.
@@ -33,14 +33,14 @@ class Stroke:
 
     @property
     def length(self) -> float:
-        """Length of the centre line in pixels."""
+        """Length of the center line in pixels."""
         return float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).sum())
 
     def scaled_width(self, factor: float) -> Stroke:
         """The same line, every width multiplied by `factor`."""
         return Stroke(self.points, self.widths * factor)
 
-    def paint(self, canvas: npt.NDArray[np.uint8]) -> None:
+    def render(self, canvas: npt.NDArray[np.uint8]) -> None:
         """Paint it: one quadrilateral a segment, with a disc at every joint so that sharp turns leave no gap."""
         points, radii = self.points, np.maximum(self.widths, THINNEST) / 2
         along = np.diff(points, axis=0)
@@ -66,12 +66,12 @@ def mean_width(strokes: Sequence[Stroke]) -> float:
 
 
 def canvas_for(size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """An empty canvas `SUPERSAMPLE` times the (height, width) asked for."""
+    """An empty canvas `SUPERSAMPLE` times the requested (height, width)."""
     return np.zeros((size[0] * SUPERSAMPLE, size[1] * SUPERSAMPLE), np.uint8)
 
 
 def fixed_point(points: Floats) -> npt.NDArray[np.int32]:
-    """Pixel coordinates as the canvas' fixed-point integers (pixel centres lie at .5)."""
+    """Pixel coordinates as the canvas' fixed-point integers (pixel centers lie at .5)."""
     return np.asarray(np.round((points * SUPERSAMPLE - 0.5) * (1 << _SHIFT)), np.int32)
 
 

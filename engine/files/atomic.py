@@ -67,7 +67,7 @@ def output_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         what = error.strerror or str(error)
         remedy = _REMEDIES.get(error.errno or 0, "check the disk and the path, then run the same command with --resume")
-        raise OutputError(f"{os.fspath(path)}: {what}; {remedy}") from error
+        raise OutputError(f"{os.fspath(path)}: {what}; {remedy}", code="E-out-unwritable") from error
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -163,8 +163,8 @@ def make_folders(folder: Path) -> None:
     """Makes a folder with its missing parents and syncs what now names them; may raise OSError."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    for made in missing:
-        sync_folder(made.parent)
+    for folder in missing:
+        sync_folder(folder.parent)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -247,12 +247,12 @@ def inside(root: str | os.PathLike[str], name: str) -> Path:
     path = PurePosixPath(name)
     where = f"{os.fspath(root)}: file name {name!r}"
     if not path.parts or "\0" in name:
-        raise DataError(f"{where} is no file name; write a name relative to that folder")
+        raise DataError(f"{where} is no file name; write a name relative to that folder", code="E-file-name")
     if path.is_absolute() or PureWindowsPath(name).is_absolute():
-        raise DataError(f"{where} is absolute; write it relative to that folder")
+        raise DataError(f"{where} is absolute; write it relative to that folder", code="E-file-name")
     if ".." in path.parts or ".." in PureWindowsPath(name).parts:
-        raise DataError(f"{where} leaves the folder by '..'; write it relative to that folder")
+        raise DataError(f"{where} leaves the folder by '..'; write it relative to that folder", code="E-file-name")
     joined = Path(root, path)
     if not joined.resolve().is_relative_to(Path(root).resolve()):
-        raise DataError(f"{where} leaves the folder by a symlink; copy the file into the folder")
+        raise DataError(f"{where} leaves the folder by a symlink; copy the file into the folder", code="E-file-name")
     return joined

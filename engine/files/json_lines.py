@@ -18,7 +18,7 @@ class LineLog:
     """Appends JSON objects, one a line; a last line torn by a kill is dropped on opening.
 
     Args:
-        path: The file; made, with its folders, if missing.
+        path: The file; created, with its folders, if missing.
 
     Raises:
         DataError: A line before the last is no JSON object.
@@ -47,7 +47,9 @@ class LineLog:
         with open(self.path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if broken:
-                    raise DataError(f"{self.path}: line {broken} is no JSON object; mend or remove that line")
+                    raise DataError(
+                        f"{self.path}: line {broken} is no JSON object; fix or remove that line", code="E-log-damaged"
+                    )
                 if line.endswith(b"\n") and _parse(line) is not None:
                     end += len(line)
                 else:
@@ -138,7 +140,7 @@ os.register_at_fork(after_in_child=_close_in_child)
 def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
     """Holds the folder for this process while the block runs; the kernel lets go of it if the process is killed.
 
-    The folder is made if it is missing. The lock file is gone again when the block ends.
+    The folder is created if it is missing. The lock file is removed when the block ends.
 
     Raises:
         OutputError: Another process holds the folder, or it cannot be written.
@@ -170,7 +172,8 @@ def _acquire(folder: Path) -> int:
             os.close(descriptor)
             named = f" (pid {holder})" if holder else ""
             raise OutputError(
-                f"{folder}: is being written by another process{named}; wait for it or choose another output folder"
+                f"{folder}: is being written by another process{named}; wait for it or choose another output folder",
+                code="E-out-in-use",
             ) from None
         except OSError as error:
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The folder of a training run: what was asked for, with what it ran, what came out."""
+"""The folder of a training run: its configuration, its environment, its results; and its resumption."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ class RunFolder:
             remove_temporaries(folder)
             resumed = any(entry.name != LOCK_NAME for entry in folder.iterdir())
             if resumed and not resume:
-                raise OutputError(f"{folder}: is not empty; add --resume to go on with it or choose another folder")
+                raise OutputError(
+                    f"{folder}: is not empty; add --resume to go on with it or choose another folder",
+                    code="E-out-not-empty",
+                )
             return cls(folder, resumed=resumed, resources=stack.pop_all())
 
     @property
@@ -68,12 +71,12 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """The folder of checkpoints; made when the first is written."""
+        """The folder of checkpoints; created with the first of them."""
         return self.path / "checkpoints"
 
     @property
     def samples(self) -> Path:
-        """The folder of sample pictures; made when the first is written."""
+        """The folder of sample images; created with the first of them."""
         return self.path / "samples"
 
     @cached_property
@@ -155,7 +158,7 @@ def own_config(folder: Path, model: type[Config]) -> Config | None:
 
 
 def same_config(run: RunFolder, config: BaseModel) -> None:
-    """Compares what is asked for with what a run was begun with.
+    """Compares a requested configuration with the one that a run was started with.
 
     Raises:
         UsageError: They differ; the first key that does is named.
@@ -163,14 +166,18 @@ def same_config(run: RunFolder, config: BaseModel) -> None:
     """
     before = own_config(run.path, type(config))
     if before is None and run.resumed:
-        raise DataError(f"{run.path}: holds no config.yaml, so this is no run to resume; choose another --out")
+        raise DataError(
+            f"{run.path}: holds no config.yaml, so this is no run to resume; choose another --out",
+            code="E-resume-foreign",
+        )
     if before is None or before == config:
         return
     old, new = (_flat(model.model_dump(mode="json")) for model in (before, config))
     key = next(key for key in {**new, **old} if old.get(key) != new.get(key))
     raise UsageError(
-        f"{run.config}: was made with another configuration ({key} {old.get(key)}, now {new.get(key)}); "
-        "leave --config and --set out to resume, or give another --out"
+        f"{run.config}: was started with another configuration ({key} {old.get(key)}, now {new.get(key)}); "
+        "leave --config and --set out to resume, or give another --out",
+        code="E-resume-config",
     )
 
 

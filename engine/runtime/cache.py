@@ -1,4 +1,4 @@
-"""The latest of some values that are costly to make, as many as fit."""
+"""A bounded, thread-safe cache: the latest of some values that are costly to compute."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class BoundedCache(Generic[V]):
         limit: what all sizes add up to at most.
         size_of: the size of a value, such as its bytes; 1 for each where nothing is given.
 
-    >>> kept = BoundedCache(8, len)
-    >>> kept.get("a", lambda: b"12345"), kept.get("b", lambda: b"678"), kept.get("a", lambda: b"again")
+    >>> cache = BoundedCache(8, len)
+    >>> cache.get("a", lambda: b"12345"), cache.get("b", lambda: b"678"), cache.get("a", lambda: b"again")
     (b'12345', b'678', b'12345')
-    >>> kept.get("c", lambda: b"9"), kept.get("b", lambda: b"anew")
+    >>> cache.get("c", lambda: b"9"), cache.get("b", lambda: b"anew")
     (b'9', b'anew')
     """
 
@@ -31,7 +31,7 @@ class BoundedCache(Generic[V]):
         self._lock = Lock()
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """The value of a key, made if it is not kept; of two threads that make the same, both get the first one's."""
+        """The value of a key, computed if it is not cached; two threads that compute the same get the first one's."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)

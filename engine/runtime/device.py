@@ -13,7 +13,7 @@ from torch import nn
 from engine.errors import UsageError
 
 
-def choose_device(name: str) -> torch.device:
+def select_device(name: str) -> torch.device:
     """The device of a `--device` value; `auto` is a CUDA device where there is one, else the CPU.
 
     Raises:
@@ -38,7 +38,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: str) -> torch.dtype | None:
+def select_precision(name: str) -> torch.dtype | None:
     """The number format of a `--precision` value; `auto` is None: the fastest that the device has.
 
     Raises:

@@ -31,7 +31,7 @@ def keep_memory() -> bool:
     of a training step. The process then stays as large as it ever was.
 
     Returns:
-        Whether it was told.
+        Whether the allocator took the setting.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -16,12 +16,12 @@ from engine.errors import CheckpointError
 
 
 class MasterAdam:
-    """Adam over float32 copies of a network's parameters.
+    """Adam over float32 masters of a network's parameters.
 
     Args:
-        network: its parameters receive gradients and rounded copies of the masters.
+        network: its parameters receive gradients and the rounded values of the masters.
         learning_rate: at the start.
-        ema: decay of the running average of the weights; None keeps none.
+        ema: decay of the running average of the weights; None for none.
     """
 
     def __init__(self, network: nn.Module, learning_rate: float, *, ema: float | None = None) -> None:
@@ -92,7 +92,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 def save_state(optimizers: Mapping[str, MasterAdam], networks: Mapping[str, Any]) -> Tensors:
-    """Masters, averages and moments of the optimisers and buffers of the networks, by name."""
+    """Masters, averages and moments of the optimizers and buffers of the networks, by name."""
     tensors: Tensors = {}
     for name, adam in optimizers.items():
         tensors |= adam.state(name)
@@ -115,7 +115,7 @@ def load_state(optimizers: Mapping[str, MasterAdam], networks: Mapping[str, Any]
                 buffer.copy_(tensors[f"{name}.buffer.{k}"])
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(
-            f"the saved state does not fit this run ({error}); train anew into another --out"
+            f"the saved state does not fit this run ({error}); train anew into another --out", code="E-resume-state"
         ) from None
 
 

@@ -48,10 +48,12 @@ def fetch(url: str, *, what: str, flag: str) -> tuple[dict[str, torch.Tensor], P
             )
     except (OSError, RuntimeError, ValueError, EOFError, HTTPException, UnpicklingError) as error:
         line = f"{url}: cannot be had ({_line(error)}); give the weights by {flag} FILE"
-        raise WeightsError(line) from error
+        raise WeightsError(line, code="E-weights-download") from error
     digest = sha256_file(file)
     if not digest.startswith(file_name.rsplit("-", 1)[-1].removesuffix(".pth")):
-        raise WeightsError(f"{file}: its sha256 is not that in its name; remove the file and run again")
+        raise WeightsError(
+            f"{file}: its sha256 is not that in its name; remove the file and run again", code="E-weights-hash"
+        )
     return tensors, file, digest
 
 
@@ -70,14 +72,18 @@ def read_safetensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, t
     from safetensors.torch import load
 
     if path.suffix != ".safetensors":
-        raise WeightsError(f"{path}: {what} are read from .safetensors only; convert the file or give another")
+        raise WeightsError(
+            f"{path}: {what} are read from .safetensors only; convert the file or give another", code="E-weights-format"
+        )
     try:
         data = path.read_bytes()
         return load(data), sha256_bytes(data)
     except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}; {remedy}") from error
+        raise WeightsError(f"{path}: {error.strerror}; {remedy}", code="E-weights-unreadable") from error
     except (SafetensorError, KeyError, ValueError) as error:
-        raise WeightsError(f"{path}: is no safetensors file ({_line(error)}); {remedy}") from error
+        raise WeightsError(
+            f"{path}: is no safetensors file ({_line(error)}); {remedy}", code="E-weights-format"
+        ) from error
 
 
 def read_pth(path: Path, *, remedy: str) -> dict[str, torch.Tensor]:
@@ -92,11 +98,11 @@ def read_pth(path: Path, *, remedy: str) -> dict[str, torch.Tensor]:
         with warnings.catch_warnings(action="ignore"):  # of pickles it does not know; it then fails
             tensors: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror or _line(error)}; {remedy}") from error
+        raise WeightsError(f"{path}: {error.strerror or _line(error)}; {remedy}", code="E-weights-format") from error
     except (RuntimeError, ValueError, EOFError, KeyError, UnpicklingError) as error:
-        raise WeightsError(f"{path}: is no file of PyTorch weights; {remedy}") from error
+        raise WeightsError(f"{path}: is no file of PyTorch weights; {remedy}", code="E-weights-format") from error
     if not isinstance(tensors, Mapping) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
-        raise WeightsError(f"{path}: holds no named tensors; {remedy}")
+        raise WeightsError(f"{path}: holds no named tensors; {remedy}", code="E-weights-format")
     return dict(tensors)
 
 
@@ -111,10 +117,10 @@ def expect_shapes(
     checked = {}
     for key, shape in shapes.items():
         if key not in tensors:
-            raise WeightsError(f"{name}: lacks {key}; {remedy}")
+            raise WeightsError(f"{name}: lacks {key}; {remedy}", code="E-weights-format")
         got = tuple(tensors[key].shape)
         if got != shape:
-            raise WeightsError(f"{name}: expected {key} of shape {shape}, got {got}; {remedy}")
+            raise WeightsError(f"{name}: expected {key} of shape {shape}, got {got}; {remedy}", code="E-weights-format")
         checked[key] = tensors[key].float()
     return checked
 

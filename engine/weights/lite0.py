@@ -43,14 +43,14 @@ def lite0_weights() -> tuple[dict[str, torch.Tensor], str]:
     """
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise WeightsError(f"{_PACKAGE}: is not installed; {_REMEDY}")
+        raise WeightsError(f"{_PACKAGE}: is not installed; {_REMEDY}", code="E-weights-missing")
     path = Path(spec.origin).parent / _FILE
     try:
         digest = sha256_file(path)
     except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}; {_REMEDY}") from error
+        raise WeightsError(f"{path}: {error.strerror}; {_REMEDY}", code="E-weights-unreadable") from error
     if digest != LITE0_SHA256:
-        raise WeightsError(f"{path}: its sha256 is not that of the published weights; {_REMEDY}")
+        raise WeightsError(f"{path}: its sha256 is not that of the published weights; {_REMEDY}", code="E-weights-hash")
     tensors = {_renamed(name): value for name, value in read_pth(path, remedy=_REMEDY).items()}
     return tensors, f"{path.name} sha256:{digest}"
 

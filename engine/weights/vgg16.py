@@ -33,7 +33,7 @@ _CONVOLUTIONS = {
 
 
 def style_vgg_weights(path: str | Path | None = None) -> tuple[dict[str, torch.Tensor], str]:
-    """The convolutions of a trained VGG-16, for RGB in [0, 1] normalised by ImageNet mean and standard deviation.
+    """The convolutions of a trained VGG-16, for RGB in [0, 1] normalized by ImageNet mean and standard deviation.
 
     Args:
         path: A safetensors file; None for the file named by MAGNA_STYLE_WEIGHTS or, without it, torchvision's

@@ -261,7 +261,7 @@ def test_levels_of_different_windows_are_refused(real: Path, tmp_path: Path) -> 
     bench = levels_of(real)
     for window, level in zip((64, 256), LEVELS, strict=True):
         seen = frozenset(bench.hashes[sample.name] for sample in bench.chosen(level))
-        origin = Provenance("0" * 64, 64, 1, window=window, train_sha256=seen)
+        origin = Provenance("0" * 64, 64, 1, crop=window, train_sha256=seen)
         write_json(tmp_path / f"4-{level[1]}" / file_name, origin.to_dict())
     with pytest.raises(UsageError, match="different windows"):
         opened(real, template)

@@ -29,18 +29,18 @@ TABLE = [
 
 def one(text: str, name: str) -> object:
     """The only choice for an entry."""
-    (choice,) = parse_guide(text, SCHEMA).choices[name]
-    return choice
+    (value,) = parse_guide(text, SCHEMA).requested[name]
+    return value
 
 
 def resolved(text: str, seed: int = 0, measured: dict[str, float] | None = None) -> dict[str, object]:
     request = parse_guide(text, SCHEMA)
-    (cell,) = request.cells()
-    return dict(request.resolve(cell, np.random.default_rng(seed), {"thickness": 7.0} | (measured or {}), TABLE))
+    (point,) = request.grid_points()
+    return dict(request.resolve(point, np.random.default_rng(seed), {"thickness": 7.0} | (measured or {}), TABLE))
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "choice"),
+    ("text", "name", "value"),
     [
         ("thickness=0.7", "thickness", 0.7),
         (" thickness = 0.7 , ", "thickness", 0.7),
@@ -59,8 +59,8 @@ def resolved(text: str, seed: int = 0, measured: dict[str, float] | None = None)
         ("thickness=0.7", "kind", Keyword("random")),
     ],
 )
-def test_every_form_is_read(text: str, name: str, choice: object) -> None:
-    assert one(text, name) == pytest.approx(choice) if isinstance(choice, float) else one(text, name) == choice
+def test_every_form_is_read(text: str, name: str, value: object) -> None:
+    assert one(text, name) == pytest.approx(value) if isinstance(value, float) else one(text, name) == value
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def test_every_mistake_is_one_line_that_names_the_cure(text: str, message: str) 
 
 
 def test_lists_span_a_grid_with_the_first_entry_varying_slowest() -> None:
-    cells = parse_guide("background=dark|light,thickness=0.2|0.4..0.6|random", SCHEMA).cells()
+    grid_points = parse_guide("background=dark|light,thickness=0.2|0.4..0.6|random", SCHEMA).grid_points()
     expected = [(t, b) for t in (0.2, Interval(0.4, 0.6), Keyword("random")) for b in ("dark", "light")]
-    assert [(c["thickness"], c["background"]) for c in cells] == expected
-    assert all(set(c) == set(SCHEMA.names) for c in cells)
+    assert [(c["thickness"], c["background"]) for c in grid_points] == expected
+    assert all(set(c) == set(SCHEMA.names) for c in grid_points)
 
 
 def test_fixed_values_ranges_and_measurements_reach_the_image() -> None:
@@ -138,7 +138,7 @@ def test_another_choice_for_one_entry_leaves_the_draws_of_the_others_alone() -> 
 def test_random_needs_no_table_and_fills_gaps_of_its_rows() -> None:
     request = parse_guide("thickness=random", SCHEMA)
     for table in ([], [{"thickness": 3.0, "kind": None}]):
-        values = request.resolve(request.cells()[0], np.random.default_rng(3), {}, table)
+        values = request.resolve(request.grid_points()[0], np.random.default_rng(3), {}, table)
         vector = SCHEMA.encode(values)
         assert None not in values.values()
         assert vector[2:4].sum() == vector[4:].sum() == 1.0
@@ -146,7 +146,7 @@ def test_random_needs_no_table_and_fills_gaps_of_its_rows() -> None:
 
 def test_measured_falls_back_to_a_draw_where_the_mask_says_nothing() -> None:
     request: GuideRequest = parse_guide("thickness=measured", SCHEMA)
-    values = request.resolve(request.cells()[0], np.random.default_rng(0), {}, TABLE)
+    values = request.resolve(request.grid_points()[0], np.random.default_rng(0), {}, TABLE)
     assert 0.0 <= float(str(values["thickness"])) <= 1.0
 
 

@@ -52,11 +52,11 @@ def test_same_seed_gives_the_same_pixels_and_another_seed_others(size: int) -> N
     assert np.abs(first.astype(int) - other).mean() > 2
 
 
-@pytest.mark.parametrize("wanted", [2.0, 3.5, 5.0, 8.0])
-def test_returned_mask_has_the_thickness_asked_for_whatever_was_drawn(wanted: float) -> None:
+@pytest.mark.parametrize("target", [2.0, 3.5, 5.0, 8.0])
+def test_returned_mask_has_the_thickness_asked_for_whatever_was_drawn(target: float) -> None:
     for seed in range(3):
-        shown = render(crack(seed, thickness=4.0), thickness=wanted, seed=seed)
-        assert width(shown.mask) == pytest.approx(wanted, rel=0.12)
+        shown = render(crack(seed, thickness=4.0), thickness=target, seed=seed)
+        assert width(shown.mask) == pytest.approx(target, rel=0.12)
         assert shown.guide["thickness"] == width(shown.mask)
 
 
@@ -86,8 +86,8 @@ def test_four_backgrounds_are_told_apart_by_their_nearest_mean() -> None:
     means = {name: np.mean([color(name, seed) for seed in range(12)], axis=0) for name in BACKGROUNDS}
     for name in BACKGROUNDS:
         for seed in range(100, 112):
-            seen = color(name, seed)
-            assert min(BACKGROUNDS, key=lambda other: float(np.linalg.norm(seen - means[other]))) == name
+            visible = color(name, seed)
+            assert min(BACKGROUNDS, key=lambda other: float(np.linalg.norm(visible - means[other]))) == name
 
 
 def test_a_good_part_has_an_empty_mask_and_only_its_background_as_guide() -> None:
@@ -173,7 +173,7 @@ def test_dataset_is_a_sample_folder_with_true_guides(tmp_path: Path) -> None:
 
 
 def test_killed_at_any_point_resume_gives_the_same_tree(tmp_path: Path) -> None:
-    plan = MpiPlan(size=64, seed=2, kinds=("crack", "pit"))
+    plan = MpiPlan(size=64, seed=2, classes=("crack", "pit"))
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     dataset(whole, 40, plan=plan)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defects.attributes.local_contrast import REACHES, bands, local_contrast, local_contrast_of
+from defects.attributes.local_contrast import SIGMAS, bands, local_contrast, local_contrast_of
 
 
 def disc(side: int = 64, radius: float = 20) -> np.ndarray:
@@ -49,7 +49,7 @@ def test_the_bands_add_up_to_what_is_left_of_the_coarsest_mean() -> None:
     mask, rng = disc(), np.random.default_rng(2)
     light = rng.random(mask.shape).astype(np.float32)
     found = bands(light, mask)
-    assert len(found) == len(REACHES)
+    assert len(found) == len(SIGMAS)
     for one, other in zip(found, bands(1 - light, mask), strict=True):
         np.testing.assert_allclose(one[mask], -other[mask], atol=1e-5)
     assert abs(float(sum(found)[mask].mean())) < 0.02

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from defects.cli.gen_masks import app
 from defects.masks.width import components, width
-from defects.synthetic.masks import KINDS, POSITIONS, ShapeSpec, draw
+from defects.synthetic.masks import DEFECT_CLASSES, POSITIONS, ShapeSpec, draw
 from engine.commands import main
 
 
@@ -26,9 +26,9 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_same_seed_gives_the_same_mask_and_another_seed_another(kind: str) -> None:
-    spec = ShapeSpec.typical(kind, 128)
+@pytest.mark.parametrize("class_name", DEFECT_CLASSES)
+def test_same_seed_gives_the_same_mask_and_another_seed_another(class_name: str) -> None:
+    spec = ShapeSpec.typical(class_name, 128)
     first, again, other = (spec.sample(rng(seed)).draw(128, rng(seed)) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -36,34 +36,34 @@ def test_same_seed_gives_the_same_mask_and_another_seed_another(kind: str) -> No
 
 @settings(max_examples=40, deadline=None)
 @given(
-    kind=st.sampled_from(KINDS),
+    class_name=st.sampled_from(DEFECT_CLASSES),
     height=st.integers(32, 200),
     breadth=st.integers(32, 200),
     count=st.integers(1, 4),
     length=st.floats(1, 300),
-    wanted=st.floats(1, 12),
+    target=st.floats(1, 12),
     orientation=st.floats(-360, 360),
     position=st.sampled_from(list(POSITIONS.values())),
     seed=st.integers(0, 10_000),
 )
 def test_any_values_in_range_give_a_mask_that_is_not_empty(
-    kind: str,
+    class_name: str,
     height: int,
     breadth: int,
     count: int,
     length: float,
-    wanted: float,
+    target: float,
     orientation: float,
     position: tuple[float, float, float, float],
     seed: int,
 ) -> None:
     mask = draw(
-        kind,
+        class_name,
         (height, breadth),
         rng(seed),
         count=count,
         length=length,
-        width=wanted,
+        width=target,
         orientation=orientation,
         position=position,
     )
@@ -73,18 +73,18 @@ def test_any_values_in_range_give_a_mask_that_is_not_empty(
 
 
 @pytest.mark.parametrize("size", [128, 256])
-@pytest.mark.parametrize("kind", KINDS)
-def test_mean_local_width_is_the_one_asked_for(kind: str, size: int) -> None:
-    spec = ShapeSpec.typical(kind, size)
+@pytest.mark.parametrize("class_name", DEFECT_CLASSES)
+def test_mean_local_width_is_the_one_asked_for(class_name: str, size: int) -> None:
+    spec = ShapeSpec.typical(class_name, size)
     for seed in range(6):
         shape = spec.sample(rng(seed))
         assert width(shape.draw(size, rng(seed))) == pytest.approx(shape.width, rel=0.12, abs=0.3)
 
 
-@pytest.mark.parametrize("kind", ["crack", "scratch"])
+@pytest.mark.parametrize("class_name", ["crack", "scratch"])
 @pytest.mark.parametrize("orientation", [0, 45, 90, 135])
-def test_lines_lie_in_the_orientation_asked_for(kind: str, orientation: float) -> None:
-    mask = draw(kind, 128, rng(5), length=80, width=3, orientation=orientation)
+def test_lines_lie_in_the_orientation_asked_for(class_name: str, orientation: float) -> None:
+    mask = draw(class_name, 128, rng(5), length=80, width=3, orientation=orientation)
     y, x = np.nonzero(mask)
     _, axes = np.linalg.eigh(np.cov(np.stack([x, y])))
     found = math.degrees(math.atan2(-axes[1, 1], axes[0, 1]))

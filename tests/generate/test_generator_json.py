@@ -39,7 +39,7 @@ def test_the_folder_says_what_its_generator_was_trained_on(masks: Path, telling:
     said = read_provenance(out)
     assert said is not None
     assert said == load_generator(telling).provenance
-    assert (said.size, said.channels, said.window, said.architecture) == (32, 3, 96, "magna")
+    assert (said.size, said.channels, said.crop, said.architecture) == (32, 3, 96, "magna")
     assert (said.license, said.layout, said.train, said.defective) == ("CC0", "folders", 4, 3)
     assert (said.kinds, said.test) == (("crack",), ("b", "a"))
     assert said.train_sha256 == {"01" * 32, "02" * 32}
@@ -54,13 +54,13 @@ def test_an_old_checkpoint_that_says_little_gives_nothing_where_it_is_silent(
     assert gen_defects(*arguments(masks, checkpoint, tmp_path / "out")) == 0
     said = read_provenance(tmp_path / "out")
     assert said is not None
-    assert (said.window, said.license, said.train, said.test, said.train_sha256) == (None, None, None, (), frozenset())
+    assert (said.crop, said.license, said.train, said.test, said.train_sha256) == (None, None, None, (), frozenset())
     assert said.schema == load_generator(checkpoint).schema
 
 
 def test_the_bundled_generator_names_its_training_images_and_licence() -> None:
     said = load_generator().provenance
-    assert (said.size, said.channels, said.window) == (128, 3, None)
+    assert (said.size, said.channels, said.crop) == (128, 3, None)
     assert len(said.train_sha256) == said.train == 747
     assert said.license is not None
     assert "Apache-2.0" in said.license
@@ -69,7 +69,7 @@ def test_the_bundled_generator_names_its_training_images_and_licence() -> None:
 def test_the_bundled_magna_blend_names_its_photographs_and_whoever_took_them() -> None:
     bundled = load_generator(blend=True)
     said = bundled.provenance
-    assert (said.architecture, said.size, said.channels, said.window) == ("blend", 128, 3, 256)
+    assert (said.architecture, said.size, said.channels, said.crop) == ("blend", 128, 3, 256)
     assert len(said.train_sha256) == said.train == len(bundled.background_stats) == len(bundled.local_contrasts) == 254
     assert said.license is not None
     assert "CC BY-SA 4.0 (BSData, Schlagenhauf and Landwehr" in said.license

@@ -245,7 +245,7 @@ def _framed(settings: Settings, made: Sequence[MadeSet], real: Sequence[Sample])
     window, channels = settings.window, settings.channels
     origins = {each.root: each.provenance for each in made if each.provenance is not None}
     if window is None and origins:
-        windows = {origin.window: root for root, origin in origins.items()}
+        windows = {origin.crop: root for root, origin in origins.items()}
         if len(windows) > 1:
             shown = ", ".join(f"{value or 'the shorter side'} for {root}" for value, root in windows.items())
             raise UsageError(
