@@ -75,7 +75,7 @@ def check_no_leak(a: Iterable[Sample], b: Iterable[Sample]) -> None:
         named = [part.partition(":")[2] for part in shared] or sorted(same)
         raise DataError(
             f"the two sets share {len(named)} groups, such as {', '.join(named[:3])}; "
-            "split again by group so that the score is of unseen parts",
+            "split again by group so that the score is of specimens that training lacks",
             code="E-split-leak",
         )
 

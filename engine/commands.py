@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 from typer.main import get_command
 
-from engine.errors import MagnaError
+from engine.errors import IssuesError, MagnaError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -54,6 +54,10 @@ def main(
     try:
         result = command.main(args=arguments, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
+    except IssuesError as error:
+        for issue in error.issues:
+            _fail(str(issue), error.exit_code, issue.code)
+        return error.exit_code
     except MagnaError as error:
         return _fail(str(error), error.exit_code, error.code)
     except typer.TyperException as error:

@@ -67,7 +67,7 @@ def main(
         typer.echo(to_json(result))
         raise typer.Exit(int(failed))
     for issue in summary.errors:
-        _say(f"issue: {issue}")
+        _say(f"issue: {issue} [{issue.code}]")
     for line in _warnings(summary.warnings, every):
         _say(line)
     _say(f"{folder}: {summary.images} images, layout {dataset.layout}")

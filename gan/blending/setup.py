@@ -9,7 +9,7 @@ import torch
 
 from engine.errors import DataError, UsageError
 from engine.files.atomic import sha256_bytes, to_json
-from engine.runtime.device import choose_device, choose_precision
+from engine.runtime.device import select_device, select_precision
 from gan.blending.backgrounds import list_backgrounds
 from gan.blending.compositing import BlendPainter, working_scale
 from gan.blending.matching import Seen
@@ -47,14 +47,14 @@ def make_blend_plan(
         roi: regions of interest.
         inpaint: paint the defects of defective backgrounds out, instead of leaving them out.
         any_ground: take any background, not one that is like those on which real defects of the kind were seen.
-        device: see `gan.generation.sampler.choose_device`.
+        device: see `gan.generation.sampler.select_device`.
         precision: `auto`, `bf16` or `fp32`.
         workers: threads that read files.
 
     Raises:
         MagnaError: the request, the generator, a mask or a background cannot be used; all faulty files are listed.
     """
-    where, dtype = choose_device(device), choose_precision(precision)
+    where, dtype = select_device(device), select_precision(precision)
     found = list_masks(masks, longest_suffix=LONGEST_SUFFIX)
     generator = load_generator(checkpoint, blend=True)
     if not isinstance(generator.network, BlendGenerator):
@@ -64,7 +64,7 @@ def make_blend_plan(
         )
     if roi is not None and not roi.exists():
         raise DataError(f"{roi}: no such file or folder; give --roi a mask or a folder of them")
-    config, window = generator.network.config, generator.provenance.window
+    config, window = generator.network.config, generator.provenance.crop
     background_stats = list_backgrounds(
         backgrounds,
         scale=lambda shape: working_scale(shape, config.size, window),
@@ -77,7 +77,7 @@ def make_blend_plan(
     wanted = placement or Placement()
     if roi is not None:
         wanted = Placement(True, wanted.rotate, wanted.scale)
-    jobs = JobList(request, found, generator.schema, generator.table, generator.size, generator.provenance.kinds)
+    jobs = JobList(request, found, generator.schema, generator.table, generator.size, generator.provenance.classes)
     seen = inspect(found, workers=workers)
     painter = BlendPainter(generator.network, where, request.seed, dtype)
     description = {

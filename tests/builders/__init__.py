@@ -25,7 +25,7 @@ SIZE = (24, 32)
 BOX = (8, 10, 6, 12)  # row, column, height, width of the defect in every picture with one
 
 
-def picture(seed: int = 0, *, size: tuple[int, int] = SIZE, channels: int = 3, defect: bool = True) -> Pixels:
+def noise_image(seed: int = 0, *, size: tuple[int, int] = SIZE, channels: int = 3, defect: bool = True) -> Pixels:
     """(H, W, C) noise on a slope, with a dark bar where `bar` is."""
     noise = np.random.default_rng(seed).integers(0, 60, (*size, channels))
     slope = np.linspace(80, 180, size[1]).reshape(1, -1, 1)
@@ -36,7 +36,7 @@ def picture(seed: int = 0, *, size: tuple[int, int] = SIZE, channels: int = 3, d
 
 
 def bar(size: tuple[int, int] = SIZE) -> Mask:
-    """(H, W) mask of the defect of `picture`."""
+    """(H, W) mask of the defect of `noise_image`."""
     mask = np.zeros(size, dtype=bool)
     row, column, height, width = BOX
     mask[row : row + height, column : column + width] = True
@@ -61,7 +61,7 @@ def folders(root: Path, count: int = 4) -> Path:
     """`images/` and `masks/`; the last one is good and has no mask."""
     for index in range(count):
         good = index == count - 1
-        save(root / "images" / f"part_{index}.png", picture(index, defect=not good))
+        save(root / "images" / f"part_{index}.png", noise_image(index, defect=not good))
         if not good:
             save(root / "masks" / f"part_{index}.png", bar())
     return root
@@ -69,12 +69,12 @@ def folders(root: Path, count: int = 4) -> Path:
 
 def magnetic_tile(root: Path) -> Path:
     """Two tiles of three exposures, of kinds Crack and Free, with masks as PNG."""
-    for kind, first in (("Crack", 1000), ("Free", 5000)):
+    for class_name, first in (("Crack", 1000), ("Free", 5000)):
         for exposure in (1, 2, 3):
             stem = f"exp{exposure}_num_{first + 20 * exposure}"
-            defect = kind != "Free"
-            save(root / f"MT_{kind}" / "Imgs" / f"{stem}.jpg", picture(exposure, channels=1, defect=defect))
-            save(root / f"MT_{kind}" / "Imgs" / f"{stem}.png", bar() if defect else np.zeros(SIZE, dtype=bool))
+            defect = class_name != "Free"
+            save(root / f"MT_{class_name}" / "Imgs" / f"{stem}.jpg", noise_image(exposure, channels=1, defect=defect))
+            save(root / f"MT_{class_name}" / "Imgs" / f"{stem}.png", bar() if defect else np.zeros(SIZE, dtype=bool))
     return root
 
 
@@ -83,7 +83,7 @@ def bsdata(root: Path) -> Path:
     for day, position in ((1, 277500), (2, 277500), (1, 395000), (2, 395000)):
         stem = f"01_20090{day}053521_{position}_090_crop_{day}"
         defect = (day, position) != (1, 395000)
-        save(root / "data" / f"{stem}.jpg", picture(day + position, defect=defect))
+        save(root / "data" / f"{stem}.jpg", noise_image(day + position, defect=defect))
         shapes = [{"label": "Pitting", "points": outline(), "shape_type": "polygon"}] if defect else []
         write_json(root / "label" / f"{stem}.json", {"shapes": shapes, "imagePath": f"{stem}.jpg"})
     return root
@@ -92,8 +92,8 @@ def bsdata(root: Path) -> Path:
 def mvtec(root: Path) -> Path:
     """Two good ones to train on, one good and one scratched to test."""
     for name in ("train/good/000", "train/good/001", "test/good/000"):
-        save(root / f"{name}.png", picture(defect=False))
-    save(root / "test" / "scratch" / "000.png", picture())
+        save(root / f"{name}.png", noise_image(defect=False))
+    save(root / "test" / "scratch" / "000.png", noise_image())
     save(root / "ground_truth" / "scratch" / "000_mask.png", bar())
     return root
 
@@ -101,7 +101,7 @@ def mvtec(root: Path) -> Path:
 def coco(root: Path) -> Path:
     """Three images: an outline, run lengths, and a good one."""
     for index in range(3):
-        save(root / "images" / f"part_{index}.png", picture(index, defect=index < 2))
+        save(root / "images" / f"part_{index}.png", noise_image(index, defect=index < 2))
     flat = [value for point in outline() for value in point]
     marks = [
         {"id": 1, "image_id": 10, "category_id": 7, "segmentation": [flat]},
@@ -116,7 +116,7 @@ def coco(root: Path) -> Path:
 def yolo(root: Path) -> Path:
     """Two images, one with an outline and one with an empty label file."""
     for index in range(2):
-        save(root / "images" / f"part_{index}.jpg", picture(index, defect=index < 1))
+        save(root / "images" / f"part_{index}.jpg", noise_image(index, defect=index < 1))
     values = " ".join(f"{x / SIZE[1]:.6f} {y / SIZE[0]:.6f}" for x, y in outline())
     (root / "labels").mkdir(parents=True)
     (root / "labels" / "part_0.txt").write_text(f"1 {values}\n")
@@ -130,7 +130,7 @@ def sample_folder(root: Path, count: int = 4) -> Path:
     rows = []
     for index in range(count):
         good = index == count - 1
-        image = save(root / "images" / f"part_{index}.png", picture(index, defect=not good))
+        image = save(root / "images" / f"part_{index}.png", noise_image(index, defect=not good))
         mask = save(root / "masks" / f"part_{index}.png", np.zeros(SIZE, dtype=bool) if good else bar())
         sample = Sample(
             name=f"part_{index}",
@@ -184,8 +184,8 @@ def with_orientation(pixels: Pixels, orientation: int, format: str = "PNG") -> b
 def huge_png(width: int = 20_000, height: int = 20_000) -> bytes:
     """A PNG of a few bytes whose header promises 400 million pixels."""
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    def chunk(class_name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + class_name + data + struct.pack(">I", zlib.crc32(class_name + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")

@@ -18,7 +18,7 @@ from defects.formats.validation import check_images
 from defects.images.decode import encode_image
 from engine.commands import main
 from tests import builders
-from tests.builders import SIZE, bar, huge_png, picture, pillow_bytes, save, with_orientation
+from tests.builders import SIZE, bar, huge_png, noise_image, pillow_bytes, save, with_orientation
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
@@ -35,7 +35,7 @@ def test_a_sound_folder_of_any_layout_exits_0_and_names_the_next_command(
     code, out, _ = _run(capsys, root)
     assert code == 0
     assert f"layout {layout}" in out
-    assert "no faults, no warnings" in out
+    assert "no issues, no warnings" in out
     assert out.rstrip().endswith(f"next: train-gan '{root}'")
 
 
@@ -68,12 +68,12 @@ def test_json_holds_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 PLANTED: dict[str, tuple[bytes, str]] = {
     "zero.png": (b"", "the file is empty (0 bytes); copy it again"),
     "corrupt.png": (b"\x89PNG\r\n\x1a\n1234", "not a readable image"),
-    "truncated.png": (encode_image(picture())[:-50], "truncated"),
-    "truncated.jpg": (encode_image(picture(), "jpg")[:-50], "truncated"),
+    "truncated.png": (encode_image(noise_image())[:-50], "truncated"),
+    "truncated.jpg": (encode_image(noise_image(), "jpg")[:-50], "truncated"),
     "huge.png": (huge_png(), "over the cap of 178000000; cut it into tiles"),
     "deep.png": (bytes(cv2.imencode(".png", np.full(SIZE, 9, np.uint16))[1]), "16-bit pixels, expected 8-bit"),
-    "print.jpg": (pillow_bytes(picture(), "CMYK", "JPEG"), "CMYK"),
-    "glass.png": (pillow_bytes(picture(), "RGBA", "PNG"), "alpha channel"),
+    "print.jpg": (pillow_bytes(noise_image(), "CMYK", "JPEG"), "CMYK"),
+    "glass.png": (pillow_bytes(noise_image(), "RGBA", "PNG"), "alpha channel"),
 }
 
 
@@ -87,9 +87,9 @@ def test_every_fault_of_a_folder_is_listed_at_once_with_its_remedy(
         save(root / "masks" / f"{stem}_{ending}.png", bar())
     save(root / "masks" / "part_1.png", bar((24, 40)))
     (root / "masks" / "part_2.png").write_bytes(b"")
-    save(root / "images" / "crack" / "bare.png", picture())
+    save(root / "images" / "crack" / "bare.png", noise_image())
     code, out, _ = _run(capsys, root)
-    issues = [line for line in out.splitlines() if line.startswith("fault: ")]
+    issues = [line for line in out.splitlines() if line.startswith("issue: ")]
     assert code == 1
     for name, (_, says) in PLANTED.items():
         stem, ending = name.rsplit(".", 1)
@@ -99,7 +99,7 @@ def test_every_fault_of_a_folder_is_listed_at_once_with_its_remedy(
     assert any("bare.png: its mask is missing" in line for line in issues)
     assert len(issues) == len(PLANTED) + 3
     assert all("; " in line for line in issues)
-    assert f"{len(issues)} faults; mend them and run check-data again" in out
+    assert f"{len(issues)} issues; fix them and run check-data again" in out
     assert "next:" not in out
 
 
@@ -128,8 +128,8 @@ def test_grey_and_empty_masks_are_warnings(tmp_path: Path, capsys: pytest.Captur
     code, out, _ = _run(capsys, root)
     warnings = [line for line in out.splitlines() if line.startswith("warning: ")]
     assert code == 0
-    assert "part_0.png: the mask has grey values, taken as defect from half of white" in warnings[0]
-    assert "part_1.png: the mask of a picture of kind 'defect' is empty; mark the defect" in warnings[1]
+    assert "part_0.png: the mask has gray values, read as defect from half of white" in warnings[0]
+    assert "part_1.png: the mask of an image of class 'defect' is empty; mark the defect" in warnings[1]
     assert "no faults, 2 warnings" in out
 
 
@@ -149,20 +149,20 @@ def test_many_warnings_alike_are_one_line_unless_all_are_wanted(
 def test_a_good_picture_with_marks_is_a_fault(tmp_path: Path) -> None:
     root = builders.magnetic_tile(tmp_path)
     save(root / "MT_Free" / "Imgs" / "exp1_num_5020.png", bar())
-    assert "called good but 72 pixels are marked; name its kind" in str(check_images(open_dataset(root))[0])
+    assert "called good but 72 pixels are marked; name its class" in str(check_images(open_dataset(root))[0])
 
 
 def test_a_turned_picture_with_an_untagged_mask_is_a_warning(tmp_path: Path) -> None:
     root = builders.folders(tmp_path)
-    (root / "images" / "part_0.png").write_bytes(with_orientation(picture(), 6))
+    (root / "images" / "part_0.png").write_bytes(with_orientation(noise_image(), 6))
     issues = check_images(open_dataset(root))
     assert [issue.warning for issue in issues] == [True]
-    assert "turned by its EXIF tag" in issues[0].what
+    assert "rotated by its EXIF tag" in issues[0].what
 
 
 def test_a_changed_image_is_found_with_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = builders.sample_folder(tmp_path)
-    save(root / "images" / "part_0.png", picture(77))
+    save(root / "images" / "part_0.png", noise_image(77))
     assert _run(capsys, root)[0] == 0
     code, out, _ = _run(capsys, root, "--verify")
     assert code == 1

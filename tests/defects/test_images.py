@@ -19,7 +19,7 @@ from defects.images.header import image_info
 from defects.masks.outlines import decode_rle, fill_polygons
 from defects.sample import Sample
 from engine.errors import DataError
-from tests.builders import SIZE, bar, huge_png, outline, picture, pillow_bytes, runs, save, with_orientation
+from tests.builders import SIZE, bar, huge_png, noise_image, outline, pillow_bytes, runs, save, with_orientation
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -60,14 +60,14 @@ def test_encoding_refuses_what_is_no_picture(wrong: np.ndarray) -> None:
 
 def test_encoding_refuses_an_unknown_format() -> None:
     with pytest.raises(ValueError, match="png, jpg or webp"):
-        encode_image(picture(), "gif")  # type: ignore[arg-type]
+        encode_image(noise_image(), "gif")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_applied_once_and_as_pillow_does(tmp_path: Path, orientation: int, format: str) -> None:
     path = tmp_path / "a.img"
-    path.write_bytes(with_orientation(picture(), orientation, format))
+    path.write_bytes(with_orientation(noise_image(), orientation, format))
     with Image.open(path) as stored:
         upright = np.asarray(ImageOps.exif_transpose(stored))
     back = read_image(path)
@@ -80,7 +80,7 @@ def test_exif_rotation_is_applied_once_and_as_pillow_does(tmp_path: Path, orient
 
 @pytest.mark.parametrize("tagged", [True, False], ids=["mask with tag", "mask as stored"])
 def test_a_mask_turns_with_its_picture(tmp_path: Path, tagged: bool) -> None:
-    (tmp_path / "a.png").write_bytes(with_orientation(picture(), 6))
+    (tmp_path / "a.png").write_bytes(with_orientation(noise_image(), 6))
     stored = bar().astype(np.uint8) * 255
     (tmp_path / "m.png").write_bytes(with_orientation(stored[..., None], 6) if tagged else encode_image(bar()))
     image, mask = read_sample(Sample("a", tmp_path / "a.png", tmp_path / "m.png", label="crack"))
@@ -90,7 +90,7 @@ def test_a_mask_turns_with_its_picture(tmp_path: Path, tagged: bool) -> None:
 
 
 def test_a_mask_drawn_on_the_upright_picture_is_not_turned_again(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(with_orientation(picture(), 6))
+    (tmp_path / "a.png").write_bytes(with_orientation(noise_image(), 6))
     save(tmp_path / "m.png", np.ascontiguousarray(np.rot90(bar(), -1)))
     image, mask = read_sample(Sample("a", tmp_path / "a.png", tmp_path / "m.png", label="crack"))
     assert (image[mask] == 20).all()
@@ -104,14 +104,14 @@ FAULTY = {
     "0 bytes": b"",
     "corrupt": b"\x89PNG\r\n\x1a\nnot a picture at all",
     "not a readable image": b"just some text",
-    "truncated png": encode_image(picture())[:-40],
-    "truncated jpeg": encode_image(picture(), "jpg")[:-60],
+    "truncated png": encode_image(noise_image())[:-40],
+    "truncated jpeg": encode_image(noise_image(), "jpg")[:-60],
     "huge": huge_png(),
     "16-bit": _sixteen_bit(),
     "16-bit rgb": bytes(cv2.imencode(".png", np.full((*SIZE, 3), 30_000, np.uint16))[1]),
-    "CMYK": pillow_bytes(picture(), "CMYK", "JPEG"),
-    "alpha": pillow_bytes(picture(), "RGBA", "PNG"),
-    "grey alpha": pillow_bytes(picture(channels=1)[..., 0], "LA", "PNG"),
+    "CMYK": pillow_bytes(noise_image(), "CMYK", "JPEG"),
+    "alpha": pillow_bytes(noise_image(), "RGBA", "PNG"),
+    "grey alpha": pillow_bytes(noise_image(channels=1)[..., 0], "LA", "PNG"),
 }
 SAYS = {
     "0 bytes": "empty .0 bytes.; copy it again",
@@ -139,7 +139,7 @@ def test_a_faulty_picture_is_one_line_with_file_and_remedy(tmp_path: Path, issue
 
 
 def test_a_flipped_bit_in_a_png_is_found(tmp_path: Path) -> None:
-    data = bytearray(encode_image(picture()))
+    data = bytearray(encode_image(noise_image()))
     data[len(data) // 2] ^= 1
     (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(DataError, match="corrupt"):
@@ -149,7 +149,7 @@ def test_a_flipped_bit_in_a_png_is_found(tmp_path: Path) -> None:
 @given(st.integers(1, 400))
 def test_no_cut_of_a_file_passes_as_a_picture(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     for format in ("png", "jpg"):
-        data = encode_image(picture(), format)
+        data = encode_image(noise_image(), format)
         path = tmp_path_factory.mktemp("cut") / f"a.{format}"
         path.write_bytes(data[: -min(cut, len(data) - 1)])
         with pytest.raises(DataError):
@@ -157,7 +157,7 @@ def test_no_cut_of_a_file_passes_as_a_picture(tmp_path_factory: pytest.TempPathF
 
 
 def test_a_jpeg_whose_end_is_only_zeros_is_truncated(tmp_path: Path) -> None:
-    data = encode_image(picture(size=(200, 300)), "jpg")
+    data = encode_image(noise_image(size=(200, 300)), "jpg")
     (tmp_path / "a.jpg").write_bytes(data[: len(data) // 2] + bytes(len(data) // 2))
     with pytest.raises(DataError, match="truncated"):
         read_image(tmp_path / "a.jpg")
@@ -171,7 +171,7 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
 
 
 def test_the_pixel_cap_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = save(tmp_path / "a.png", picture())
+    path = save(tmp_path / "a.png", noise_image())
     monkeypatch.setenv("MAGNA_MAX_PIXELS", "100")
     with pytest.raises(DataError, match="over the cap of 100"):
         read_image(path)
@@ -214,7 +214,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_defect_without_mask_is_refused_and_a_good_part_has_an_empty_one(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.png", picture())
+    path = save(tmp_path / "a.png", noise_image())
     with pytest.raises(DataError, match=r"no mask.*'crack'; add its mask"):
         read_sample(Sample("a", path, label="crack"))
     assert not read_sample(Sample("a", path))[1].any()
@@ -254,7 +254,7 @@ def test_damaged_run_lengths_are_refused(rle: dict[str, object]) -> None:
 def test_no_damage_raises_anything_but_a_data_error(
     tmp_path_factory: pytest.TempPathFactory, format: str, data: st.DataObject
 ) -> None:
-    damaged = bytearray(pillow_bytes(picture(), "RGB", format))
+    damaged = bytearray(pillow_bytes(noise_image(), "RGB", format))
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.mktemp("fuzz") / "a"

@@ -15,7 +15,7 @@ from defects.manifest import NAME, read_manifest, row_of, sample_of
 from defects.sample import Sample
 from engine.errors import DataError
 from engine.files.atomic import sha256_file
-from tests.builders import picture, sample_folder, save
+from tests.builders import noise_image, sample_folder, save
 
 
 def _rows(root: Path) -> list[dict[str, Any]]:
@@ -57,13 +57,13 @@ def test_what_is_written_comes_back(
 
 
 def test_polygons_survive_the_manifest(tmp_path: Path) -> None:
-    image = save(tmp_path / "images" / "a.png", picture())
+    image = save(tmp_path / "images" / "a.png", noise_image())
     sample = Sample("a", image, polygons=(((1.0, 2.0), (3.5, 2.0), (3.0, 4.0)),), label="pit")
     assert sample_of(row_of(sample, tmp_path), tmp_path).polygons == sample.polygons
 
 
 def test_a_row_is_only_written_for_files_within(tmp_path: Path) -> None:
-    image = save(tmp_path / "elsewhere" / "a.png", picture())
+    image = save(tmp_path / "elsewhere" / "a.png", noise_image())
     with pytest.raises(ValueError, match="copy it into the folder first"):
         row_of(Sample("a", image), tmp_path / "folder")
 
@@ -83,7 +83,7 @@ BAD_ROWS: dict[str, tuple[Any, str]] = {
     "no object": ([1, 2], "expected a JSON object"),
     "missing file": ({"file_name": "images/none.png"}, "listed in the manifest but not there"),
     "missing mask": ({"file_name": "images/part_0.png", "mask": "masks/none.png"}, "the mask listed .* is missing"),
-    "no mask": ({"file_name": "images/part_0.png", "label": "crack"}, "of kind 'crack' but without a mask"),
+    "no mask": ({"file_name": "images/part_0.png", "label": "crack"}, "of class 'crack' but without a mask"),
 }
 
 
@@ -107,7 +107,7 @@ def test_all_bad_rows_are_listed_at_once(tmp_path: Path) -> None:
 
 def test_a_symlink_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     root = sample_folder(tmp_path / "folder")
-    outside = save(tmp_path / "outside.png", picture())
+    outside = save(tmp_path / "outside.png", noise_image())
     (root / "images" / "part_0.png").unlink()
     (root / "images" / "part_0.png").symlink_to(outside)
     assert "leaves the folder by a symlink" in str(read_manifest(root)[1][0])
@@ -116,8 +116,8 @@ def test_a_symlink_out_of_the_folder_is_refused(tmp_path: Path) -> None:
 def test_duplicate_and_colliding_names_are_faults(tmp_path: Path) -> None:
     root = sample_folder(tmp_path)
     first = _rows(root)[0]
-    save(root / "images" / "PART_0.png", picture())
-    save(root / "images" / "part_0.jpg", picture())
+    save(root / "images" / "PART_0.png", noise_image())
+    save(root / "images" / "part_0.jpg", noise_image())
     changed = [{**first, "file_name": f"images/{name}"} for name in ("PART_0.png", "part_0.jpg", "part_0.png")]
     _write(root, [first, *changed])
     what = [issue.what for issue in read_manifest(root)[1]]
@@ -140,7 +140,7 @@ def test_a_torn_last_line_says_how_to_go_on(tmp_path: Path) -> None:
 
 def test_a_changed_image_is_found_on_request(tmp_path: Path) -> None:
     root = sample_folder(tmp_path)
-    save(root / "images" / "part_1.png", picture(99))
+    save(root / "images" / "part_1.png", noise_image(99))
     assert read_manifest(root)[1] == []
     assert "sha256 differs" in str(read_manifest(root, verify=True)[1][0])
 

@@ -220,7 +220,7 @@ def test_a_folder_of_other_settings_or_other_things_is_refused(tmp_path: Path) -
         dataset(tmp_path / "a", 2, size=64, resume=True)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputError, match="was not made by gen-mpi"):
+    with pytest.raises(OutputError, match="was not written by gen-mpi"):
         dataset(tmp_path / "b", 3, size=64, resume=True)
 
 
@@ -229,8 +229,8 @@ def test_a_folder_of_other_settings_or_other_things_is_refused(tmp_path: Path) -
     [
         ({"size": 8}, "size: expected 64 to 2048 px, got 8"),
         ({"good_fraction": 1.5}, "good fraction: expected 0 to 1, got 1.5"),
-        ({"kinds": ("dent",)}, "kinds: expected some of crack, scratch, pit, spot, got dent"),
-        ({"kinds": ()}, "got none"),
+        ({"classes": ("dent",)}, "classes: expected some of crack, scratch, pit, spot, got dent"),
+        ({"classes": ()}, "got none"),
         ({"brightness": (0.5, 2.0)}, "brightness: expected low..high within 0 to 1"),
         ({"thickness": (0.1, 4.0)}, "thickness: expected low..high within 1 to 16 px"),
         ({"per_part": 0}, "images a part"),

@@ -62,7 +62,7 @@ def test_unknown_keys_are_ignored_and_absent_ones_are_nothing(tmp_path: Path) ->
     ],
 )  # fmt: skip
 def test_a_damaged_description_is_one_line_that_names_the_file(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(DataError, match=r"generator\.json: is damaged \(.+\); make the folder again") as caught:
+    with pytest.raises(DataError, match=r"generator\.json: is damaged \(.+\); generate the folder again") as caught:
         read_provenance(written(tmp_path, content))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300 + len(str(tmp_path))

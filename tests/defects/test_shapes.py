@@ -112,7 +112,7 @@ def test_some_cracks_branch() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"kind": "dent"}, "expected a kind of crack, scratch, pit, spot, got 'dent'"),
+        ({"class_name": "dent"}, "expected a class of crack, scratch, pit, spot, got 'dent'"),
         ({"count": 0}, "expected a count of 1 to 1000, got 0"),
         ({"width": 0.5}, "expected a width of at least 1 px, got 0.5"),
         ({"width": math.nan}, "expected a width of at least 1 px, got nan"),
@@ -123,14 +123,21 @@ def test_some_cracks_branch() -> None:
     ],
 )
 def test_a_value_out_of_range_is_named(values: dict[str, object], message: str) -> None:
-    arguments: dict[str, object] = {"kind": "crack", "size": 64, "rng": rng(), "length": 30.0, "width": 3.0, **values}
+    arguments: dict[str, object] = {
+        "class_name": "crack",
+        "size": 64,
+        "rng": rng(),
+        "length": 30.0,
+        "width": 3.0,
+        **values,
+    }
     with pytest.raises(ValueError, match=message):
-        draw(**arguments)  # type: ignore[arg-type]
+        draw(**crack | values)  # type: ignore[arg-type]
 
 
 def test_command_writes_black_and_white_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "masks"
-    arguments = ["--out", str(out), "--kind", "pit", "--count", "3", "--size", "96", "--width", "3..5", "--json"]
+    arguments = ["--out", str(out), "--class", "pit", "--count", "3", "--size", "96", "--width", "3..5", "--json"]
     assert main(app, arguments) == 0
     assert json.loads(capsys.readouterr().out)["written"] == 3
     files = sorted(out.iterdir())
@@ -153,7 +160,7 @@ def test_resume_gives_the_same_tree_and_refuses_other_settings(
     assert tree(resumed) == tree(whole)
     capsys.readouterr()
     assert main(app, ["--out", str(resumed), "--count", "6", "--seed", "1", "--resume"]) == 1
-    assert "was drawn with other settings" in capsys.readouterr().err
+    assert "was written with other settings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -163,7 +170,7 @@ def test_resume_gives_the_same_tree_and_refuses_other_settings(
         (["--width", "wide"], "--width: expected a number or low..high"),
         (["--length", "nan"], "--length: expected finite numbers"),
         (["--per-mask", "1.5"], "--per-mask: expected whole numbers"),
-        (["--kind", "dent"], "expected a kind of crack, scratch, pit, spot"),
+        (["--class", "dent"], "expected a class of crack, scratch, pit, spot"),
         (["--position", "middle"], "--position: expected any, centre"),
         (["--size", "4"], "expected a mask of at least 8 x 8 px"),
         (["--count", "0"], "--count"),

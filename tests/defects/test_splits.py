@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from defects.sample import Sample
 from defects.splits import check_no_leak, near_duplicate_groups, split, thumbnail
 from engine.errors import DataError
-from tests.builders import bar, picture, save
+from tests.builders import bar, noise_image, save
 
 
 def _samples(parts: int = 30, shots: int = 4) -> list[Sample]:
@@ -76,7 +76,7 @@ def test_a_leak_by_group_file_or_hash_is_named() -> None:
         Sample("x", Path("x.png"), metadata={"sha256": "1"}),
     ]  # fmt: skip
     for leak in leaks:
-        with pytest.raises(DataError, match=r"share 1 part.* such as [gx]; split again by group"):
+        with pytest.raises(DataError, match=r"share 1 group.* such as [gx]; split again by group"):
             check_no_leak([a], [leak])
 
 
@@ -113,6 +113,6 @@ def test_known_groups_stay_together(tmp_path: Path) -> None:
 
 
 def test_a_thumbnail_correlates_with_itself_and_not_with_a_blank() -> None:
-    pixels = picture(channels=1)[..., 0].astype(np.float32)
+    pixels = noise_image(channels=1)[..., 0].astype(np.float32)
     assert thumbnail(pixels) @ thumbnail(pixels * 2 + 5) == pytest.approx(1, abs=1e-4)
     assert not thumbnail(np.full((40, 40), 7.0)).any()

@@ -40,17 +40,33 @@ def _raise(error: BaseException) -> Callable[[], None]:
     return action
 
 
-FAULTS = IssuesError([Issue("a.png", "0 bytes", "remove it"), Issue("b.png", "16-bit", "convert it")])
+ISSUES = IssuesError(
+    [
+        Issue("a.png", "0 bytes", "remove it", code="E-image-empty-file"),
+        Issue("b.png", "16-bit", "convert it", code="E-image-depth"),
+    ]
+)
 
 
 @pytest.mark.parametrize(
     ("error", "code", "lines"),
     [
-        (DataError("a.png: is corrupt; replace it"), 1, ["error: a.png: is corrupt; replace it"]),
-        (UsageError("unknown guide x; did you mean y?"), 2, ["error: unknown guide x; did you mean y?"]),
-        (GateError("fid above 50; train longer"), 3, ["error: fid above 50; train longer"]),
-        (OutputError("out: No space left; free some"), 1, ["error: out: No space left; free some"]),
-        (FAULTS, 1, ["error: a.png: 0 bytes; remove it", "error: b.png: 16-bit; convert it"]),
+        (DataError("a.png: is corrupt; replace it", code="E-x"), 1, ["error: a.png: is corrupt; replace it [E-x]"]),
+        (
+            UsageError("unknown guide x; did you mean y?", code="E-g"),
+            2,
+            ["error: unknown guide x; did you mean y? [E-g]"],
+        ),
+        (GateError("fid above 50; train longer", code="E-gate"), 3, ["error: fid above 50; train longer [E-gate]"]),
+        (OutputError("out: No space left; free some", code="E-o"), 1, ["error: out: No space left; free some [E-o]"]),
+        (
+            ISSUES,
+            1,
+            [
+                "error: a.png: 0 bytes; remove it [E-image-empty-file]",
+                "error: b.png: 16-bit; convert it [E-image-depth]",
+            ],
+        ),
         (typer.Exit(3), 3, []),
         (KeyboardInterrupt(), 130, ["interrupted; run the same command with --resume to go on"]),
     ],
@@ -172,3 +188,21 @@ def test_a_reader_that_stops_reading_is_no_traceback() -> None:
         child.wait(timeout=30)
     assert child.returncode == 1
     assert error == ""
+
+
+def test_former_flags_are_read_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    app = typer.Typer()
+    given: list[tuple[str, int]] = []
+
+    @app.command()
+    def sampling(background_sampling: str = "matched", crop: int = 0) -> None:
+        given.append((background_sampling, crop))
+
+    renamed = {"--any-background": "--background-sampling uniform", "--window": "--crop"}
+    assert main(app, ["--any-background", "--window=64"], renamed=renamed) == 0
+    assert main(app, ["--background-sampling", "uniform", "--crop", "64"], renamed=renamed) == 0
+    assert given == [("uniform", 64), ("uniform", 64)]
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: --any-background is now --background-sampling uniform; write that",
+        "warning: --window is now --crop; write that",
+    ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pydantic import BaseModel, Field
@@ -114,3 +116,24 @@ def test_what_is_dumped_is_read_back(tmp_path: Path) -> None:
     toy = Toy(size=3, name="ü: 1", stages=[Stage(channels=2)], extra=Losses(style=1e-7))
     (tmp_path / "x.yaml").write_text(dump_config(toy), encoding="utf-8")
     assert load_config(str(tmp_path / "x.yaml"), Toy, []) == toy
+
+
+class Renamed(config.Section):
+    RENAMED: ClassVar[Mapping[str, str]] = {"colour": "color"}
+    color: float = 0.0
+
+
+class Whole(config.Section):
+    data: Renamed = Renamed()
+
+
+@pytest.mark.parametrize("sets", [["data.colour=0.5"], ["data={colour: 0.5}"]])
+def test_a_former_key_is_read_with_one_line(sets: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    loaded = config.load_config(None, Whole, sets)
+    assert loaded == Whole(data=Renamed(color=0.5))
+    assert caplog.messages == ["warning: defaults: data.colour is now called data.color; write that"]
+
+
+def test_a_former_key_beside_the_present_one_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"data\.colour"):
+        config.load_config(None, Whole, ["data.colour=0.5", "data.color=0.2"])

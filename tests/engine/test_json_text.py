@@ -55,7 +55,7 @@ def test_yaml_nested_too_deeply_is_a_fault(tmp_path: Path) -> None:
     from classify.config import ClassifierConfig
 
     (builders.yolo(tmp_path) / "data.yaml").write_text(DEEP[:2000])
-    with pytest.raises(DataError, match="holds no readable list of names"):
+    with pytest.raises(DataError, match="has no readable list of names"):
         open_dataset(tmp_path)
     with pytest.raises(UsageError, match="is no YAML"):
         load_config(str(tmp_path / "data.yaml"), ClassifierConfig)

@@ -67,5 +67,5 @@ def test_an_empty_mask_and_a_bad_row_are_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
         local_contrast(gray(np.zeros((8, 8))), np.zeros((8, 8), bool))
     for bad in ([0.1], [0.1] * 4, [0.1, 0.1, -0.2], [0.1, 0.1, float("nan")], [0.1, 0.1, "0.1"], [True] * 3, None, 3):
-        with pytest.raises(ValueError, match="expected reliefs"):
+        with pytest.raises(ValueError, match="expected local contrast"):
             local_contrast_of(bad)  # type: ignore[arg-type]

@@ -51,7 +51,7 @@ def test_a_torn_last_line_is_dropped_on_opening(tmp_path: Path, tail: bytes) -> 
 def test_a_damaged_line_in_the_middle_is_named_and_nothing_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"a": 1}\nrubbish\n{"b": 2}\n')
-    with pytest.raises(DataError, match=r"log\.jsonl: line 2 is no JSON object; mend or remove that line"):
+    with pytest.raises(DataError, match=r"log\.jsonl: line 2 is no JSON object; fix or remove that line"):
         LineLog(path)
     assert path.read_bytes().endswith(b'{"b": 2}\n')
 

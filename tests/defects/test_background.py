@@ -63,5 +63,5 @@ def test_a_ground_is_a_row_of_numbers_and_back_and_nonsense_is_refused() -> None
     assert BackgroundStats.of(ground.numbers()) == ground
     assert BackgroundStats.of([0.5, 0.1]) == BackgroundStats(0.5, 0.1)
     for wrong in ([0.5, 1.1], [0.5, float("nan")], [0.5], [0.5, 0.1, 0.2], [0.5, 0.1, 0, 0, 2, 0, 0, 0]):
-        with pytest.raises(ValueError, match="expected a ground of"):
+        with pytest.raises(ValueError, match="expected background statistics"):
             BackgroundStats.of(wrong)

@@ -1,0 +1,82 @@
+"""Starts the processes of a training: one, or several with a network each, on the CPU, CUDA or MPS devices."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
+
+from engine.errors import UsageError
+
+# Renamed in torch 2.15, which warns of the old name.
+_RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel.__init__).parameters
+_NO_BUFFERS: dict[str, Any] = {"forward_sync_buffers" if _RENAMED else "broadcast_buffers": False}
+
+
+def choose_accelerator(device: str, devices: int = 1) -> Literal["cpu", "cuda", "mps"]:
+    """The accelerator of a `--device` value; `auto` is the first found of cuda, mps and cpu.
+
+    Args:
+        device: auto, cpu, cuda or mps.
+        devices: Processes on this machine, unless torchrun says how many it started.
+
+    Raises:
+        UsageError: The device is unknown or not there, or the machine has too few for all processes.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    accelerator: Any = next(name for name, present in there.items() if present) if device == "auto" else device
+    if accelerator not in there:
+        raise UsageError(
+            f"--device {device}: is not known; give auto, {', '.join(sorted(there))}", code="E-device"
+        )
+    if not there[accelerator]:
+        raise UsageError(f"--device {device}: none is found on this machine; give auto or cpu", code="E-device")
+    local = local_processes(devices)
+    most = torch.cuda.device_count() if accelerator == "cuda" else max(2, os.cpu_count() or 1)
+    if local > most:
+        if int(os.environ.get("LOCAL_RANK", 0)):  # started by torchrun, where the first one says it for all
+            sys.exit(UsageError.exit_code)
+        unit = "GPUs" if accelerator == "cuda" else "cores"
+        raise UsageError(
+            f"{local} processes on this machine, but {most} {unit}; give --devices (torchrun: --nproc-per-node) at "
+            "most as many" + (", or --device cpu" if accelerator == "cuda" else ""),
+            code="E-device-count",
+        )
+    return accelerator  # type: ignore[no-any-return]
+
+
+def local_processes(devices: int) -> int:
+    """Processes on this machine: as torchrun says in the environment, else as requested."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", devices))
+
+
+def launch_processes(
+    accelerator: str, devices: int = 1, dtype: torch.dtype = torch.float32, *, broadcast_buffers: bool = True
+) -> Fabric:
+    """Launches the processes; code after it runs in each of them.
+
+    Args:
+        accelerator: See `choose_accelerator`.
+        devices: Processes on this machine, unless torchrun says how many it started.
+        dtype: Of the networks that Fabric sets up, float32 or bfloat16.
+        broadcast_buffers: Whether a network's buffers are sent to all processes before each forward pass. A
+            discriminator runs twice before its backward pass, which must find its buffers unchanged: there it is False.
+    """
+    local = local_processes(devices)
+    world = int(os.environ.get("WORLD_SIZE", local)) if "LOCAL_WORLD_SIZE" in os.environ else local
+    several: Any = "ddp" if broadcast_buffers else DDPStrategy(**_NO_BUFFERS)
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=local,
+        num_nodes=max(1, world // local),
+        precision="bf16-true" if dtype == torch.bfloat16 else "32-true",
+        strategy=several if world > 1 else "auto",
+    )
+    fabric.launch()
+    return fabric
