@@ -9,6 +9,7 @@ from typing import Any
 
 from augment.mixing.plan import Item, Plan
 from augment.mixing.splits import SPLITS
+from defects.formats.sample_folder import dataset_card
 from defects.manifest import NAME
 from engine.errors import DataError, OutputError, UsageError
 from engine.files.atomic import from_json, remove_temporaries, to_json, write_bytes, write_json, write_text
@@ -154,26 +155,14 @@ def _compare(out: Path, description: Mapping[str, Any]) -> None:
 
 
 def _card(splits: Mapping[str, str], plan: Plan, counts: Mapping[str, int]) -> str:
-    """The `README.md` by which `datasets.load_dataset(folder)` finds each split, whatever its files are called.
-
-    A loader takes every row of a manifest for the split it reads, so that each split has a manifest of its own.
-    """
-    files = "".join(
-        f'      - split: {name}\n        path: ["{where}{NAME}", "{where}images/**"]\n'
-        for name, where in splits.items()
-    )
+    paths = {name: f'["{where}{NAME}", "{where}images/**"]' for name, where in splits.items()}
     told = ", ".join(f"{number} in {name}" for name, number in counts.items())
-    return f"""---
-configs:
-  - config_name: default
-    data_files:
-{files}tags: [defect-detection]
----
-Images of surface defects ({", ".join(plan.kinds)}), mixed by `mix-defects`: {told}.
+    text = f"""Images of surface defects ({", ".join(plan.kinds)}), mixed by `mix-defects`: {told}.
 
 Validation and test hold photographs only. `source` says of every image whether it is real, synthetic or pasted; an
 augmented copy names its `parent` and the transforms `applied`; `weight` is how often a training should draw it.
 """
+    return dataset_card(paths, ("defect-detection",), text)
 
 
 def _short(value: object) -> str:

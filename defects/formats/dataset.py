@@ -1,4 +1,4 @@
-"""A folder of images in any known layout, as samples and faults."""
+"""A folder of images in any known layout, as samples and issues."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from defects.formats import coco, folders, magnetic_tile, sample_folder, yolo
-from defects.formats import labelme as bsdata
-from defects.formats import mvtec_ad as mvtec
-from defects.formats.listing import Found
+from defects.formats import coco, folders, labelme, magnetic_tile, mvtec_ad, sample_folder, yolo
+from defects.formats.listing import Listing
 from defects.sample import Sample
 from engine.errors import DataError, Issue, IssuesError, UsageError
 
 
 class Layout(NamedTuple):
-    """How one published folder layout is known and read."""
+    """How a folder layout is recognized and read."""
 
     fits: Callable[[Path], bool]
-    read: Callable[[Path], Found]
-    looks: str
+    read: Callable[[Path], Listing]
+    files: str
 
 
-# In the order in which they are tried: from the most telling to the least.
+# In the order in which they are tried: from the most specific to the least.
 LAYOUTS: dict[str, Layout] = {
     "sample_folder": Layout(sample_folder.fits, sample_folder.read, "metadata.jsonl"),
-    "magnetic_tile": Layout(magnetic_tile.fits, magnetic_tile.read, "MT_<kind>/Imgs/<name>.jpg + .png"),
-    "bsdata": Layout(bsdata.fits, bsdata.read, "data/<name>.jpg + label/<name>.json"),
-    "mvtec": Layout(mvtec.fits, mvtec.read, "train/good, test/<kind>, ground_truth/<kind>/<name>_mask.png"),
-    "coco": Layout(coco.fits, coco.read, "COCO annotations *.json beside images"),
+    "magnetic_tile": Layout(magnetic_tile.fits, magnetic_tile.read, "MT_<class>/Imgs/<name>.jpg + .png"),
+    "bsdata": Layout(labelme.fits, labelme.read, "data/<name>.jpg + label/<name>.json"),
+    "mvtec": Layout(mvtec_ad.fits, mvtec_ad.read, "train/good, test/<class>, ground_truth/<class>/<name>_mask.png"),
+    "coco": Layout(coco.fits, coco.read, "COCO annotations *.json next to images"),
     "yolo": Layout(yolo.fits, yolo.read, "images/ + labels/*.txt"),
     "folders": Layout(folders.fits, folders.read, "images/ + masks/ of the same names"),
 }
@@ -37,13 +35,13 @@ LAYOUTS: dict[str, Layout] = {
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes:
         root: The folder.
         layout: A key of `LAYOUTS`.
         samples: In the order of their names.
-        issues: What is wrong with the folder's structure; `check_images` finds what is wrong with its pixels.
+        issues: What is wrong with the folder's structure; `check_images` reports what is wrong with its pixels.
     """
 
     root: Path
@@ -52,8 +50,8 @@ class Dataset:
     issues: list[Issue] = field(default_factory=list)
 
 
-def read_dataset(root: Path, layout: str = "auto") -> Dataset:
-    """Read the structure of a folder; no image is opened.
+def read_dataset(root: str | Path, layout: str = "auto") -> Dataset:
+    """Reads the structure of a folder; no image is opened.
 
     Args:
         root: The folder.
@@ -65,24 +63,24 @@ def read_dataset(root: Path, layout: str = "auto") -> Dataset:
     """
     root = Path(root)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give the folder that holds the images")
+        raise DataError(f"{root}: no such folder; give the folder of the images", code="E-dataset-no-folder")
     if layout == "auto":
-        layout = _find(root)
+        layout = _detect(root)
     elif layout not in LAYOUTS:
-        raise UsageError(f"unknown layout {layout!r}; use one of auto, {', '.join(LAYOUTS)}")
-    found = LAYOUTS[layout].read(root)
-    if not found.samples and not any(not issue.warning for issue in found.issues):
-        found.issues.append(
-            Issue(str(root), f"no images found as {layout}", f"expected {LAYOUTS[layout].looks}; or give --layout")
-        )
-    return Dataset(root, layout, sorted(found.samples, key=lambda sample: sample.name), found.issues)
+        what = f"unknown layout {layout!r}; use one of auto, {', '.join(LAYOUTS)}"
+        raise UsageError(what, code="E-dataset-unknown-layout")
+    listing = LAYOUTS[layout].read(root)
+    if not listing.samples and not any(not issue.warning for issue in listing.issues):
+        remedy = f"expected {LAYOUTS[layout].files}; or give --layout"
+        listing.issue(root, f"no images found as {layout}", remedy, "E-dataset-no-images")
+    return Dataset(root, layout, sorted(listing.samples, key=lambda sample: sample.name), listing.issues)
 
 
-def open_dataset(root: Path, layout: str = "auto") -> Dataset:
-    """`read_dataset`, for those who cannot go on with a faulty folder.
+def open_dataset(root: str | Path, layout: str = "auto") -> Dataset:
+    """Reads the structure of a folder without issues; no image is opened.
 
     Raises:
-        IssuesError: Every fault of the folder's structure that is not a mere warning.
+        IssuesError: Every issue of the folder's structure that is not a warning.
         DataError: As for `read_dataset`.
         UsageError: As for `read_dataset`.
     """
@@ -93,14 +91,11 @@ def open_dataset(root: Path, layout: str = "auto") -> Dataset:
     return dataset
 
 
-def _find(root: Path) -> str:
+def _detect(root: Path) -> str:
     for name, layout in LAYOUTS.items():
         if layout.fits(root):
             return name
+    known = "; ".join(f"{name} ({layout.files})" for name, layout in LAYOUTS.items())
     if not any(root.iterdir()):
-        raise DataError(f"{root}: the folder is empty; put images in it ({_known()})")
-    raise DataError(f"{root}: no known layout fits; expected one of {_known()}")
-
-
-def _known() -> str:
-    return "; ".join(f"{name} ({layout.looks})" for name, layout in LAYOUTS.items())
+        raise DataError(f"{root}: the folder is empty; put images in it ({known})", code="E-dataset-empty")
+    raise DataError(f"{root}: no known layout fits; expected one of {known}", code="E-dataset-no-layout")

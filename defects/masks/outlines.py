@@ -33,7 +33,7 @@ def fill_polygons(mask: npt.NDArray[np.bool_], polygons: Iterable[Polygon]) -> N
 
 
 def decode_rle(rle: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
-    """Decode a COCO run-length mask.
+    """Decodes a COCO run-length mask.
 
     Args:
         rle: `size` (height, width) and `counts`: run lengths in column order starting with zeros, as a list,
@@ -45,39 +45,29 @@ def decode_rle(rle: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
     Raises:
         ValueError: The runs do not fill the size.
     """
+    from pycocotools import mask as coco_mask
+
     try:
         height, width = (int(side) for side in rle["size"])
         counts = rle["counts"]
-    except (KeyError, TypeError, ValueError):
+        compressed = counts.encode("ascii") if isinstance(counts, str) else None
+        runs = np.asarray([] if isinstance(counts, str) else counts, dtype=np.int64)
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise ValueError("expected 'size' (height, width) and 'counts'") from None
-    if isinstance(counts, str):
-        counts = _decompress(counts)
-    runs = np.asarray(counts, dtype=np.int64)
-    if height < 1 or width < 1 or (runs < 0).any() or int(runs.sum()) != height * width:
+    # pycocotools returns memory that was never set where the runs are too short, so they are checked here: a list by
+    # its sum, a text by encoding the result again.
+    if height < 1 or width < 1 or (compressed is None and ((runs < 0).any() or int(runs.sum()) != height * width)):
         raise ValueError(f"expected runs that sum to {height} x {width}, got {int(runs.sum())}")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.repeat(values, runs).reshape(width, height).T
-
-
-def _decompress(text: str) -> list[int]:
-    """Run lengths from COCO's text: 5 bits a character, low ones first, each from the third on as a difference."""
-    counts: list[int] = []
-    at = 0
-    while at < len(text):
-        value, shift, more = 0, 0, True
-        while more:
-            if at >= len(text):
-                raise ValueError("the run-length text ends within a number")
-            bits = ord(text[at]) - 48
-            if not 0 <= bits < 64:
-                raise ValueError(f"unexpected character {text[at]!r} in the run-length text")
-            value |= (bits & 0x1F) << shift
-            more = bool(bits & 0x20)
-            at, shift = at + 1, shift + 5
-            if not more and bits & 0x10:
-                value -= 1 << shift
-        counts.append(value + counts[-2] if len(counts) > 2 else value)
-    return counts
+    coded = {"size": [height, width], "counts": compressed}
+    if compressed is None:
+        coded = coco_mask.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
+    try:
+        values = coco_mask.decode(coded)
+    except ValueError as error:
+        raise ValueError(f"expected run lengths that fill {height} x {width}, got others ({error})") from None
+    if compressed is not None and coco_mask.encode(values)["counts"] != compressed:
+        raise ValueError(f"expected run lengths that fill {height} x {width}, got others")
+    return np.asarray(values, bool)
 
 
 INSET = 0.02

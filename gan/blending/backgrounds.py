@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defects.formats.dataset import read_dataset
-from defects.formats.listing import EXTENSIONS, Found, list_images
+from defects.formats.listing import EXTENSIONS, Listing, list_images
 from defects.images.crops import as_channels
 from defects.images.decode import read_image, read_mask, read_mask_image, read_sample
 from defects.images.header import image_info
@@ -166,8 +166,8 @@ def _usable(path: Path, inpaint: bool) -> tuple[list[Sample], list[str]]:
     try:
         dataset = read_dataset(path)
     except DataError:
-        found = Found()
-        files = list_images(path, path, found, deep=True)
+        listing = Listing()
+        files = list_images(path, path, listing, deep=True)
         if not files:
             raise DataError(f"{path}: holds no images; put good ones there ({', '.join(sorted(EXTENSIONS))})") from None
         return [Sample(file.relative_to(path).with_suffix("").as_posix(), file) for file in files], []

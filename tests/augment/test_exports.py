@@ -5,19 +5,24 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from augment.exports.export import export
-from augment.exports.rows import open_folder
-from augment.exports.webdataset import write_shards
 from defects.formats.dataset import open_dataset
-from defects.images.decode import read_mask_image
-from engine.errors import DataError, OutputError, UsageError
+from defects.formats.export import export
+from defects.formats.listing import ExportRows
+from defects.formats.webdataset import write as write_shards
+from defects.images.decode import read_image, read_mask_image, read_sample
+from defects.images.header import image_info
+from defects.sample import Sample
+from engine.files.atomic import sha256_file
+from tests import builders
 from tests.augment.mixing import generated, mix, photographs, rows_of, tree_hash
+from tests.builders.errors import raises
 
 ALL = ("mvtec", "coco", "yolo", "webdataset")
 
@@ -34,7 +39,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(mixed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("exported") / "out"
-    export(mixed, out, ALL)
+    export(open_dataset(mixed), out, ALL)
     return out
 
 
@@ -102,8 +107,6 @@ def test_datasets_opens_the_folder_by_its_splits(mixed: Path, tmp_path: Path, mo
 
 
 def test_yolo_is_read_back_with_the_same_masks(mixed: Path, exported: Path) -> None:
-    from defects.images.decode import read_sample
-
     found = open_dataset(exported / "yolo").samples
     rows = {f"{r['split']}/{Path(r['file_name'].split('/images/')[1].replace('/', '__')).stem}": r
             for r in rows_of(mixed)}  # fmt: skip
@@ -125,20 +128,21 @@ def test_mvtec_holds_what_the_form_has_a_place_for(mixed: Path, exported: Path) 
 
 def test_an_export_is_the_same_again_and_goes_on_where_it_was_cut(mixed: Path, exported: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export(mixed, out, ALL)
+    export(open_dataset(mixed), out, ALL)
     assert tree_hash(out) == tree_hash(exported)
     (out / "coco" / "annotations" / "instances_train.json").unlink()
     next((out / "coco" / "images" / "train").iterdir()).unlink()
     (out / "webdataset" / "test-000000.tar").unlink()
     (out / "yolo" / "data.yaml").unlink()
-    with pytest.raises(OutputError, match="is not empty; add --resume"):
-        export(mixed, out, ALL)
-    export(mixed, out, ALL, resume=True)
+    with raises("E-export-not-empty", "is not empty; add --resume"):
+        export(open_dataset(mixed), out, ALL)
+    export(open_dataset(mixed), out, ALL, resume=True)
     assert tree_hash(out) == tree_hash(exported)
 
 
 def test_shards_hold_no_more_than_asked(mixed: Path, tmp_path: Path) -> None:
-    write_shards(open_folder(mixed), tmp_path, on_progress=lambda _: None, shard=5)
+    data = open_dataset(mixed)
+    write_shards(ExportRows.of(data.root, data.samples), tmp_path, on_progress=lambda _: None, shard=5)
     count = sum(row["split"] == "train" for row in rows_of(mixed))
     shards = sorted(tmp_path.glob("train-*.tar"))
     sizes = []
@@ -148,14 +152,43 @@ def test_shards_hold_no_more_than_asked(mixed: Path, tmp_path: Path) -> None:
     assert sizes == [5] * (count // 5) + ([count % 5] if count % 5 else [])
 
 
-def test_another_folder_is_not_gone_on_with(mixed: Path, exported: Path, tmp_path: Path) -> None:
-    other = photographs(tmp_path / "other", each=1)
-    with pytest.raises(OutputError, match="holds something else"):
+def test_the_folder_of_another_export_is_not_continued(mixed: Path, exported: Path, tmp_path: Path) -> None:
+    other = open_dataset(photographs(tmp_path / "other", each=1))
+    with raises("E-export-other-folder"):
         export(other, exported, ["coco"], resume=True)
 
 
-def test_bad_exports_are_refused(mixed: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"unknown 'cocco'; did you mean coco\?"):
-        export(mixed, tmp_path, ["cocco"])
-    with pytest.raises(DataError, match="no such file; give a folder that mix-defects has written"):
-        export(tmp_path / "none", tmp_path / "out", ["coco"])
+def test_an_unknown_format_and_an_unknown_split_are_errors(mixed: Path, tmp_path: Path) -> None:
+    with raises("E-export-unknown-format", r"unknown format 'cocco'; did you mean coco\?"):
+        export(open_dataset(mixed), tmp_path, "cocco")
+    with raises("E-export-no-format"):
+        export(open_dataset(mixed), tmp_path, [])
+    data = open_dataset(mixed)
+    lost = replace(data.samples[0], metadata={"split": "holdout"})
+    with raises("E-export-unknown-split"):
+        export(replace(data, samples=[lost]), tmp_path / "out", "coco")
+
+
+@pytest.mark.parametrize("format", ["sample_folder", "folders", "bsdata", "mvtec", "coco", "yolo"])
+@pytest.mark.parametrize("layout", builders.LAYOUTS)
+def test_every_layout_is_written_as_every_format_with_the_same_masks(tmp_path: Path, layout: str, format: str) -> None:
+    data = open_dataset(builders.LAYOUTS[layout](tmp_path / "in"))
+    result = export(data, tmp_path / "out", format)
+    assert result.images == len(data.samples)
+    again = open_dataset(tmp_path / "out", format)
+    left_out = sum((result.mvtec_left_out or {}).values())
+    assert len(again.samples) == len(data.samples) - left_out
+
+    def content(samples: list[Sample]) -> list[tuple[str, str, bytes]]:
+        return sorted((s.label, sha256_file(s.image), read_sample(s)[1].tobytes()) for s in samples)
+
+    assert set(content(again.samples)) <= set(content(data.samples))
+
+
+def test_an_image_with_an_orientation_tag_is_written_upright(tmp_path: Path) -> None:
+    root = builders.folders(tmp_path / "in")
+    (root / "images" / "part_3.png").write_bytes(builders.with_orientation(builders.noise_image(), 6))
+    export(open_dataset(root), tmp_path / "out", "sample_folder")
+    written = next(s for s in open_dataset(tmp_path / "out").samples if s.label == "good")
+    assert read_image(written.image).shape == (builders.SIZE[1], builders.SIZE[0], 3)
+    assert image_info(written.image).orientation == 1

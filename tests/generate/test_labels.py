@@ -17,8 +17,8 @@ import yaml
 from pycocotools.coco import COCO
 
 from defects.formats.dataset import open_dataset
-from defects.formats.labelme import read_labelme
-from defects.formats.listing import Found
+from defects.formats.labelme import read_outlines
+from defects.formats.listing import Listing
 from defects.images.decode import read_image, read_mask_image, read_sample
 from defects.masks.outlines import fill_polygons
 from defects.masks.width import components, width
@@ -106,14 +106,13 @@ def test_labelme_files_name_their_image_and_enclose_the_mask(out: Path) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
         assert (path.parent / content["imagePath"]).resolve() == (out / row["file_name"]).resolve()
         assert (content["imageHeight"], content["imageWidth"], content["imageData"]) == (SIDE, SIDE, None)
-        found = Found()
-        outlines = read_labelme(path, found)
+        listing = Listing()
+        outlines = read_outlines(path, listing)
         assert outlines is not None
-        assert not found.issues
-        polygons, label = outlines
+        assert not listing.issues
         drawn = np.zeros((SIDE, SIDE), bool)
-        fill_polygons(drawn, polygons)
-        assert label == row["label"]
+        fill_polygons(drawn, [points for _, points in outlines])
+        assert {label for label, _ in outlines} == {row["label"]}
         assert np.array_equal(drawn, read_mask_image(out / row["mask"])[0])
 
 

@@ -1,1 +1,0 @@
-"""A mixed set in the formats that other programs read."""
