@@ -130,7 +130,7 @@ def test_grey_and_empty_masks_are_warnings(tmp_path: Path, capsys: pytest.Captur
     assert code == 0
     assert "part_0.png: the mask has gray values, read as defect from half of white" in warnings[0]
     assert "part_1.png: the mask of an image of class 'defect' is empty; mark the defect" in warnings[1]
-    assert "no faults, 2 warnings" in out
+    assert "no issues, 2 warnings" in out
 
 
 def test_many_warnings_alike_are_one_line_unless_all_are_wanted(

@@ -123,14 +123,7 @@ def test_some_cracks_branch() -> None:
     ],
 )
 def test_a_value_out_of_range_is_named(values: dict[str, object], message: str) -> None:
-    arguments: dict[str, object] = {
-        "class_name": "crack",
-        "size": 64,
-        "rng": rng(),
-        "length": 30.0,
-        "width": 3.0,
-        **values,
-    }
+    crack: dict[str, object] = {"class_name": "crack", "size": 64, "rng": rng(), "length": 30.0, "width": 3.0}
     with pytest.raises(ValueError, match=message):
         draw(**crack | values)  # type: ignore[arg-type]
 

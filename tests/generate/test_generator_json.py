@@ -41,7 +41,7 @@ def test_the_folder_says_what_its_generator_was_trained_on(masks: Path, telling:
     assert said == load_generator(telling).provenance
     assert (said.size, said.channels, said.crop, said.architecture) == (32, 3, 96, "magna")
     assert (said.license, said.layout, said.train, said.defective) == ("CC0", "folders", 4, 3)
-    assert (said.kinds, said.test) == (("crack",), ("b", "a"))
+    assert (said.classes, said.test) == (("crack",), ("b", "a"))
     assert said.train_sha256 == {"01" * 32, "02" * 32}
     rows = [json.loads(row) for row in (out / "metadata.jsonl").read_text().splitlines()]
     assert {row["checkpoint"] for row in rows} == {said.checkpoint}
