@@ -54,11 +54,13 @@ def main(
     train: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Real images the generator was trained on, given apart.")
     ] = None,
-    window: Annotated[
+    crop: Annotated[
         int | None,
-        typer.Option(min=8, help="That many px of a photograph become a square; the generator's without it."),
+        typer.Option(min=8, help="Side of the crop in an image, px; the generator's own without it."),
     ] = None,
-    size: Annotated[int | None, typer.Option(min=8, help="Side of the squares, px; the fakes' own without it.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=8, help="Side of the crops after resizing, px; the fakes' own without it.")
+    ] = None,
     channels: Annotated[int | None, typer.Option(help="1 or 3; the fakes' own without it.")] = None,
     good: Annotated[
         bool, typer.Option("--good", help="Compare good images too; without it those of defects only.")
@@ -70,9 +72,10 @@ def main(
     ] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same scores.")] = 0,
     resamples: Annotated[int, typer.Option(min=20, help="Resamples of each interval.")] = 200,
-    skip: Annotated[str, typer.Option(help="control,labels,memorisation,tsne: any of them, to be left out.")] = "",
+    skip: Annotated[str, typer.Option(help="control,labels,memorization,tsne: any of them, to be left out.")] = "",
     cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where features and segmenters are kept; else the user's cache.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Where features and segmenters are cached; else the user's cache."),
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep nothing.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one for each core without it.")] = None,
@@ -80,7 +83,7 @@ def main(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, say what would be compared.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Results as one JSON object on stdout.")] = False,
 ) -> None:
-    """Measure synthetic images against real ones: look, labels, control, copies; a table and a report in one file."""
+    """Measure synthetic images against real ones: quality, labels, control, memorization; a table and a report."""
     import json as json_text
 
     from engine.errors import GateError, UsageError
@@ -92,11 +95,12 @@ def main(
     fakes = parse_named(fake or [])
     if not (fakes or table or run):
         raise UsageError(
-            "--fake: no synthetic images to compare; give --fake NAME=DIR, or --table paper --run NAME=RUN"
+            "--fake: no synthetic images to compare; give --fake NAME=DIR, or --table paper --run NAME=RUN",
+            code="E-bench-no-fakes",
         )
     left_out = _parts(skip)
     check_out(out, force=force)
-    request = Request(real, fakes, train, held_out, allow_trained, good, window, size, channels, seed)
+    request = Request(real, fakes, train, held_out, allow_trained, good, crop, size, channels, seed)
     paper = _paper(table, run or [], request, out, num, matched)
     if paper is not None:
         if dry_run:
@@ -128,8 +132,8 @@ def main(
     from metrics.report.build import build_page
     from metrics.report.html import render
 
-    kept = None if no_cache else cache or user_cache()
-    options = Options(resamples, left_out, kept, workers)
+    retained = None if no_cache else cache or user_cache()
+    options = Options(resamples, left_out, retained, workers)
     evidence = measure(
         comparison,
         extractors,
@@ -158,18 +162,20 @@ def main(
             typer.echo(line)
         typer.echo(f"next: {after}")
     if failed:
-        raise GateError("\n".join(failed))
+        raise GateError("\n".join(failed), code="E-gate-failed")
 
 
 def _check(channels: int | None, cache: Path | None, no_cache: bool) -> None:
     from engine.errors import UsageError
 
     if channels not in (None, 1, 3):
-        raise UsageError(f"--channels: expected 1 or 3, got {channels}; give 1 for grey or 3 for RGB")
+        raise UsageError(
+            f"--channels: expected 1 or 3, got {channels}; give 1 for gray or 3 for RGB", code="E-bench-flags"
+        )
     if cache is not None and no_cache:
-        raise UsageError("--cache and --no-cache: exclude one another; give one of them")
+        raise UsageError("--cache and --no-cache: exclude one another; give one of them", code="E-bench-flags")
     if cache is not None and cache.exists() and not cache.is_dir():
-        raise UsageError(f"--cache: {cache} is a file; give a folder")
+        raise UsageError(f"--cache: {cache} is a file; give a folder", code="E-bench-flags")
 
 
 def _paper(table: str, runs: list[str], request: Request, out: Path, num: int, matched: bool) -> Paper | None:
@@ -177,12 +183,17 @@ def _paper(table: str, runs: list[str], request: Request, out: Path, num: int, m
     from engine.errors import UsageError
 
     if table not in ("", "paper"):
-        raise UsageError(f"--table: {table!r} is unknown; the only one is paper")
+        raise UsageError(f"--table: {table!r} is unknown; the only one is paper", code="E-bench-flags")
     if not table:
         if runs:
-            raise UsageError("--run: is for the source's table; add --table paper, or give images by --fake NAME=DIR")
+            raise UsageError(
+                "--run: is for the source's table; add --table paper, or give images by --fake NAME=DIR",
+                code="E-bench-flags",
+            )
         if matched:
-            raise UsageError("--matched: is for the source's table; add --table paper, or leave it out")
+            raise UsageError(
+                "--matched: is for the source's table; add --table paper, or leave it out", code="E-bench-flags"
+            )
         return None
     from metrics.bench.request import parse_named
     from metrics.paper.protocol import open_paper
@@ -197,7 +208,9 @@ def _parts(skip: str) -> frozenset[str]:
     parts = frozenset(part.strip() for part in skip.split(",") if part.strip())
     unknown = sorted(parts - set(PARTS))
     if unknown:
-        raise UsageError(f"--skip: {unknown[0]!r} is no part; choose of {', '.join(PARTS)}")
+        raise UsageError(
+            f"--skip: {unknown[0]!r} is no part; choose of {', '.join(PARTS)}", code="E-bench-unknown-part"
+        )
     return parts
 
 
@@ -223,7 +236,9 @@ def _extractors(
     called = [one.name for one in opened]
     twice = next((name for name in called if called.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"--extractor: two are called {twice}; leave one out, or rename its file")
+        raise UsageError(
+            f"--extractor: two are called {twice}; leave one out, or rename its file", code="E-extractor-duplicate"
+        )
     return opened
 
 
@@ -231,4 +246,4 @@ def bench_fid() -> None:
     """Entry point."""
     from engine.commands import run
 
-    run(app)
+    run(app, renamed={"--window": "--crop"})

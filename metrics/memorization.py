@@ -1,4 +1,4 @@
-"""Whether a generator copies its training images: the three-sample test of Meehan, Chaudhuri and Dasgupta (2020)."""
+"""Whether a generator memorizes its training images: the three-sample test of Meehan, Chaudhuri and Dasgupta (2020)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COPY_RATIO = 0.5
 _SIGNIFICANT = 0.001
 _SIGNIFICANT_SHARE = 0.01  # the exact test on a share of near 0 is far below the chance it states
 _LEAST = 5  # images of a side below which a rank test cannot say anything
-_CELL_LEAST = 10
+_CLUSTER_LEAST = 10
 
 
 @dataclass(frozen=True)
@@ -32,35 +32,35 @@ class Pair:
 
 @dataclass(frozen=True)
 class Memorization:
-    """Distances of synthetic images to the training images, beside those of held-out real images.
+    """Distances of synthetic images to the training images, next to those of held-out real images.
 
     Attributes:
-        c_t: z-score of the rank test; far below 0 copies, far above 0 strays from the training images. None when
-            there are too few images.
-        c_t_cells: The same within cells of the training images, averaged by the held-out images in each, which sees
-            copying that is confined to a region; None where the counts do not allow it.
+        c_t: z-score of the rank test; far below 0 the generator memorizes, far above 0 it strays from the training
+            images. None when there are too few images.
+        c_t_clusters: The same within clusters of the training images, averaged by the held-out images in each, which
+            shows memorization that is confined to a region; None where the counts do not allow it.
         p_value: Chance of a `c_t` this low for a generator as far from its training images as unseen real ones are.
         index: (M,) nearest training image of each synthetic one.
         distance: (M,) to it.
         ratio: (M,) distance over the median distance of held-out real images; near 0 is a copy.
         reference: That median.
-        share_copies: Share of synthetic images with a ratio below `COPY_RATIO`.
+        share_memorized: Share of synthetic images with a ratio below `COPY_RATIO`.
         share_expected: Share of held-out real images below it.
-        copies: Whether the test says that training images are copied.
+        memorized: Whether the test says that training images are copied.
         verdict: What that means, in words.
         why: Why there is no test; empty when there is one.
     """
 
     c_t: float | None
-    c_t_cells: float | None
+    c_t_clusters: float | None
     p_value: float | None
     index: NDArray[np.intp]
     distance: NDArray[np.float64]
     ratio: NDArray[np.float64]
     reference: float
-    share_copies: float
+    share_memorized: float
     share_expected: float
-    copies: bool
+    memorized: bool
     verdict: str
     why: str = ""
 
@@ -70,25 +70,27 @@ class Memorization:
         return [Pair(int(i), int(self.index[i]), float(self.ratio[i])) for i in order]
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the single images."""
-        return {key: value for key, value in asdict(self).items() if key not in ("index", "distance", "ratio")}
+        """Everything but the single images, under the keys of `results.json`."""
+        stored = {"c_t_clusters": "c_t_cells", "share_memorized": "share_copies", "memorized": "copies"}
+        content = {key: value for key, value in asdict(self).items() if key not in ("index", "distance", "ratio")}
+        return {stored.get(key, key): value for key, value in content.items()}
 
 
 def memorization(
-    *, train: NDArray[Any], test: NDArray[Any], fake: NDArray[Any], seed: int = 0, cells: int | None = None
+    *, train: NDArray[Any], test: NDArray[Any], fake: NDArray[Any], seed: int = 0, clusters: int | None = None
 ) -> Memorization:
     """Tests whether synthetic images lie nearer to the training images than unseen real images do.
 
-    The test assumes that training and held-out images are drawn alike: no part in both, and the kinds mixed alike. It
-    sees what the features see: those of a classification network are moved far by a little noise or blur, with which
-    a copy escapes; `metrics.looks.look_alikes` is for such copies.
+    The test assumes that training and held-out images are sampled alike: no part in both, and the classes mixed alike.
+    It depends on the features: a little noise or blur moves those of a classification network far, so that a memorized
+    image escapes; `augment.leakage.near_duplicates` finds such images.
 
     Args:
         train: (T, D) features of the images that the generator was trained on.
-        test: (R, D) features of real images that it has not seen.
+        test: (R, D) features of real images that it was not trained on.
         fake: (M, D) features of its images.
-        seed: Of the cells.
-        cells: Number of cells; None for as many as leave about 25 held-out images in each, 5 at most.
+        seed: Of the clusters.
+        clusters: Number of clusters; None for as many as leave about 25 held-out images in each, 5 at most.
 
     Raises:
         ValueError: The shapes do not fit, a side is empty, or a feature is not finite.
@@ -110,13 +112,15 @@ def memorization(
         return Memorization(None, None, None, index, distance, ratio, reference, *shares, False, "not tested", why)
     c_t = copying_score(unseen, distance)
     p_value = float(stats.norm.cdf(c_t))
-    by_cell = _by_cell(train, test, fake, unseen, distance, seed, cells)
+    by_cluster = _by_cluster(train, test, fake, unseen, distance, seed, clusters)
     table = [[int(close.sum()), int((~close).sum())], [int(expected.sum()), int((~expected).sum())]]
-    # The rank test sees images that are nearer on the whole; a few copies among many others show in the share only.
+    # The rank test compares whole sets; a few memorized images among many others show in the share only.
     some = float(stats.fisher_exact(table, alternative="greater")[1]) < _SIGNIFICANT_SHARE
-    copies = p_value < _SIGNIFICANT or some or (by_cell is not None and float(stats.norm.cdf(by_cell)) < _SIGNIFICANT)
-    verdict = _verdict(copies, shares[0], c_t)
-    return Memorization(c_t, by_cell, p_value, index, distance, ratio, reference, *shares, copies, verdict)
+    memorized = (
+        p_value < _SIGNIFICANT or some or (by_cluster is not None and float(stats.norm.cdf(by_cluster)) < _SIGNIFICANT)
+    )
+    verdict = _verdict(memorized, shares[0], c_t)
+    return Memorization(c_t, by_cluster, p_value, index, distance, ratio, reference, *shares, memorized, verdict)
 
 
 def copying_score(unseen: NDArray[np.float64], fake: NDArray[np.float64]) -> float:
@@ -145,45 +149,45 @@ def nearest(
     targets = among.astype(np.float64)
     center = targets.mean(axis=0)
     targets -= center
-    squares = np.square(targets).sum(axis=1)
+    norms = np.square(targets).sum(axis=1)
     index = np.empty(len(points), np.intp)
     distance = np.empty(len(points), np.float64)
     for start in range(0, len(points), rows):
         part = points[start : start + rows].astype(np.float64) - center
-        best = np.argmin(squares - 2 * part @ targets.T, axis=1)
+        best = np.argmin(norms - 2 * part @ targets.T, axis=1)
         index[start : start + rows] = best
-        # By differences once more: the product loses the small distances, which are those of copies.
+        # By differences once more: the product loses small distances, which are those that matter.
         distance[start : start + rows] = np.linalg.norm(part - targets[best], axis=1)
     return index, distance
 
 
-def _by_cell(
+def _by_cluster(
     train: NDArray[Any],
     test: NDArray[Any],
     fake: NDArray[Any],
     unseen: NDArray[np.float64],
     distance: NDArray[np.float64],
     seed: int,
-    cells: int | None,
+    clusters: int | None,
 ) -> float | None:
-    """C_T (Meehan et al. 2020, sec. 3.2): the score in each cell of the training images, weighted by held-out ones."""
-    count = min(5, len(test) // 25) if cells is None else cells
+    """C_T (Meehan et al. 2020, sec. 3.2): the mean over clusters of the training images, weighted by held-out ones."""
+    count = min(5, len(test) // 25) if clusters is None else clusters
     if count < 2 or len(train) < count:
         return None
     means = KMeans(count, n_init=4, random_state=seed_for(seed, "memorisation") % 2**32).fit(train.astype(np.float64))
     of_test, of_fake = means.predict(test.astype(np.float64)), means.predict(fake.astype(np.float64))
     scores, weights = [], []
-    for cell in range(count):
-        here, there = distance[of_fake == cell], unseen[of_test == cell]
-        if min(len(here), len(there)) >= _CELL_LEAST:
+    for cluster in range(count):
+        here, there = distance[of_fake == cluster], unseen[of_test == cluster]
+        if min(len(here), len(there)) >= _CLUSTER_LEAST:
             scores.append(copying_score(there, here))
             weights.append(len(there))
     return float(np.average(scores, weights=weights)) if scores else None
 
 
-def _verdict(copies: bool, share: float, c_t: float) -> str:
-    if copies:
-        return f"training images are copied: {share:.0%} near-copies, C_T = {c_t:.1f}"
+def _verdict(memorized: bool, share: float, c_t: float) -> str:
+    if memorized:
+        return f"training images are memorized: {share:.0%} near-duplicates, C_T = {c_t:.1f}"
     if c_t > 3:
         return f"no copying found; the images lie farther from the training images than real ones do (C_T = {c_t:.1f})"
     return f"no copying found (C_T = {c_t:.1f})"

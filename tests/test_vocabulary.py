@@ -78,11 +78,12 @@ def in_code(text: str, *, prose: bool = True) -> Iterator[Found]:
 
 
 def _foreign(tokens: list[tokenize.TokenInfo], at: int) -> bool:
-    """`np.square`, `tensor.floor_()`, `array.dtype.kind` and `sort(kind="stable")`."""
+    """`np.square`, `tensor.square()`, `array.dtype.kind` and `sort(kind="stable")`."""
     before = [token.string for token in tokens[max(0, at - 2) : at]]
     after = [token.string for token in tokens[at + 1 : at + 3]]
     foreign = len(before) == 2 and before[1] == "." and before[0] in _FOREIGN | {"dtype"}
-    return foreign or after == ["=", '"stable"'] or tokens[at].string == "floor_"
+    method = before[1:] == ["."] and after[:1] == ["("] and tokens[at].string in ("square", "floor_", "choice")
+    return foreign or method or after == ["=", '"stable"']
 
 
 def files(paths: Iterable[Path], suffixes: tuple[str, ...]) -> list[Path]:

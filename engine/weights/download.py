@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import warnings
@@ -86,19 +87,25 @@ def read_safetensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, t
         ) from error
 
 
-def read_pth(path: Path, *, remedy: str) -> dict[str, torch.Tensor]:
+def read_pth(path: Path, *, remedy: str, sha256: str = "") -> dict[str, torch.Tensor]:
     """The tensors of a PyTorch file; nothing in it is run.
 
     Raises:
-        WeightsError: It is missing, damaged, or holds anything but named tensors.
+        WeightsError: It is missing, damaged, of another SHA-256 than `sha256`, or holds anything but named tensors.
     """
     import torch
 
     try:
-        with warnings.catch_warnings(action="ignore"):  # of pickles it does not know; it then fails
-            tensors: Any = torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
     except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror or _line(error)}; {remedy}", code="E-weights-format") from error
+        raise WeightsError(
+            f"{path}: {error.strerror or _line(error)}; {remedy}", code="E-weights-unreadable"
+        ) from error
+    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+        raise WeightsError(f"{path}: its sha256 is not that of the published weights; {remedy}", code="E-weights-hash")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of pickles it does not know; it then fails
+            tensors: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, EOFError, KeyError, UnpicklingError) as error:
         raise WeightsError(f"{path}: is no file of PyTorch weights; {remedy}", code="E-weights-format") from error
     if not isinstance(tensors, Mapping) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):

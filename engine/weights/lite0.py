@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import WeightsError
-from engine.files.atomic import sha256_file
 from engine.weights.download import read_pth
 
 if TYPE_CHECKING:
@@ -45,14 +44,8 @@ def lite0_weights() -> tuple[dict[str, torch.Tensor], str]:
     if spec is None or spec.origin is None:
         raise WeightsError(f"{_PACKAGE}: is not installed; {_REMEDY}", code="E-weights-missing")
     path = Path(spec.origin).parent / _FILE
-    try:
-        digest = sha256_file(path)
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}; {_REMEDY}", code="E-weights-unreadable") from error
-    if digest != LITE0_SHA256:
-        raise WeightsError(f"{path}: its sha256 is not that of the published weights; {_REMEDY}", code="E-weights-hash")
-    tensors = {_renamed(name): value for name, value in read_pth(path, remedy=_REMEDY).items()}
-    return tensors, f"{path.name} sha256:{digest}"
+    tensors = read_pth(path, remedy=_REMEDY, sha256=LITE0_SHA256)
+    return {_renamed(name): value for name, value in tensors.items()}, f"{path.name} sha256:{LITE0_SHA256}"
 
 
 def _renamed(name: str) -> str:

@@ -12,17 +12,17 @@ from pathlib import Path
 from defects.attributes.guide import GuideSchema
 from defects.formats.dataset import read_dataset
 from defects.images.crops import CropSpec
-from defects.provenance import Provenance, read_provenance
+from defects.provenance import Provenance, image_hashes, read_provenance
 from defects.sample import GOOD, Sample
 from engine.errors import DataError
-from metrics.data.crop_spec import choose_crop_spec
-from metrics.data.held_out import Division, divide, file_hashes
+from metrics.data.crop_spec import select_crop_spec
+from metrics.data.held_out import Division, divide
 from metrics.data.image_set import ImageSet
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be compared, as the command was told.
+    """What is to be compared, as the command line says.
 
     Attributes:
         real: The folder of real images.
@@ -31,11 +31,11 @@ class Request:
         held_out: Leave training images out of the real ones.
         allow_trained: Compare with training images all the same.
         good: Compare with good real images too.
-        window: That many px of a photograph become a square; None for the fakes' own.
-        size: Side of the square, px; None for the fakes' own.
+        crop: Side of the crop in an image, px; None for the fakes' own.
+        size: Side of the crop after resizing, px; None for the fakes' own.
         channels: 1 or 3; None for the fakes' own.
-        seed: Of everything that is drawn.
-        derived: Names of the fakes that were made of the training images of the others, as pasted ones are.
+        seed: Of everything that is sampled.
+        derived: Names of the fakes that derive from the training images of the others, as pasted ones do.
     """
 
     real: Path
@@ -44,7 +44,7 @@ class Request:
     held_out: bool = False
     allow_trained: bool = False
     good: bool = False
-    window: int | None = None
+    crop: int | None = None
     size: int | None = None
     channels: int | None = None
     seed: int = 0
@@ -61,7 +61,7 @@ class Source:
         images: Its images, cut.
         hashes: SHA-256 of every image file, in order.
         provenance: What the folder says of its generator, if anything.
-        seen: The real images that its generator was trained on, as far as they are at hand.
+        training_images: The real images that its generator was trained on, as far as they are at hand.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Source:
     images: ImageSet
     hashes: list[str]
     provenance: Provenance | None
-    seen: ImageSet
+    training_images: ImageSet
 
     @property
     def schema(self) -> GuideSchema | None:
@@ -82,8 +82,8 @@ class Comparison:
     """Everything `bench-fid` works on.
 
     Attributes:
-        request: As told.
-        crop_spec: How real photographs are cut.
+        request: As the command line says.
+        crop_spec: How real images are cut.
         real: The real images that are compared.
         train: Real images to learn from, good ones included.
         held: Real images that share nothing with `train`.
@@ -122,9 +122,7 @@ def open_comparison(request: Request) -> Comparison:
             notes.append(f"{name}: {left} good images were left out; --good compares them too")
         _enough(fakes[name], f"--fake {name}", good=request.good)
     _enough(_shown(real, good=request.good), "--real", good=request.good)
-    crop_spec = choose_crop_spec(
-        fakes, origins, real, size=request.size, window=request.window, channels=request.channels
-    )
+    crop_spec = select_crop_spec(fakes, origins, real, size=request.size, crop=request.crop, channels=request.channels)
     trained = {name: origin.train_sha256 if origin is not None else None for name, origin in origins.items()}
     together = frozenset[str]().union(*(own for own in trained.values() if own))
     trained |= {name: together for name in request.derived if not trained[name]}
@@ -144,15 +142,15 @@ def open_comparison(request: Request) -> Comparison:
     def part(samples: Sequence[Sample], name: str) -> ImageSet:
         return everything.part([at[id(sample)] for sample in samples], name=name)
 
-    whole = replace(crop_spec, window=None)  # a synthetic image is a square already
+    whole = replace(crop_spec, crop=None)  # a synthetic image is a crop already
     sources = [
         Source(
             name,
             folder,
             ImageSet(name, fakes[name], whole),
-            file_hashes(fakes[name]),
+            image_hashes(fakes[name]),
             origins[name],
-            part(_shown(division.seen[name], good=request.good), f"training images of {name}"),
+            part(_shown(division.training_images[name], good=request.good), f"training images of {name}"),
         )
         for name, folder in request.fakes
     ]
@@ -173,8 +171,8 @@ def _samples(folder: Path, flag: str) -> list[Sample]:
     dataset = read_dataset(folder)
     issues = [issue for issue in dataset.issues if not issue.warning]
     if issues:
-        more = f" (and {len(issues) - 1} more faults; `check-data {folder}` lists them)" if len(issues) > 1 else ""
-        raise DataError(f"{flag}: {issues[0]}{more}")
+        more = f" (and {len(issues) - 1} more issues; `check-data {folder}` lists them)" if len(issues) > 1 else ""
+        raise DataError(f"{flag}: {issues[0]}{more}", code="E-data-issue")
     return dataset.samples
 
 
@@ -186,11 +184,13 @@ def _enough(samples: Sequence[Sample], flag: str, *, good: bool) -> None:
     if len(samples) < 2:
         what = "images" if good else "images of defects"
         remedy = "give more images" if good else "give more images, or compare good ones too by --good"
-        raise DataError(f"{flag}: {len(samples)} {what}, and scores need at least 2; {remedy}")
+        raise DataError(
+            f"{flag}: {len(samples)} {what}, and scores need at least 2; {remedy}", code="E-bench-too-few-images"
+        )
 
 
 def _copied(sources: Sequence[Source], real: Sequence[Sample]) -> list[str]:
-    files = set(file_hashes(real))
+    files = set(image_hashes(real))
     notes = []
     for source in sources:
         count = sum(digest in files for digest in source.hashes)

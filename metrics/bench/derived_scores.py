@@ -1,4 +1,4 @@
-"""Labels, control, diversity and copies as scores like any other: in the table, and for a gate to ask."""
+"""Labels, control, diversity and memorization as scores like any other: in the table, and for gates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def further_scores(comparison: Comparison, evidence: Evidence, source: Source) -
         _diversity(own, len(comparison.real), extractor),
         _labels(evidence, own, comparison, reasons.get("labels", _NOTHING)),
         *_control(own, source, comparison, reasons.get("control", _NOTHING)),
-        *_copies(own, source, comparison, extractor, reasons.get("memorisation", _NOTHING)),
+        *_memorized(own, source, comparison, extractor, reasons.get("memorisation", _NOTHING)),
     ]
 
 
@@ -48,7 +48,7 @@ def _diversity(own: SourceEvidence, n_real: int, extractor: str) -> Score:
         value=found.share if found is not None else None,
         low=None,
         high=None,
-        floor=None,
+        baseline=None,
         n_real=n_real,
         n_fake=found.images if found is not None else 0,
         extractor=extractor,
@@ -68,11 +68,11 @@ def _labels(evidence: Evidence, own: SourceEvidence, comparison: Comparison, why
         value=mean.value if mean is not None else None,
         low=mean.low if mean is not None else None,
         high=mean.high if mean is not None else None,
-        floor=held.defective.value if held is not None else None,
+        baseline=held.defective.value if held is not None else None,
         n_real=held.defective.count if held is not None else 0,
         n_fake=mean.count if mean is not None else 0,
         extractor="segmenter of real defects",
-        estimator=f"mean overlap on images of defects; trained on {evidence.learnt} real images",
+        estimator=f"mean overlap on images of defects; trained on {evidence.trained_on} real images",
         better="higher",
         warning=f"{len(comparison.held)} unseen real images: the mark to compare with is rough"
         if few and found
@@ -92,14 +92,14 @@ def _control(own: SourceEvidence, source: Source, comparison: Comparison, why: s
 
 
 def _entry(entry: EntryControl, n_real: int) -> Score:
-    numeric = entry.kind == "numeric"
-    what = "rank correlation (Spearman)" if numeric else "share recognised"
+    numeric = entry.entry_type == "numeric"
+    what = "rank correlation (Spearman)" if numeric else "share recognized"
     return Score(
         name=f"control_{entry.name}",
         value=entry.spearman if numeric else entry.accuracy,
         low=None,
         high=None,
-        floor=None if numeric else entry.reference,
+        baseline=None if numeric else entry.reference,
         n_real=n_real,
         n_fake=entry.count,
         extractor="",
@@ -109,17 +109,17 @@ def _entry(entry: EntryControl, n_real: int) -> Score:
     )
 
 
-def _copies(own: SourceEvidence, source: Source, comparison: Comparison, extractor: str, why: str) -> list[Score]:
+def _memorized(own: SourceEvidence, source: Source, comparison: Comparison, extractor: str, why: str) -> list[Score]:
     found = own.memorization
     n_real, n_fake = len(comparison.held), len(source.images)
-    estimator = f"distances to {len(source.seen)} training images, beside those of unseen real images"
+    estimator = f"distances to {len(source.training_images)} training images, next to those of unseen real images"
     return [
         Score(
             name="c_t",
             value=found.c_t if found is not None else None,
             low=None,
             high=None,
-            floor=0.0 if found is not None and found.c_t is not None else None,
+            baseline=0.0 if found is not None and found.c_t is not None else None,
             n_real=n_real,
             n_fake=n_fake,
             extractor=extractor,
@@ -129,10 +129,10 @@ def _copies(own: SourceEvidence, source: Source, comparison: Comparison, extract
         ),
         Score(
             name="copies",
-            value=found.share_copies if found is not None else None,
+            value=found.share_memorized if found is not None else None,
             low=None,
             high=None,
-            floor=found.share_expected if found is not None else None,
+            baseline=found.share_expected if found is not None else None,
             n_real=n_real,
             n_fake=n_fake,
             extractor=extractor,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from defects.provenance import image_hashes
 from defects.sample import GOOD
 from engine.seeding import numpy_generator
 from metrics.bench.comparison import Comparison, Source
 from metrics.bench.evidence import Evidence, ProgressOf, like, union
 from metrics.conditioning.control import control
-from metrics.conditioning.diversity import cells_of, diversity
-from metrics.data.held_out import file_hashes
+from metrics.conditioning.diversity import condition_keys, diversity
 from metrics.data.image_set import ImageSet
 from metrics.embedding import tsne
 from metrics.labels.fidelity import label_fidelity
@@ -22,7 +22,7 @@ from metrics.memorization import memorization
 from metrics.scores.manifold import realism
 
 
-def judge_labels(
+def evaluate_labels(
     comparison: Comparison, evidence: Evidence, progress: ProgressOf, *, folder: Path | None, threads: int | None
 ) -> None:
     """What a segmenter of real defects finds in unseen real and in synthetic images.
@@ -31,15 +31,15 @@ def judge_labels(
         comparison: The sets.
         evidence: Filled with what is found.
         progress: Shows the steps.
-        folder: Where trained segmenters are kept; None keeps nothing.
+        folder: Cache of trained segmenters; None for no cache.
         threads: Of PyTorch.
     """
     held, seed = comparison.held, comparison.request.seed
-    train = not_drawn_into(comparison)
+    train = without_backgrounds(comparison)
     left = len(comparison.train) - len(train)
     if left:
         evidence.notes.append(
-            f"the segmenter has not learnt from {left} good photographs of parts that synthetic images were drawn "
+            f"the segmenter was not trained on {left} good images of parts that synthetic images were blended "
             "into: it would know them to be free of defects"
         )
     try:
@@ -48,14 +48,14 @@ def judge_labels(
     except ValueError as error:
         evidence.lack("labels", f"no segmenter could be trained on {len(train)} real images: {error}")
         return
-    evidence.segmenter, evidence.learnt = segmenter, len(train)
+    evidence.segmenter, evidence.trained_on = segmenter, len(train)
     evidence.held_predicted = segmenter.predict(held)
     bounds = None
     if len(held):
         evidence.held_labels = label_fidelity(segmenter, held, seed=seed, predicted=evidence.held_predicted)
         bounds = evidence.held_labels.size_bounds
     else:
-        evidence.lack("labels of unseen real images", "no real image is left that was not learnt from")
+        evidence.lack("labels of unseen real images", "no real image is left that was not learned from")
     with progress(sum(len(source.images) for source in comparison.sources), "labels", "image") as shown:
         for source in comparison.sources:
             own = evidence.sources[source.name]
@@ -66,27 +66,27 @@ def judge_labels(
             shown.update(len(source.images))
 
 
-def not_drawn_into(comparison: Comparison) -> ImageSet:
-    """The training images without good photographs of those parts that serve as grounds of synthetic images.
+def without_backgrounds(comparison: Comparison) -> ImageSet:
+    """The training images without good images of those parts that are backgrounds of synthetic images.
 
-    A judge that has learnt that a photograph shows no defect does not find one that was drawn into it.
+    An evaluator trained on an image as good does not find a defect that was blended into it.
     """
     rows = (sample.metadata for source in comparison.sources for sample in source.images.samples)
-    background_stats = (row.get(key) for row in rows for key in ("background", "ground"))
-    known = {ground["sha256"] for ground in background_stats if isinstance(ground, dict) and "sha256" in ground}
+    backgrounds = (row.get(key) for row in rows for key in ("background", "ground"))
+    known = {one["sha256"] for one in backgrounds if isinstance(one, dict) and "sha256" in one}
     train = comparison.train
     good = [sample for sample in train.samples if sample.label == GOOD] if known else []
-    parts = {sample.part for sample, digest in zip(good, file_hashes(good), strict=True) if digest in known}
+    parts = {sample.part for sample, digest in zip(good, image_hashes(good), strict=True) if digest in known}
     return train.part([at for at, one in enumerate(train.samples) if one.label != GOOD or one.part not in parts])
 
 
-def judge_control(comparison: Comparison, evidence: Evidence) -> None:
+def evaluate_control(comparison: Comparison, evidence: Evidence) -> None:
     """Requested guide values against measured ones."""
     held, side = comparison.held, comparison.crop_spec.size
     real = union([held, like(comparison.train, good=comparison.request.good)])
     found = evidence.held_predicted
     if found is not None:
-        # What measuring a width costs is told on unseen images only: on those learnt from, nothing counts as found.
+        # What measuring a width loses is known on unseen images only: those trained on do not count.
         found = np.concatenate([found, np.zeros((len(real) - len(held), side, side), dtype=bool)])
     for source in comparison.sources:
         own = evidence.sources[source.name]
@@ -109,7 +109,7 @@ def judge_control(comparison: Comparison, evidence: Evidence) -> None:
 _MAPPED = 250
 
 
-def judge_variety(comparison: Comparison, evidence: Evidence) -> None:
+def evaluate_diversity(comparison: Comparison, evidence: Evidence) -> None:
     """Realism of every synthetic image, and how far images of one mask and guide differ."""
     real = evidence.bank.of(comparison.real)
     for source in comparison.sources:
@@ -118,18 +118,18 @@ def judge_variety(comparison: Comparison, evidence: Evidence) -> None:
             own.realism = realism(real=real, fake=fake)
         except ValueError as error:
             evidence.lack("realism of single images", str(error), source.name)
-        own.diversity = diversity(real=real, fake=fake, cells=cells_of(source.images.samples))
+        own.diversity = diversity(real=real, fake=fake, conditions=condition_keys(source.images.samples))
 
 
-def judge_copies(comparison: Comparison, evidence: Evidence) -> None:
-    """Distances to the training images beside those of unseen real images."""
+def evaluate_memorization(comparison: Comparison, evidence: Evidence) -> None:
+    """Distances to the training images next to those of unseen real images."""
     held = comparison.held
     for source in comparison.sources:
-        if not len(source.seen) or not len(held):
+        if not len(source.training_images) or not len(held):
             evidence.lack("memorisation", _unknown(source, len(held)), source.name)
             continue
         evidence.sources[source.name].memorization = memorization(
-            train=evidence.bank.of(source.seen),
+            train=evidence.bank.of(source.training_images),
             test=evidence.bank.of(held),
             fake=evidence.bank.of(source.images),
             seed=comparison.request.seed,
@@ -155,8 +155,8 @@ def _few(images: ImageSet, seed: int) -> ImageSet:
     """So many images as a map still shows."""
     if len(images) <= _MAPPED:
         return images
-    drawn = numpy_generator(seed, "map", images.name).choice(len(images), _MAPPED, replace=False)
-    return images.part(sorted(drawn.tolist()))
+    sampled = numpy_generator(seed, "map", images.name).choice(len(images), _MAPPED, replace=False)
+    return images.part(sorted(sampled.tolist()))
 
 
 def _unknown(source: Source, held: int) -> str:

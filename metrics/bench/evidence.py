@@ -1,4 +1,4 @@
-"""What was measured, as arrays: the ground of the table, the report and the scores of single images."""
+"""What was measured, as arrays: the source of the table, the report and the scores of single images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FeatureBank:
 
     Args:
         extractor: Its name.
-        resize: How images were brought to its input.
+        resize: How images were resized to its input.
     """
 
     def __init__(self, extractor: str, resize: str) -> None:
@@ -84,10 +84,10 @@ class Evidence:
     Attributes:
         sources: By name, in order.
         segmenter: Trained on real images.
-        learnt: How many those were.
-        held_labels: Overlap of the segmenter on real images it has not seen.
+        learned: How many those were.
+        held_labels: Overlap of the segmenter on real images that it was not trained on.
         held_predicted: What it found there, (N, S, S).
-        banks: Features by extractor, the first the one that single images are judged by.
+        banks: Features by extractor, the first the one that scores single images.
         places: Groups of the map with their points (N, 2).
         perplexity: Of the map.
         missing: What could not be computed.
@@ -96,7 +96,7 @@ class Evidence:
 
     sources: dict[str, SourceEvidence]
     segmenter: Predictor | None = None
-    learnt: int = 0
+    trained_on: int = 0
     held_labels: LabelFidelity | None = None
     held_predicted: NDArray[np.bool_] | None = None
     banks: dict[str, FeatureBank] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Evidence:
 
     @property
     def bank(self) -> FeatureBank:
-        """The features by which single images are judged: those of the first extractor."""
+        """The features by which single images are scored: those of the first extractor."""
         return next(iter(self.banks.values()))
 
     def lack(self, what: str, why: str, source: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Quality gates such as `fid_efficientnet_lite0<40,magna.label_iou>0.6`: read, bound to scores, judged."""
+"""Quality gates such as `fid_efficientnet_lite0<40,magna.label_iou>0.6`: read, bound to scores, checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Condition:
         score: Its name.
         sign: `<`, `<=`, `>` or `>=`.
         limit: What the value is compared with.
-        source: The synthetic set it is asked of; None for every one.
+        source: The synthetic set that it is for; None for every one.
     """
 
     score: str
@@ -48,7 +48,7 @@ def parse_gate(text: str, scores: Collection[str], sources: Collection[str]) -> 
 
     Args:
         text: Such as `fid_efficientnet_lite0<40,magna.label_iou>0.6`.
-        scores: The names that can be asked for.
+        scores: The names that a gate may use.
         sources: The names of the synthetic sets.
 
     Raises:
@@ -56,7 +56,7 @@ def parse_gate(text: str, scores: Collection[str], sources: Collection[str]) -> 
     """
     conditions = [_parse(part.strip(), scores, sources) for part in text.split(",") if part.strip()]
     if not conditions:
-        raise UsageError("--gate: holds no condition; write one such as label_iou>0.6")
+        raise UsageError("--gate: holds no condition; write one such as label_iou>0.6", code="E-gate-syntax")
     return conditions
 
 
@@ -66,7 +66,7 @@ def failures(
     """One line for every condition and source that fails.
 
     Args:
-        conditions: What is asked.
+        conditions: Of the gate.
         values: For each source its scores by name; None, or no entry, where one could not be computed.
         why: The reasons for that, by `source.score`.
     """
@@ -85,20 +85,30 @@ def failures(
 def _parse(part: str, scores: Collection[str], sources: Collection[str]) -> Condition:
     match = _CONDITION.match(part)
     if match is None:
-        raise UsageError(f"--gate: cannot read {part!r}; write name<number with <, <=, > or >=, such as label_iou>0.6")
+        raise UsageError(
+            f"--gate: cannot read {part!r}; write name<number with <, <=, > or >=, such as label_iou>0.6",
+            code="E-gate-syntax",
+        )
     try:
         limit = float(match["limit"])
     except ValueError:
         limit = math.nan
     if not math.isfinite(limit):
-        raise UsageError(f"--gate: {match['limit']!r} in {part!r} is no number; write one such as label_iou>0.6")
+        raise UsageError(
+            f"--gate: {match['limit']!r} in {part!r} is no number; write one such as label_iou>0.6",
+            code="E-gate-syntax",
+        )
     score, source = match["target"], None
     if score not in scores:
         head, dot, rest = score.partition(".")
         if dot and head not in sources and rest in scores:
-            raise UsageError(f"--gate: no source is called {head!r}; use one of {', '.join(sources)}")
+            raise UsageError(
+                f"--gate: no source is called {head!r}; use one of {', '.join(sources)}", code="E-gate-unknown-source"
+            )
         if dot and head in sources:
             source, score = head, rest
     if score not in scores:
-        raise UsageError(f"--gate: unknown score {score!r}; use one of {', '.join(scores)}")
+        raise UsageError(
+            f"--gate: unknown score {score!r}; use one of {', '.join(scores)}", code="E-gate-unknown-score"
+        )
     return Condition(score, match["sign"], limit, source)

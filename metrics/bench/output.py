@@ -24,13 +24,13 @@ def settings_of(comparison: Comparison, extractors: Sequence[Extractor], resampl
     """With what the scores were computed."""
     environment = describe_environment()
     crop_spec = comparison.crop_spec
-    window = f"{crop_spec.window} px" if crop_spec.window else "the shorter side"
+    crop = f"{crop_spec.crop} px" if crop_spec.crop else "the shorter side"
     return {
         "command": shlex.join(environment["command"]),
         "seed": comparison.request.seed,
         "resamples": resamples,
-        "cut": f"{window} of a photograph, around its defect, to {crop_spec.size} x {crop_spec.size} px, "
-        f"{'grey' if crop_spec.channels == 1 else 'RGB'}",
+        "cut": f"{crop} of an image, around its defect, to {crop_spec.size} x {crop_spec.size} px, "
+        f"{'gray' if crop_spec.channels == 1 else 'RGB'}",
         "extractors": {one.name: f"({one.resize}; {one.dim} features; {one.fingerprint})" for one in extractors},
         "python": environment["python"],
         "platform": environment["platform"],
@@ -63,7 +63,7 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
 
 
 def next_command(comparison: Comparison, results: Results, out: Path) -> str:
-    """To mix the best of the images with real ones; or, without training images, to find copies first."""
+    """To mix the best of the images with real ones; or, without training images, to find near-duplicates first."""
     request = comparison.request
     if any(missing.what == "memorisation" and "--train" in missing.why for missing in results.missing):
         return f"the same command with --train DIR, the generator's training images, and --out {out}-2"
@@ -95,8 +95,8 @@ def lines(results: Results) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     table = [
         "  ".join(
-            cell.rjust(width) if column in _RIGHT else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            text.rjust(width) if column in _RIGHT else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
@@ -118,7 +118,7 @@ def _row(source: str, score: Score, notes: dict[str, int]) -> Sequence[str]:
         source,
         formatted(score.value),
         between if score.value is not None else "–",
-        formatted(score.floor),
+        formatted(score.baseline),
         score.better,
         f"{score.n_real}/{score.n_fake}",
         ("! " if score.warning and score.value is not None else "") + " ".join(marks),
@@ -140,9 +140,12 @@ def check_out(out: Path, *, force: bool) -> None:
         OutputError: It is a file, or not empty.
     """
     if out.exists() and not out.is_dir():
-        raise OutputError(f"{out}: is a file; choose another --out")
+        raise OutputError(f"{out}: is a file; choose another --out", code="E-out-not-folder")
     if out.is_dir() and not force and any(not _leftover(entry.name) for entry in out.iterdir()):
-        raise OutputError(f"{out}: is not empty; add --force to replace the report in it, or choose another --out")
+        raise OutputError(
+            f"{out}: is not empty; add --force to replace the report in it, or choose another --out",
+            code="E-out-not-empty",
+        )
 
 
 def write_out(

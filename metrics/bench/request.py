@@ -25,13 +25,18 @@ def parse_named(texts: Sequence[str], flag: str = "--fake") -> tuple[tuple[str, 
         name, sign, folder = text.partition("=")
         if not sign or not folder:
             example = Path(text.rstrip("=")).name or "fakes"
-            raise UsageError(f"{flag}: expected NAME=DIR, got {text!r}; write such as {flag} {example}=DIR")
+            raise UsageError(
+                f"{flag}: expected NAME=DIR, got {text!r}; write such as {flag} {example}=DIR", code="E-bench-set-name"
+            )
         if not _NAME.fullmatch(name):
             raise UsageError(
                 f"{flag}: {name!r} is no name; use up to 40 of the letters a-z, digits, - and _, "
-                f"such as {flag} magna={folder}"
+                f"such as {flag} magna={folder}",
+                code="E-bench-set-name",
             )
         if name in fakes:
-            raise UsageError(f"{flag}: two sets are called {name!r}; give each a name of its own")
+            raise UsageError(
+                f"{flag}: two sets are called {name!r}; give each a name of its own", code="E-bench-set-name"
+            )
         fakes[name] = Path(folder)
     return tuple(fakes.items())

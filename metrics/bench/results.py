@@ -36,7 +36,7 @@ class SetInfo:
         role: What it was used for, in words.
         folder: Where it lies.
         images: How many.
-        kinds: How many of each label.
+        classes: How many of each label.
         checkpoint: SHA-256 of the generator's weights, where the folder says it.
     """
 
@@ -44,7 +44,7 @@ class SetInfo:
     role: str
     folder: str
     images: int
-    kinds: dict[str, int]
+    classes: dict[str, int]
     checkpoint: str | None = None
 
     @classmethod
@@ -104,7 +104,9 @@ class Results:
             "format": "bench-fid-1",
             "first_line": self.first_line,
             "warnings": self.warnings,
-            "sets": [asdict(one) for one in self.sets],
+            "sets": [
+                {"kinds" if key == "classes" else key: value for key, value in asdict(one).items()} for one in self.sets
+            ],
             "real": plain(self.real),
             "sources": [
                 {"name": one.name, "scores": [plain(score.to_dict()) for score in one.scores], **plain(one.parts)}

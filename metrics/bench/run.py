@@ -1,4 +1,4 @@
-"""Everything that `bench-fid` measures, in order: features, scores, labels, control, diversity, copies, the map."""
+"""What `bench-fid` measures, in order: features, scores, labels, control, diversity, memorization, the map."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 
 from engine.commands import Progress
 from engine.errors import DataError
-from metrics.bench.baselines import RealFloors
+from metrics.bench.baselines import RealBaselines
 from metrics.bench.comparison import Comparison
-from metrics.bench.evaluation import judge_control, judge_copies, judge_labels, judge_variety, map_images
+from metrics.bench.evaluation import (
+    evaluate_control,
+    evaluate_diversity,
+    evaluate_labels,
+    evaluate_memorization,
+    map_images,
+)
 from metrics.bench.evidence import Evidence, FeatureBank, ProgressOf, SourceEvidence, like, union
 from metrics.data.image_set import ImageSet
 from metrics.features.cache import FeatureCache
@@ -46,12 +52,12 @@ def measure(
 
     Args:
         comparison: The sets.
-        extractors: Networks, the first the one by which single images are judged.
+        extractors: Networks, the first the one that scores single images.
         options: How.
         progress: Makes what shows a part of the work: how many, under which label, of what.
 
     Raises:
-        DataError: An image does not open, a set is of flat colours only, or a feature is not a number.
+        DataError: An image does not open, a set is of flat colors only, or a feature is not a number.
         WeightsError: A network cannot be had.
     """
     show = progress or (lambda total, label, unit: Progress(total, label, quiet=True, unit=unit))
@@ -60,14 +66,14 @@ def measure(
     cache = FeatureCache(options.cache / "features" if options.cache is not None else None)
     for extractor in extractors:
         _score(comparison, evidence, extractor, cache, options.resamples, show)
-    judge_variety(comparison, evidence)
+    evaluate_diversity(comparison, evidence)
     if "labels" not in options.skip:
         folder = options.cache / "segmenters" if options.cache is not None else None
-        judge_labels(comparison, evidence, show, folder=folder, threads=options.workers)
+        evaluate_labels(comparison, evidence, show, folder=folder, threads=options.workers)
     if "control" not in options.skip:
-        judge_control(comparison, evidence)
+        evaluate_control(comparison, evidence)
     if "memorisation" not in options.skip:
-        judge_copies(comparison, evidence)
+        evaluate_memorization(comparison, evidence)
     if "tsne" not in options.skip:
         map_images(comparison, evidence)
     for part in sorted(options.skip):
@@ -84,11 +90,13 @@ def _score(
     progress: ProgressOf,
 ) -> None:
     """Features of every image, once, and the scores of every set."""
-    learnt = like(comparison.train, good=comparison.request.good)
-    real = union([comparison.real, comparison.held, learnt, *(source.seen for source in comparison.sources)])
+    trained_on = like(comparison.train, good=comparison.request.good)
+    real = union(
+        [comparison.real, comparison.held, trained_on, *(source.training_images for source in comparison.sources)]
+    )
     bank = FeatureBank(extractor.name, extractor.resize)
     bank.add(real, _features(real, extractor, cache, progress).values)
-    floors = RealFloors(comparison, bank, learnt)
+    baselines = RealBaselines(comparison, bank, trained_on)
     for source in comparison.sources:
         features = _features(source.images, extractor, cache, progress)
         bank.add(source.images, features.values)
@@ -97,13 +105,13 @@ def _score(
             fake=features.values,
             logits=features.logits,
             extractor=extractor.name,
-            resize=f"{comparison.crop_spec.size} px windows, {extractor.resize}",
+            resize=f"{comparison.crop_spec.size} px crops, {extractor.resize}",
             seed=comparison.request.seed,
             resamples=resamples,
             parts=[sample.part for sample in comparison.real.samples],
         )
-        evidence.sources[source.name].scores += floors.put(scores)
-    evidence.notes += [note for note in floors.notes if note not in evidence.notes]
+        evidence.sources[source.name].scores += baselines.put(scores)
+    evidence.notes += [note for note in baselines.notes if note not in evidence.notes]
     evidence.banks[extractor.name] = bank
 
 
@@ -113,7 +121,7 @@ def _features(images: ImageSet, extractor: Extractor, cache: FeatureCache, progr
 
 
 def _flat(comparison: Comparison) -> list[str]:
-    """Images of one flat colour; a set of nothing else is refused, for every score would take it for something else."""
+    """Images of one flat color; a set of nothing else is refused, for every score would take it for something else."""
     notes = []
     named = [("--real", comparison.real)]
     named += [(f"--fake {source.name}", source.images) for source in comparison.sources]
@@ -121,9 +129,10 @@ def _flat(comparison: Comparison) -> list[str]:
         flat = [at for at in range(len(images)) if (image := images.read(at)[0]).min() == image.max()]
         if len(flat) == len(images):
             raise DataError(
-                f"{flag}: each of its {len(images)} images is one flat colour; make them again, or leave them out"
+                f"{flag}: each of its {len(images)} images is one flat color; generate them again, or leave them out",
+                code="E-bench-flat-images",
             )
         if flat:
             name = images.samples[flat[0]].name
-            notes.append(f"{flag}: {len(flat)} of {len(images)} images are one flat colour, such as {name}")
+            notes.append(f"{flag}: {len(flat)} of {len(images)} images are one flat color, such as {name}")
     return notes

@@ -63,7 +63,9 @@ def read_sample_scores(path: Path) -> list[SampleScores]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); write it by bench-fid") from None
+        raise DataError(
+            f"{path}: cannot be read ({error}); write it by bench-fid", code="E-scores-unreadable"
+        ) from None
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -71,7 +73,8 @@ def read_sample_scores(path: Path) -> list[SampleScores]:
                 rows.append(_row(from_json(line)))
             except ValueError as error:
                 raise DataError(
-                    f"{path}:{number}: is no row of scores ({error}); write it again by bench-fid"
+                    f"{path}:{number}: is no row of scores ({error}); write it again by bench-fid",
+                    code="E-scores-damaged",
                 ) from None
     return rows
 

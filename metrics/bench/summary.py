@@ -45,7 +45,7 @@ def results_of(comparison: Comparison, evidence: Evidence, settings: dict[str, A
 def first_line(comparison: Comparison) -> str:
     """What was compared; first of all whether it may be believed."""
     names = ", ".join(f"{source.name} ({len(source.images)} images)" for source in comparison.sources)
-    side, channels = comparison.crop_spec.size, "grey" if comparison.crop_spec.channels == 1 else "RGB"
+    side, channels = comparison.crop_spec.size, "gray" if comparison.crop_spec.channels == 1 else "RGB"
     what = f"{names} against {len(comparison.real)} real images, {side} x {side} px {channels}"
     leaked = comparison.division.leaked
     if leaked:
@@ -53,7 +53,7 @@ def first_line(comparison: Comparison) -> str:
             f"Not a fair comparison: {leaked} of the {len(comparison.division.real)} real images were training images "
             f"of the generator (--allow-trained). Compared: {what}."
         )
-    return f"{what}{', none of them seen in training' if _checked(comparison) else ''}."
+    return f"{what}{', none of them trained on' if _checked(comparison) else ''}."
 
 
 def sample_rows(comparison: Comparison, evidence: Evidence) -> list[SampleScores]:
@@ -61,7 +61,7 @@ def sample_rows(comparison: Comparison, evidence: Evidence) -> list[SampleScores
     rows = []
     for source in comparison.sources:
         own = evidence.sources[source.name]
-        copies = own.memorization
+        memorized = own.memorization
         for at, (sample, digest) in enumerate(zip(source.images.samples, source.hashes, strict=True)):
             rows.append(
                 SampleScores(
@@ -71,9 +71,11 @@ def sample_rows(comparison: Comparison, evidence: Evidence) -> list[SampleScores
                     extractor=evidence.bank.extractor,
                     label_iou=float(own.labels.per_image[at]) if own.labels is not None else None,
                     realism=float(own.realism[at]) if own.realism is not None else None,
-                    nearest=source.seen.samples[int(copies.index[at])].name if copies is not None else None,
-                    nearest_distance=float(copies.distance[at]) if copies is not None else None,
-                    nearest_ratio=float(copies.ratio[at]) if copies is not None else None,
+                    nearest=source.training_images.samples[int(memorized.index[at])].name
+                    if memorized is not None
+                    else None,
+                    nearest_distance=float(memorized.distance[at]) if memorized is not None else None,
+                    nearest_ratio=float(memorized.ratio[at]) if memorized is not None else None,
                 )
             )
     return rows
@@ -93,12 +95,12 @@ def _checked(comparison: Comparison) -> bool:
 def sets_of(comparison: Comparison) -> list[SetInfo]:
     """The images, by what they are used for."""
     real, train = str(comparison.request.real), str(comparison.request.train or comparison.request.real)
-    learnt = "segmenter, recognition of kinds"
+    trained_on = "segmenter, recognition of classes"
     if not comparison.division.halved:
-        learnt += ", nearest training images"
+        trained_on += ", nearest training images"
     sets = [
         SetInfo.of(comparison.real, "compared with the synthetic images", real),
-        SetInfo.of(comparison.train, learnt, train),
+        SetInfo.of(comparison.train, trained_on, train),
         SetInfo.of(comparison.held, "unseen by segmenter and generator: what to expect of labels and distances", real),
     ]
     for source in comparison.sources:

@@ -26,10 +26,10 @@ def disturbance(
     together therefore does not show one as the cause of the other's effect. 0: request i does not move j. 1 or -1:
     the order of j is all of i's making, apart from what the other requests make of it. Categories stand as one
     indicator each; where either side is a category the value is the square root of the partial share of variance,
-    adjusted for the number of indicators, and has no sign. Only monotone effects are seen, and no interactions.
+    adjusted for the number of indicators, and has no sign. Only monotone effects show, and no interactions.
 
     Args:
-        requested: E sequences of N values; None where nothing was asked.
+        requested: E sequences of N values; None where nothing was requested.
         measured: E sequences of N values; None where nothing was measured.
 
     Returns:
@@ -38,11 +38,11 @@ def disturbance(
     """
     count = len(requested)
     result = np.full((count, count), np.nan)
-    asked = np.asarray([[value is not None for value in row] for row in requested], np.bool_)
+    requested_all = np.asarray([[value is not None for value in row] for row in requested], np.bool_)
     varies = [len({value for value in row if value is not None}) > 1 for row in requested]
     for j in range(count):
-        seen = np.asarray([value is not None for value in measured[j]], np.bool_)
-        rows = np.flatnonzero(seen & asked[varies].all(axis=0)).tolist() if any(varies) else []
+        measurable = np.asarray([value is not None for value in measured[j]], np.bool_)
+        rows = np.flatnonzero(measurable & requested_all[varies].all(axis=0)).tolist() if any(varies) else []
         if len(rows) < 4:
             continue
         response = _columns([measured[j][row] for row in rows])
@@ -88,7 +88,7 @@ def _without(values: NDArray[np.float64], others: NDArray[np.float64]) -> NDArra
 
 
 def _columns(values: Sequence[GuideValue]) -> NDArray[np.float64]:
-    """Standardised ranks (N, 1) of numbers, indicators (N, K) of categories; (N, 0) when all are the same."""
+    """Standardized ranks (N, 1) of numbers, indicators (N, K) of categories; (N, 0) when all are the same."""
     if len(set(values)) < 2:
         return np.zeros((len(values), 0))
     if _is_numeric(values):
@@ -107,29 +107,29 @@ _LEAST = 3
 
 @dataclass(frozen=True)
 class EntryControl:
-    """One guide entry: what was asked for and what the images show.
+    """One guide entry: what was requested and what the images show.
 
     Attributes:
         name: Of the entry.
-        kind: `numeric` or `categorical`.
+        entry_type: `numeric` or `categorical`.
         unit: Of the raw values, such as `px`; on the scale, 0 is raw `low` and 1 raw `high`.
         low: Raw value of 0; None for a category.
         high: Raw value of 1; None for a category.
-        requested: (N,) scaled values or categories; None where nothing was asked.
+        requested: (N,) scaled values or classes; None where nothing was requested.
         measured: (N,) the same, not clipped to 0..1; None where nothing could be measured.
         spearman: Rank correlation of the two; numeric entries.
         calibration_error: Mean absolute difference on the 0..1 scale; numeric entries.
-        accuracy: Share of images whose category is recognised as the one asked for.
+        accuracy: Share of images whose class is recognized as the requested one.
         reference: The same error or accuracy on real images, whose value is known: what the measuring itself costs.
         values: The categories, in the order of `confusion`.
-        confusion: Counts, requested by recognised.
-        count: Images in which the value was both asked for and measured.
+        confusion: Counts, requested by recognized.
+        count: Images in which the value was both requested and measured.
         how: How it was measured.
         why: Why it was not; empty when it was.
     """
 
     name: str
-    kind: str
+    entry_type: str
     unit: str
     low: float | None
     high: float | None
@@ -145,6 +145,9 @@ class EntryControl:
     how: str = ""
     why: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind" if key == "entry_type" else key: value for key, value in asdict(self).items()}
+
 
 @dataclass(frozen=True)
 class Control:
@@ -154,7 +157,7 @@ class Control:
         entries: In the order of the schema.
         names: Of the entries: rows and columns of `disturbance`.
         disturbance: (E, E); row: requested, column: measured, see `disturbance`. The diagonal is
-            the wanted effect, everything beside it unwanted; NaN where either does not vary or was not measured.
+            the intended effect, everything off it unintended; NaN where either does not vary or was not measured.
     """
 
     entries: tuple[EntryControl, ...]
@@ -164,7 +167,7 @@ class Control:
     def to_dict(self) -> dict[str, Any]:
         """What JSON can hold; NaN as null."""
         rows = [[None if np.isnan(value) else float(value) for value in row] for row in self.disturbance]
-        return {"entries": [asdict(entry) for entry in self.entries], "names": list(self.names), "disturbance": rows}
+        return {"entries": [entry.to_dict() for entry in self.entries], "names": list(self.names), "disturbance": rows}
 
 
 def control(
@@ -183,7 +186,7 @@ def control(
 
     Thickness is the width of what the segmenter finds near the label, brightness that of the image inside the label, a
     category what a logistic regression, fitted on features of real images, takes the image for. Other numeric entries
-    cannot be seen by anything here.
+    cannot be measured by anything here.
 
     Args:
         images: Synthetic images with `guide_scaled` (or raw `guide`) values in their metadata.
@@ -201,26 +204,26 @@ def control(
         ValueError: The counts do not fit.
         DataError: An image does not open.
     """
-    asked = requested_values(images, schema)
+    requested_all = requested_values(images, schema)
     entries = []
     for entry in schema.entries:
-        wanted = asked[entry.name]
-        if not _varies(wanted):
-            known = [value for value in wanted if value is not None]
+        target = requested_all[entry.name]
+        if not _varies(target):
+            known = [value for value in target if value is not None]
             why = f"requested value does not vary; ask for several values of {entry.name}"
-            entries.append(_unmeasured(entry, wanted, why if known else f"no value of {entry.name} was asked for"))
+            entries.append(_unmeasured(entry, target, why if known else f"no value of {entry.name} was requested"))
         elif isinstance(entry, NumericEntry):
             reading = numeric_reading(entry, images, real, segmenter, predicted, real_predicted)
-            entries.append(_numeric(entry, wanted, reading))
+            entries.append(_numeric(entry, target, reading))
         else:
-            reading = recognized(entry, wanted, images, real, features, real_features, seed)
-            entries.append(_categorical(entry, wanted, reading))
+            reading = recognized(entry, target, images, real, features, real_features, seed)
+            entries.append(_categorical(entry, target, reading))
     matrix = disturbance([entry.requested for entry in entries], [entry.measured for entry in entries])
     return Control(tuple(entries), schema.names, matrix)
 
 
 def requested_values(images: ImageSet, schema: GuideSchema) -> dict[str, list[GuideValue]]:
-    """What was asked for each image, scaled; from the raw values where no scaled ones are written."""
+    """The requested values of each image, scaled; from the raw values where no scaled ones are written."""
     rows = []
     for sample in images.samples:
         raw = schema.scale(sample.metadata.get("guide", {}))
@@ -228,15 +231,15 @@ def requested_values(images: ImageSet, schema: GuideSchema) -> dict[str, list[Gu
     return {name: [row.get(name) for row in rows] for name in schema.names}
 
 
-def _numeric(entry: NumericEntry, wanted: Sequence[GuideValue], reading: Reading) -> EntryControl:
+def _numeric(entry: NumericEntry, target: Sequence[GuideValue], reading: Reading) -> EntryControl:
     if reading.why:
-        return _unmeasured(entry, wanted, reading.why)
+        return _unmeasured(entry, target, reading.why)
     pairs = [
-        (float(a), float(b)) for a, b in zip(wanted, reading.measured, strict=True) if a is not None and b is not None
+        (float(a), float(b)) for a, b in zip(target, reading.measured, strict=True) if a is not None and b is not None
     ]
-    base = _unmeasured(entry, wanted, "", measured=reading.measured)
+    base = _unmeasured(entry, target, "", measured=reading.measured)
     if len(pairs) < _LEAST:
-        why = f"measured in {len(pairs)} of {len(wanted)} images; the defects are not found where the labels are"
+        why = f"measured in {len(pairs)} of {len(target)} images; the defects are not found where the labels are"
         return replace(base, why=why, count=len(pairs), how=reading.how)
     a, b = np.asarray(pairs).T
     ranked = None if np.ptp(a) == 0 or np.ptp(b) == 0 else float(stats.spearmanr(a, b).statistic)
@@ -246,17 +249,17 @@ def _numeric(entry: NumericEntry, wanted: Sequence[GuideValue], reading: Reading
     )
 
 
-def _categorical(entry: CategoricalEntry, wanted: Sequence[GuideValue], reading: Reading) -> EntryControl:
+def _categorical(entry: CategoricalEntry, target: Sequence[GuideValue], reading: Reading) -> EntryControl:
     if reading.why:
-        return _unmeasured(entry, wanted, reading.why)
+        return _unmeasured(entry, target, reading.why)
     place = {value: number for number, value in enumerate(entry.values)}
     counts = np.zeros((len(place), len(place)), np.int64)
-    for a, b in zip(wanted, reading.measured, strict=True):
+    for a, b in zip(target, reading.measured, strict=True):
         if a in place and b in place:
             counts[place[str(a)], place[str(b)]] += 1
     total = int(counts.sum())
     return replace(
-        _unmeasured(entry, wanted, "", measured=reading.measured),
+        _unmeasured(entry, target, "", measured=reading.measured),
         accuracy=float(np.trace(counts) / total) if total else None,
         reference=reading.reference,
         values=entry.values,
@@ -267,12 +270,12 @@ def _categorical(entry: CategoricalEntry, wanted: Sequence[GuideValue], reading:
 
 
 def _unmeasured(
-    entry: Entry, wanted: Sequence[GuideValue], why: str, *, measured: Sequence[GuideValue] | None = None
+    entry: Entry, target: Sequence[GuideValue], why: str, *, measured: Sequence[GuideValue] | None = None
 ) -> EntryControl:
-    known = tuple(measured) if measured is not None else (None,) * len(wanted)
+    known = tuple(measured) if measured is not None else (None,) * len(target)
     if isinstance(entry, NumericEntry):
-        return EntryControl(entry.name, "numeric", entry.unit, entry.low, entry.high, tuple(wanted), known, why=why)
-    return EntryControl(entry.name, "categorical", "", None, None, tuple(wanted), known, values=entry.values, why=why)
+        return EntryControl(entry.name, "numeric", entry.unit, entry.low, entry.high, tuple(target), known, why=why)
+    return EntryControl(entry.name, "categorical", "", None, None, tuple(target), known, values=entry.values, why=why)
 
 
 def _varies(values: Sequence[GuideValue]) -> bool:

@@ -16,7 +16,7 @@ from engine.seeding import seed_for
 from metrics.data.image_set import ImageSet
 from metrics.labels.segmenter import Predictor
 
-_REACH = 0.04  # of the side: how far beside the label a found pixel still belongs to its defect
+_RADIUS = 0.04  # of the side: how far next to the label a found pixel still belongs to its defect
 _FOLDS = 5
 
 
@@ -47,7 +47,7 @@ def numeric_reading(
 ) -> Reading:
     """Thickness by the segmenter, brightness by the label; see `metrics.conditioning.control.control`."""
     if entry.name == "brightness":
-        values = [brightness(*window) if window[1].any() else None for window in map(images.read, range(len(images)))]
+        values = [brightness(*crop) if crop[1].any() else None for crop in map(images.read, range(len(images)))]
         how = "mean luminance inside the label minus that of a ring around it"
         return Reading(tuple(_scaled(entry, value) for value in values), how)
     if entry.name != "thickness":
@@ -62,16 +62,16 @@ def numeric_reading(
 
 
 def near(found: Mask, label: Mask) -> Mask:
-    """What of the found pixels lies on the label or a few px beside it."""
-    reach = max(2, round(_REACH * max(label.shape)))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    kept: Mask = found & (cv2.dilate(label.astype(np.uint8), disc) > 0)
-    return kept
+    """What of the found pixels lies on the label or a few px next to it."""
+    radius = max(2, round(_RADIUS * max(label.shape)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    retained: Mask = found & (cv2.dilate(label.astype(np.uint8), disc) > 0)
+    return retained
 
 
 def recognized(
     entry: CategoricalEntry,
-    wanted: Sequence[GuideValue],
+    target: Sequence[GuideValue],
     images: ImageSet,
     real: ImageSet,
     features: NDArray[Any] | None,
@@ -80,7 +80,7 @@ def recognized(
 ) -> Reading:
     """The category that a logistic regression on features takes each image for.
 
-    It is fitted on real images where they carry the category (`kind` is their label). Where they do not, as with
+    It is fitted on real images where they carry the category (`class_name` is their label). Where they do not, as with
     backgrounds that were clustered in training, it is fitted on the synthetic images of other masks: that says whether
     the request shows in the image at all, not whether it looks as it should.
     """
@@ -88,13 +88,13 @@ def recognized(
         return Reading(why="no features of the synthetic images")
     if len(features) != len(images):
         raise ValueError(f"expected features of {len(images)} images, got {len(features)}")
-    truth = [_category(real, number, entry) for number in range(len(real))]
+    truth = [_class_of(real, number, entry) for number in range(len(real))]
     known = [number for number, value in enumerate(truth) if value in entry.values]
-    asked = {value for value in wanted if value is not None}
+    requested_all = {value for value in target if value is not None}
     shown = {truth[number] for number in known}
     if real_features is not None and len(real_features) != len(real):
         raise ValueError(f"expected features of {len(real)} real images, got {len(real_features)}")
-    if real_features is not None and len(shown) > 1 and asked <= shown:
+    if real_features is not None and len(shown) > 1 and requested_all <= shown:
         targets = np.asarray([str(truth[number]) for number in known])
         parts = [real.samples[number].part for number in known]
         guessed = _crossed(real_features[known], targets, parts, seed)
@@ -104,16 +104,18 @@ def recognized(
         model = _classifier(seed).fit(real_features[known], targets)
         measured = tuple(str(value) for value in model.predict(features))
         return Reading(measured, f"logistic regression on features of {len(known)} real images", reference)
-    chosen = [number for number, value in enumerate(wanted) if value is not None]
-    targets = np.asarray([str(wanted[number]) for number in chosen])
-    parts = [str(images.samples[number].metadata.get("mask_source", images.samples[number].part)) for number in chosen]
-    guessed = _crossed(features[chosen], targets, parts, seed)
+    selected = [number for number, value in enumerate(target) if value is not None]
+    targets = np.asarray([str(target[number]) for number in selected])
+    parts = [
+        str(images.samples[number].metadata.get("mask_source", images.samples[number].part)) for number in selected
+    ]
+    guessed = _crossed(features[selected], targets, parts, seed)
     if guessed is None:
         return Reading(
-            why=f"the real images do not show {entry.name}, and too few masks were painted to compare among them"
+            why=f"the real images do not show {entry.name}, and too few masks were generated to compare among them"
         )
-    measured_all: list[GuideValue] = [None] * len(wanted)
-    for number, value in zip(chosen, guessed, strict=True):
+    measured_all: list[GuideValue] = [None] * len(target)
+    for number, value in zip(selected, guessed, strict=True):
         measured_all[number] = value
     how = f"logistic regression on features of the synthetic images of other masks (real ones do not show {entry.name})"
     return Reading(tuple(measured_all), how)
@@ -135,15 +137,15 @@ def _reference(
 
 
 def _widths(found: NDArray[np.bool_], labels: NDArray[np.bool_]) -> list[float | None]:
-    kept = [near(a, b) for a, b in zip(found, labels, strict=True)]
-    return [width(mask) if mask.any() else None for mask in kept]
+    retained = [near(a, b) for a, b in zip(found, labels, strict=True)]
+    return [width(mask) if mask.any() else None for mask in retained]
 
 
 def _scaled(entry: NumericEntry, raw: float | None) -> float | None:
     return None if raw is None else (raw - entry.low) / max(entry.high - entry.low, 1e-9)
 
 
-def _category(real: ImageSet, number: int, entry: CategoricalEntry) -> GuideValue:
+def _class_of(real: ImageSet, number: int, entry: CategoricalEntry) -> GuideValue:
     sample = real.samples[number]
     if entry.name == "kind":
         return sample.label
@@ -168,7 +170,7 @@ def _classifier(seed: int) -> Any:
 def _crossed(
     features: NDArray[Any], targets: NDArray[np.str_], parts: Sequence[str], seed: int
 ) -> list[str | None] | None:
-    """Each image's category by a model that has seen no image of its part; None where that cannot be had."""
+    """Each image's class by a model that was trained on no image of its part; None where that cannot be had."""
     from sklearn.model_selection import GroupKFold
 
     groups = np.unique(np.asarray(parts), return_inverse=True)[1]

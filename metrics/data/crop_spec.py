@@ -1,4 +1,4 @@
-"""The square in which real and synthetic images are compared: side, window and channels."""
+"""The crop in which real and synthetic images are compared: size, crop side and channels."""
 
 from __future__ import annotations
 
@@ -13,33 +13,31 @@ from defects.sample import Sample
 from engine.errors import UsageError
 
 
-def choose_crop_spec(
+def select_crop_spec(
     fakes: Mapping[str, Sequence[Sample]],
     origins: Mapping[str, Provenance | None],
     real: Sequence[Sample],
     *,
     size: int | None = None,
-    window: int | None = None,
+    crop: int | None = None,
     channels: int | None = None,
 ) -> CropSpec:
-    """How photographs are cut to be compared; what is not given is what the synthetic images are.
+    """How images are cut to be compared; what is not given is what the synthetic images are.
 
     Args:
         fakes: The synthetic sets by name; their headers are read.
         origins: What their folders say of their generators.
-        real: The photographs; their headers are read.
-        size: Side of the square, px.
-        window: That many px of a photograph become the square.
+        real: The images; their headers are read.
+        size: Side of the crop after resizing, px.
+        crop: Side of the crop in an image, px.
         channels: 1 or 3.
 
     Raises:
-        UsageError: The sets are of several sizes, windows or numbers of channels, and none was given.
+        UsageError: The sets are of several sizes, crops or numbers of channels, and none was given.
         DataError: A header cannot be read.
     """
     looks = {name: _looks(samples) for name, samples in fakes.items()}
-    return CropSpec(
-        size or _size(looks), window or _window(origins), channels or _channels(looks, origins, _looks(real))
-    )
+    return CropSpec(size or _size(looks), crop or _crop(origins), channels or _channels(looks, origins, _looks(real)))
 
 
 def _looks(samples: Sequence[Sample]) -> Counter[tuple[int, int, int]]:
@@ -54,21 +52,23 @@ def _size(looks: Mapping[str, Counter[tuple[int, int, int]]]) -> int:
     if len(sizes) > 1:
         shown = ", ".join(f"{width} x {height} px in {name}" for (height, width), name in list(sizes.items())[:3])
         raise UsageError(
-            f"--fake: images of {len(sizes)} sizes ({shown}); give one --size to which all are brought, "
-            "or compare them one by one"
+            f"--fake: images of {len(sizes)} sizes ({shown}); give one --size for all of them, "
+            "or compare them one by one",
+            code="E-bench-sizes",
         )
     return min(next(iter(sizes)))
 
 
-def _window(origins: Mapping[str, Provenance | None]) -> int | None:
-    windows = {origin.window: name for name, origin in origins.items() if origin is not None}
-    if len(windows) > 1:
-        shown = ", ".join(f"{window or 'the shorter side'} for {name}" for window, name in windows.items())
+def _crop(origins: Mapping[str, Provenance | None]) -> int | None:
+    crops = {origin.crop: name for name, origin in origins.items() if origin is not None}
+    if len(crops) > 1:
+        shown = ", ".join(f"{crop or 'the shorter side'} for {name}" for crop, name in crops.items())
         raise UsageError(
-            f"--fake: the generators saw different windows of a photograph ({shown}, px); "
-            "give one --window, or compare them one by one"
+            f"--fake: the generators saw different crops of an image ({shown}, px); "
+            "give one --crop, or compare them one by one",
+            code="E-bench-crops",
         )
-    return next(iter(windows), None)
+    return next(iter(crops), None)
 
 
 def _channels(
@@ -76,11 +76,12 @@ def _channels(
     origins: Mapping[str, Provenance | None],
     real: Counter[tuple[int, int, int]],
 ) -> int:
-    found = {channels: name for name, seen in looks.items() for _, _, channels in seen}
+    found = {channels: name for name, found_sizes in looks.items() for _, _, channels in found_sizes}
     if len(found) > 1:
         raise UsageError(
-            f"--fake: {found[1]} has grey images and {found[3]} RGB ones; "
-            "give --channels 1 to compare luminance, or --channels 3"
+            f"--fake: {found[1]} has gray images and {found[3]} RGB ones; "
+            "give --channels 1 to compare luminance, or --channels 3",
+            code="E-bench-channels",
         )
     channels = next(iter(found))
     of_real = {each for _, _, each in real}
@@ -89,6 +90,7 @@ def _channels(
         shown = " and ".join(names[each] for each in sorted(of_real))
         raise UsageError(
             f"--real: its images are {shown}, the synthetic ones {names[channels]}; "
-            "give --channels 1 to compare luminance, or --channels 3 to repeat grey"
+            "give --channels 1 to compare luminance, or --channels 3 to repeat gray",
+            code="E-bench-channels",
         )
     return channels

@@ -1,4 +1,4 @@
-"""Which real images a generator has seen: the refusal to score against them, and the sets that remain.
+"""Which real images a generator was trained on: the refusal to score against them, and the sets that remain.
 
 An image is known by the SHA-256 of its file, as `generator.json` lists the training images, so that a renamed copy in
 another folder is known too.
@@ -7,13 +7,12 @@ another folder is known too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from defects.provenance import image_hashes
 from defects.sample import Sample
 from defects.splits import split
 from engine.errors import DataError, UsageError
-from engine.files.atomic import sha256_file
 
 _HALVES = {"train": 0.5, "held": 0.5}
 
@@ -24,9 +23,10 @@ class Division:
 
     Attributes:
         real: Those that the synthetic images are compared with.
-        train: Those that the segmenter, the classifiers and the nearest neighbours learn from.
+        train: Those that the segmenter, the classifiers and the nearest neighbors learn from.
         held: Those of `real` that share neither file nor part with `train`.
-        seen: For each source, the images of `train` that its generator was trained on; empty where that is unknown.
+        training_images: For each source, the images of `train` that its generator was trained on; empty where that
+            is unknown.
         leaked: How many of `real` a generator was trained on; not 0 only where that was allowed.
         halved: Whether `train` and `held` are the two halves of `real`, as no training image is known.
         notes: What the reader of a score has to know, a sentence each.
@@ -35,20 +35,10 @@ class Division:
     real: list[Sample]
     train: list[Sample]
     held: list[Sample]
-    seen: dict[str, list[Sample]]
+    training_images: dict[str, list[Sample]]
     leaked: int = 0
     halved: bool = False
     notes: list[str] = field(default_factory=list)
-
-
-def file_hashes(samples: Sequence[Sample]) -> list[str]:
-    """SHA-256 of every image file, read anew: the column of a manifest may be out of date.
-
-    Raises:
-        DataError: A file cannot be read.
-    """
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        return list(pool.map(_file_hash, samples))
 
 
 def divide(
@@ -60,7 +50,7 @@ def divide(
     allow_trained: bool = False,
     seed: int = 0,
 ) -> Division:
-    """Divide the real images into those to compare with and those that may have been learnt from.
+    """Divide the real images into those to compare with and those that may have been learned from.
 
     Args:
         real: Those of `--real`.
@@ -71,26 +61,27 @@ def divide(
         seed: Of the halves, where no training image is known.
 
     Raises:
-        UsageError: Training images are among `real` and neither flag was given, or a flag has no ground.
+        UsageError: Training images are among `real` and neither flag was given, or a flag does not apply.
         DataError: A file cannot be read, or no two images are left.
     """
     if held_out and allow_trained:
-        raise UsageError("--held-out and --allow-trained: exclude one another; give one of them")
+        raise UsageError("--held-out and --allow-trained: exclude one another; give one of them", code="E-bench-flags")
     if held_out and train is None and not any(trained.values()):
         raise UsageError(
             "--held-out: no synthetic folder says which images its generator was trained on (generator.json); "
-            "give the training images by --train DIR"
+            "give the training images by --train DIR",
+            code="E-held-out-unknown",
         )
-    hashes = file_hashes(real)
-    given = file_hashes(train) if train is not None else []
+    hashes = image_hashes(real)
+    given = image_hashes(train) if train is not None else []
     known = frozenset(given).union(*(own for own in trained.values() if own))
     at = [place for place, digest in enumerate(hashes) if digest in known]
     if at and not (held_out or allow_trained):
-        raise UsageError(_refusal(hashes, trained, frozenset(given)))
+        raise UsageError(_refusal(hashes, trained, frozenset(given)), code="E-held-out-leak")
     notes = _unchecked(trained, given=train is not None)
     leaked = [real[place] for place in at]
-    learnt = list(train) if train is not None else leaked
-    parts = {sample.part for sample in leaked} | {f"group:{sample.group}" for sample in learnt if sample.group}
+    trained_on = list(train) if train is not None else leaked
+    parts = {sample.part for sample in leaked} | {f"group:{sample.group}" for sample in trained_on if sample.group}
     apart = [
         sample
         for sample, digest in zip(real, hashes, strict=True)
@@ -106,28 +97,26 @@ def divide(
         if len(apart) < 2:
             raise DataError(
                 f"--held-out: leaves {len(apart)} of {len(real)} real images, fewer than 2; "
-                "give other real images, or score against the training images by --allow-trained"
+                "give other real images, or score against the training images by --allow-trained",
+                code="E-held-out-too-few",
             )
     elif leaked:
         notes.append(
             f"{len(leaked)} of {len(real)} real images are training images of the generator (--allow-trained): "
             "every score looks better than it is"
         )
-    digests = dict(zip(map(id, learnt), given if train is not None else [hashes[place] for place in at], strict=True))
-    seen = {name: _seen(learnt, digests, own, given=train is not None) for name, own in trained.items()}
-    notes.extend(_incomplete(trained, seen))
+    digests = dict(
+        zip(map(id, trained_on), given if train is not None else [hashes[place] for place in at], strict=True)
+    )
+    training_images = {
+        name: _training_images(trained_on, digests, own, given=train is not None) for name, own in trained.items()
+    }
+    notes.extend(_incomplete(trained, training_images))
     count = 0 if held_out else len(leaked)
-    if len(learnt) >= 2 and len(apart) >= 2:
-        return Division(compared, learnt, apart, seen, count, False, notes)
+    if len(trained_on) >= 2 and len(apart) >= 2:
+        return Division(compared, trained_on, apart, training_images, count, False, notes)
     halves = split(compared, _HALVES, seed)
-    return Division(compared, halves["train"], halves["held"], seen, count, True, notes)
-
-
-def _file_hash(sample: Sample) -> str:
-    try:
-        return sha256_file(sample.image)
-    except OSError as error:
-        raise DataError(f"{sample.image}: cannot be read ({error.strerror}); restore it or check its rights") from None
+    return Division(compared, halves["train"], halves["held"], training_images, count, True, notes)
 
 
 def _refusal(hashes: list[str], trained: Mapping[str, frozenset[str] | None], given: frozenset[str]) -> str:
@@ -151,15 +140,18 @@ def _unchecked(trained: Mapping[str, frozenset[str] | None], *, given: bool) -> 
     ]
 
 
-def _seen(learnt: list[Sample], digests: Mapping[int, str], own: frozenset[str] | None, *, given: bool) -> list[Sample]:
+def _training_images(
+    trained_on: list[Sample], digests: Mapping[int, str], own: frozenset[str] | None, *, given: bool
+) -> list[Sample]:
     if own:
-        return [sample for sample in learnt if digests[id(sample)] in own]
-    return list(learnt) if given else []
+        return [sample for sample in trained_on if digests[id(sample)] in own]
+    return list(trained_on) if given else []
 
 
-def _incomplete(trained: Mapping[str, frozenset[str] | None], seen: Mapping[str, list[Sample]]) -> list[str]:
+def _incomplete(trained: Mapping[str, frozenset[str] | None], training_images: Mapping[str, list[Sample]]) -> list[str]:
     return [
-        f"{name}: {len(seen[name])} of its {len(own)} training images are at hand; copies of the others go unnoticed"
+        f"{name}: {len(training_images[name])} of its {len(own)} training images are at hand; "
+        "near-duplicates of the others go unnoticed"
         for name, own in trained.items()
-        if own and 0 < len(seen[name]) < len(own)
+        if own and 0 < len(training_images[name]) < len(own)
     ]

@@ -1,4 +1,4 @@
-"""Images cut to the square in which they are compared, opened on demand."""
+"""Images cropped alike for comparison, opened on demand."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from defects.images.crops import CropSpec, read_crop
 from defects.masks.width import Mask
 from defects.sample import Sample
 
-_KEPT_BYTES = 1 << 30
+_CACHE_BYTES = 1 << 30
 
 Image = NDArray[np.uint8]
 
 
-class _Kept:
+class _CropCache:
     """Windows already cut, shared by a set and its parts, up to a number of bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = 0
-        self._windows: dict[int, tuple[Sample, Image, Mask]] = {}
+        self._crops: dict[int, tuple[Sample, Image, Mask]] = {}
 
     def get(self, sample: Sample, crop_spec: CropSpec) -> tuple[Image, Mask]:
-        found = self._windows.get(id(sample))  # which no other sample takes while this one is held
+        found = self._crops.get(id(sample))  # which no other sample takes while this one is held
         if found is not None:
             return found[1:]
         image, mask = read_crop(sample, crop_spec)
@@ -33,7 +33,7 @@ class _Kept:
         mask.setflags(write=False)
         size = image.nbytes + mask.nbytes
         if self._bytes + size <= self._limit:
-            self._windows[id(sample)] = sample, image, mask
+            self._crops[id(sample)] = sample, image, mask
             self._bytes += size
         return image, mask
 
@@ -42,19 +42,19 @@ class ImageSet:
     """Samples under a name, all cut by one framing.
 
     Args:
-        name: Shown beside every score, such as `real` or `magna`.
+        name: Shown next to every score, such as `real` or `magna`.
         samples: In the order in which everything about them is reported.
-        crop_spec: How a photograph becomes a square of side S and C channels.
-        kept_bytes: Memory for windows that have been cut; beyond it they are read again.
+        crop_spec: How an image becomes a crop of side S and C channels.
+        cache_bytes: Memory for crops; beyond it they are read again.
     """
 
     def __init__(
-        self, name: str, samples: Sequence[Sample], crop_spec: CropSpec, *, kept_bytes: int = _KEPT_BYTES
+        self, name: str, samples: Sequence[Sample], crop_spec: CropSpec, *, cache_bytes: int = _CACHE_BYTES
     ) -> None:
         self.name = name
         self.samples = list(samples)
         self.crop_spec = crop_spec
-        self._kept = _Kept(kept_bytes)
+        self._cache = _CropCache(cache_bytes)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -64,7 +64,7 @@ class ImageSet:
 
     @property
     def labels(self) -> list[str]:
-        """`good` or the defect kind of every sample."""
+        """`good` or the defect class of every sample."""
         return [sample.label for sample in self.samples]
 
     def read(self, index: int) -> tuple[Image, Mask]:
@@ -74,7 +74,7 @@ class ImageSet:
             DataError: The image or its mask does not open.
             IndexError: There is no such sample.
         """
-        return self._kept.get(self.samples[index], self.crop_spec)
+        return self._cache.get(self.samples[index], self.crop_spec)
 
     def batches(self, size: int) -> Iterator[Image]:
         """Images (B, S, S, C) in order; the last batch may be smaller.
@@ -95,7 +95,7 @@ class ImageSet:
         return np.stack(masks) if masks else np.zeros((0, side, side), dtype=bool)
 
     def part(self, indices: Sequence[int] | NDArray[np.integer], *, name: str | None = None) -> ImageSet:
-        """The samples at some indices, in that order, sharing the windows already cut."""
+        """The samples at some indices, in that order, sharing the cached crops."""
         return ImageSet(name or self.name, [self.samples[int(index)] for index in indices], self.crop_spec).share(self)
 
     def share(self, other: ImageSet) -> ImageSet:
@@ -108,5 +108,5 @@ class ImageSet:
             raise ValueError(
                 f"expected sets of one framing, got {self.crop_spec} and {other.crop_spec}; cut them alike"
             )
-        self._kept = other._kept
+        self._cache = other._cache
         return self

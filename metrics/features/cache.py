@@ -27,7 +27,7 @@ _HEADER = struct.Struct("<16sIII")  # magic, rows, features, logits (0: none); l
 
 
 class Row(NamedTuple):
-    """What is kept of one image.
+    """What is cached of one image.
 
     Attributes:
         features: (D,) float32.
@@ -111,7 +111,7 @@ class FeatureCache:
     """Rows of features by pixels and extractor.
 
     Args:
-        folder: Where segments are kept, one folder an extractor; None keeps nothing.
+        folder: Of the segments, one folder an extractor; None for no cache on disk.
         largest: Bytes the folder may hold. After a write, the segments that were used longest ago go first.
     """
 
@@ -144,7 +144,7 @@ class FeatureCache:
 
 
 class CachedRows:
-    """The rows of one extractor; made by `FeatureCache.open`. Use it as a context: what is new is written at its end.
+    """The rows of one extractor; opened by `FeatureCache.open`. Use it as a context: what is new is written at its end.
 
     Args:
         folder: Of this extractor's segments; None keeps nothing.
@@ -186,7 +186,7 @@ class CachedRows:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what is new. A cache that cannot be written is told once and is none from then on."""
+        """Writes what is new. A cache that cannot be written is logged once and is off from then on."""
         if not self._new or self._folder is None:
             return
         name, data = pack(self._new)
@@ -194,7 +194,7 @@ class CachedRows:
         try:
             write_bytes(path, data)
         except OutputError as error:
-            logger.warning("features are not kept: %s", error)
+            logger.warning("features are not cached: %s", error)
             self._folder = None
         else:
             self._places.update({key: (path, row) for row, key in enumerate(self._new)})
@@ -223,7 +223,7 @@ class CachedRows:
 
 
 def user_cache(*parts: str) -> Path:
-    """A place below `magna-defect` in the user's cache folder (XDG_CACHE_HOME, else ~/.cache); not made here."""
+    """A place below `magna-defect` in the user's cache folder (XDG_CACHE_HOME, else ~/.cache); not created here."""
     given = os.environ.get("XDG_CACHE_HOME", "")
     home = Path(given) if os.path.isabs(given) else Path("~/.cache").expanduser()
     return home.joinpath("magna-defect", *parts)

@@ -1,6 +1,6 @@
 """The bilinear resize of TensorFlow 1, which Inception for FID was published with: no antialiasing, no half pixels.
 
-Equal bit for bit to torch-fidelity's, which takes four copies of the whole result; here each row of the image is
+Equal bit for bit to torch-fidelity's, which holds the whole result four times; here each row of the image is
 interpolated once, not once for every row of the result that reads it.
 """
 

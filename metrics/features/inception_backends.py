@@ -113,8 +113,8 @@ class _Builder:
         height, width = weight.shape[2:]
         pads = [height // 2, width // 2] * 2 if same else [0] * 4
         inputs = [images, self._constant(weight), self._constant(bias)]
-        made = self._add("Conv", inputs, kernel_shape=[height, width], strides=[stride] * 2, pads=pads)
-        return self.rectified(made) if rectified else made
+        generated = self._add("Conv", inputs, kernel_shape=[height, width], strides=[stride] * 2, pads=pads)
+        return self.rectified(generated) if rectified else generated
 
     def largest(self, images: str, *, stride: int) -> str:
         pads = [1 if stride == 1 else 0] * 4
@@ -129,10 +129,10 @@ class _Builder:
         return self._add("Relu", [images])
 
     def divided(self, images: str, sizes: Sequence[int]) -> Sequence[str]:
-        made = [self._new_name() for _ in sizes]
+        generated = [self._new_name() for _ in sizes]
         inputs = [images, self._constant(torch.tensor(list(sizes)))]
-        self.nodes.append(helper.make_node("Split", inputs, made, axis=1))
-        return made
+        self.nodes.append(helper.make_node("Split", inputs, generated, axis=1))
+        return generated
 
     def joined(self, parts: Sequence[str]) -> str:
         return self._add("Concat", list(parts), axis=1)
@@ -140,10 +140,10 @@ class _Builder:
     def pooled(self, images: str) -> str:
         return self._add("Flatten", [self._add("GlobalAveragePool", [images])], axis=1)
 
-    def _add(self, kind: str, inputs: list[str], **attributes: Any) -> str:
-        made = self._new_name()
-        self.nodes.append(helper.make_node(kind, inputs, [made], **attributes))
-        return made
+    def _add(self, op_type: str, inputs: list[str], **attributes: Any) -> str:
+        generated = self._new_name()
+        self.nodes.append(helper.make_node(op_type, inputs, [generated], **attributes))
+        return generated
 
     def _constant(self, values: Tensor) -> str:
         name = self._new_name()

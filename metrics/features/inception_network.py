@@ -25,10 +25,10 @@ Convolution = tuple[int, int, int, int]
 
 
 class Backend(Protocol[T]):
-    """What the network is made of; `T` is a tensor, or the name of one in a graph."""
+    """What the network consists of; `T` is a tensor, or the name of one in a graph."""
 
     def convolution(self, images: T, names: Sequence[str], *, stride: int, same: bool, rectified: bool) -> T:
-        """The named convolutions of one shape beside one another; `same` pads so that the size stays."""
+        """The named convolutions of one shape next to one another; `same` pads so that the size stays."""
 
     def largest(self, images: T, *, stride: int) -> T:
         """Maximum over 3 x 3; padded where the stride is 1."""

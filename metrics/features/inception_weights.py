@@ -60,7 +60,9 @@ def find_inception_weights(path: Path | None = None) -> InceptionWeights:
     else:
         source = _sha256(path)
         if not source.startswith(SHA256_PREFIX):
-            raise WeightsError(f"{path}: its sha256 begins with {source[:8]}, not {SHA256_PREFIX}; {_REMEDY}")
+            raise WeightsError(
+                f"{path}: its sha256 begins with {source[:8]}, not {SHA256_PREFIX}; {_REMEDY}", code="E-weights-hash"
+            )
     known = _converted()
     if known is not None and source in (None, known.sha256):
         return known
@@ -96,7 +98,7 @@ def _given_safetensors(path: Path) -> InceptionWeights:
     def read() -> dict[str, Tensor]:
         tensors, digest = read_safetensors(path, what="Inception weights", remedy=_REMEDY)
         if digest != source:
-            raise WeightsError(f"{path}: was changed while it was in use; run again")
+            raise WeightsError(f"{path}: was changed while it was in use; run again", code="E-weights-hash")
         return expect_shapes(tensors, tensor_shapes(), name=str(path), remedy=_REMEDY)
 
     source = _sha256(path)
@@ -107,7 +109,7 @@ def _sha256(path: Path) -> str:
     try:
         return sha256_file(path)
     except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}; {_REMEDY}") from error
+        raise WeightsError(f"{path}: {error.strerror}; {_REMEDY}", code="E-weights-unreadable") from error
 
 
 def _cache_files() -> tuple[Path, Path]:
@@ -125,7 +127,7 @@ def _converted() -> InceptionWeights | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if not whole:
-        logger.warning("%s: is damaged and is made again", file)
+        logger.warning("%s: is damaged and is converted again", file)
         return None
     return InceptionWeights(source, lambda: read_safetensors(file, what="Inception weights", remedy=_REMEDY)[0])
 
@@ -136,5 +138,5 @@ def _convert(tensors: dict[str, Tensor], source: str) -> InceptionWeights:
     try:
         write_many([(file, data), (note, to_json({"source": source, "sha256": sha256_bytes(data)}))])
     except OutputError as error:
-        logger.warning("the converted weights are not kept: %s", error)
+        logger.warning("the converted weights are not cached: %s", error)
     return InceptionWeights(source, lambda: tensors)

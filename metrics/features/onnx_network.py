@@ -30,7 +30,7 @@ class NetworkInput:
 
     Attributes:
         name: Of the input.
-        size: Side of the square, px.
+        size: Side of the input, px.
         channels: 1 (Rec. 601 luminance) or 3.
         mean: Of each channel, for pixels in [0, 1].
         std: Of each channel, for pixels in [0, 1].
@@ -59,7 +59,7 @@ class NetworkInput:
     @classmethod
     def read(cls, path: Path, session: Any) -> NetworkInput:
         """Reads the metadata `mean`, `std`, `size` and `channels` (JSON); what is missing there is taken from the
-        shape of the input and else from ImageNet, and told.
+        shape of the input and else from ImageNet, and logged.
 
         Raises:
             WeightsError: There is not one input of images (N, C, S, S), or the metadata contradict it.
@@ -68,15 +68,23 @@ class NetworkInput:
         shape = inputs[0].shape if len(inputs) == 1 else []
         if len(shape) != 4 or inputs[0].type not in _TYPES:
             shown = ", ".join(f"{each.name} {each.type} {each.shape}" for each in inputs)
-            raise WeightsError(f"{path}: expected one input of floats (N, C, S, S), got {shown}; export it again")
+            raise WeightsError(
+                f"{path}: expected one input of floats (N, C, S, S), got {shown}; export it again",
+                code="E-network-input",
+            )
         said = _metadata(path, session)
         count, channels, height, width = (side if isinstance(side, int) else None for side in shape)
         size = _agreed(path, "size", said.get("size"), height, _SIZE)
         if width not in (None, size):
-            raise WeightsError(f"{path}: its input is {width} x {height} px, not square; export it again")
+            raise WeightsError(
+                f"{path}: its input is {width} x {height} px, expected equal sides; export it again",
+                code="E-network-input",
+            )
         channels = _agreed(path, "channels", said.get("channels"), channels, 3)
         if channels not in (1, 3):
-            raise WeightsError(f"{path}: its input has {channels} channels, expected 1 or 3; export it again")
+            raise WeightsError(
+                f"{path}: its input has {channels} channels, expected 1 or 3; export it again", code="E-network-input"
+            )
         mean, std = (_per_channel(path, key, said.get(key), channels) for key in ("mean", "std"))
         missing = [key for key, value in (("mean", mean), ("std", std)) if value is None]
         if height is None and "size" not in said:
@@ -85,7 +93,10 @@ class NetworkInput:
             logger.warning("%s: says nothing of %s; ImageNet's are taken", path, ", ".join(missing))
         mean, std = mean or _defaults(_MEAN, channels), std or _defaults(_STD, channels)
         if not all(value > 0 for value in std):
-            raise WeightsError(f"{path}: its metadata give a std of {std}, expected above 0; export it again")
+            raise WeightsError(
+                f"{path}: its metadata give a std of {std}, expected above 0; export it again",
+                code="E-network-metadata",
+            )
         return cls(inputs[0].name, size, channels, mean, std, count, _TYPES[inputs[0].type])
 
     def prepare(self, images: Tensor) -> Tensor:
@@ -108,7 +119,8 @@ def _metadata(path: Path, session: Any) -> dict[str, Any]:
                 said[key] = from_json(text)
             except ValueError:
                 raise WeightsError(
-                    f"{path}: its metadata {key!r} is {text!r}, expected JSON; export it again"
+                    f"{path}: its metadata {key!r} is {text!r}, expected JSON; export it again",
+                    code="E-network-metadata",
                 ) from None
     return said
 
@@ -117,9 +129,14 @@ def _agreed(path: Path, key: str, said: Any, found: int | None, default: int) ->
     if said is None:
         return found or default
     if isinstance(said, bool) or not isinstance(said, int) or said < 1:
-        raise WeightsError(f"{path}: its metadata {key!r} is {said!r}, expected a whole number; export it again")
+        raise WeightsError(
+            f"{path}: its metadata {key!r} is {said!r}, expected a whole number; export it again",
+            code="E-network-metadata",
+        )
     if found not in (None, said):
-        raise WeightsError(f"{path}: its metadata say {key} {said}, its input {found}; export it again")
+        raise WeightsError(
+            f"{path}: its metadata say {key} {said}, its input {found}; export it again", code="E-network-metadata"
+        )
     return said
 
 
@@ -131,7 +148,10 @@ def _per_channel(path: Path, key: str, said: Any, channels: int) -> tuple[float,
     except (TypeError, ValueError):
         values = np.array([np.nan])
     if not np.isfinite(values).all():
-        raise WeightsError(f"{path}: its metadata {key!r} is {said!r}, expected {channels} numbers; export it again")
+        raise WeightsError(
+            f"{path}: its metadata {key!r} is {said!r}, expected {channels} numbers; export it again",
+            code="E-network-metadata",
+        )
     return tuple(float(value) for value in values)
 
 
@@ -149,7 +169,7 @@ class Network:
     """An .onnx file with one input of images and an output of features, (N, D) or (N, D, 1, 1).
 
     Args:
-        path: The file; weights beside it (external data) are not read.
+        path: The file; weights next to it (external data) are not read.
         device: A CUDA device is used where ONNX Runtime can.
         features: Name of the output of features.
         logits: Name of the output of logits; without it there are none.
@@ -195,7 +215,9 @@ class Network:
             values = self._session.run(list(self._outputs), {self._input.name: pixels})
         except Exception as error:  # ONNX Runtime's errors have no common base
             line = " ".join(str(error).split())
-            raise WeightsError(f"{self._path}: fails on {tuple(pixels.shape)} ({line}); export it again") from error
+            raise WeightsError(
+                f"{self._path}: fails on {tuple(pixels.shape)} ({line}); export it again", code="E-network-invalid"
+            ) from error
         found = [self._flat(name, value, len(images)) for name, value in zip(self._outputs, values, strict=True)]
         return Extracted(found[0], found[1] if self.has_logits else None)
 
@@ -204,7 +226,8 @@ class Network:
         if tensor.dim() < 2 or tensor.shape[0] != count or tensor[0].numel() != tensor.shape[1]:
             raise WeightsError(
                 f"{self._path}: expected output {name!r} of shape ({count}, D), got {tuple(tensor.shape)}; "
-                "export the pooled features"
+                "export the pooled features",
+                code="E-network-output",
             )
         return tensor.reshape(count, -1)
 
@@ -220,27 +243,35 @@ class Network:
 def _open(path: Path, device: torch.device, threads: int | None) -> tuple[Any, str]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 4  # what goes wrong is told in one line
-    wanted = ["CUDAExecutionProvider"] if device.type == "cuda" else []
-    providers = [name for name in (*wanted, "CPUExecutionProvider") if name in onnxruntime.get_available_providers()]
+    options.log_severity_level = 4  # what goes wrong is one line of our own
+    target = ["CUDAExecutionProvider"] if device.type == "cuda" else []
+    providers = [name for name in (*target, "CPUExecutionProvider") if name in onnxruntime.get_available_providers()]
     try:
         data = path.read_bytes()
         return onnxruntime.InferenceSession(data, options, providers=providers), sha256_bytes(data)
     except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror}; give the .onnx file of a network") from error
+        raise WeightsError(
+            f"{path}: {error.strerror}; give the .onnx file of a network", code="E-weights-unreadable"
+        ) from error
     except Exception as error:  # ONNX Runtime's errors have no common base
         line = " ".join(str(error).split())
-        raise WeightsError(f"{path}: is no network ONNX Runtime can open ({line}); export it again") from error
+        raise WeightsError(
+            f"{path}: is no network ONNX Runtime can open ({line}); export it again", code="E-network-invalid"
+        ) from error
 
 
 def _outputs(path: Path, session: Any, features: str, logits: str) -> tuple[str, ...]:
     there = [output.name for output in session.get_outputs()]
     if features not in there:
         raise WeightsError(
-            f"{path}: has no output {features!r}, only {', '.join(there)}; name the one with the features"
+            f"{path}: has no output {features!r}, only {', '.join(there)}; name the one with the features",
+            code="E-network-output",
         )
     if logits in there and logits != features:
         return features, logits
     if logits != LOGITS_OUTPUT:
-        raise WeightsError(f"{path}: has no output {logits!r}, only {', '.join(there)}; name the one with the logits")
+        raise WeightsError(
+            f"{path}: has no output {logits!r}, only {', '.join(there)}; name the one with the logits",
+            code="E-network-output",
+        )
     return (features,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.runtime.device import choose_device
+from engine.runtime.device import select_device
 from metrics.features.extraction import Extractor
 from metrics.features.inception import Inception
 from metrics.features.lite0 import Lite0
@@ -37,14 +37,19 @@ def open_extractor(
         UsageError: There is no such extractor or device, or Inception's weights were given to another.
         WeightsError: The weights or the network cannot be had.
     """
-    place = choose_device(device)
+    place = select_device(device)
     name = text.replace("-", "_").lower()
     if inception_weights is not None and name != "inception":
-        raise UsageError(f"--inception-weights: is of no use to {text!r}; leave it out, or choose inception")
+        raise UsageError(
+            f"--inception-weights: is of no use to {text!r}; leave it out, or choose inception", code="E-bench-flags"
+        )
     if name == "efficientnet_lite0":
         return Lite0(place)
     if name == "inception":
         return Inception(inception_weights, place, threads=workers)
     if text.lower().endswith(".onnx"):
         return Network(Path(text), place, features=features_output, logits=logits_output, threads=workers)
-    raise UsageError(f"--extractor: {text!r} is unknown; choose {', '.join(EXTRACTORS)}, or give an .onnx file")
+    raise UsageError(
+        f"--extractor: {text!r} is unknown; choose {', '.join(EXTRACTORS)}, or give an .onnx file",
+        code="E-extractor-unknown",
+    )

@@ -39,7 +39,7 @@ class LabelFidelity:
         overall: Mean over all images.
         defective: Mean over the images whose label shows a defect: the figure to compare between sets, since a set
             with many good images has a high `overall` for finding nothing in them.
-        by_kind: Mean for every kind, `good` included.
+        by_class: Mean for every class, `good` included.
         by_size: Mean for the `small`, `medium` and `large` third of the labels by area.
         size_bounds: Areas in px between the thirds; give them to the other sets that are compared.
         missed: Share of the defective images in which nothing at all was found on the label.
@@ -49,7 +49,7 @@ class LabelFidelity:
     per_image: NDArray[np.float64]
     overall: Mean
     defective: Mean
-    by_kind: dict[str, Mean]
+    by_class: dict[str, Mean]
     by_size: dict[str, Mean]
     size_bounds: tuple[float, float]
     missed: float | None
@@ -71,7 +71,7 @@ class LabelFidelity:
         """Everything but the single images."""
         content = asdict(self)
         del content["per_image"]
-        return content
+        return {"by_kind" if key == "by_class" else key: value for key, value in content.items()}
 
 
 def label_fidelity(
@@ -97,14 +97,14 @@ def label_fidelity(
     """
     found = segmenter.predict(images) if predicted is None else predicted
     parts = [sample.part for sample in images.samples]
-    return fidelity(found, images.masks(), kinds=images.labels, parts=parts, seed=seed, size_bounds=size_bounds)
+    return fidelity(found, images.masks(), classes=images.labels, parts=parts, seed=seed, size_bounds=size_bounds)
 
 
 def fidelity(
     predicted: NDArray[np.bool_],
     labels: NDArray[np.bool_],
     *,
-    kinds: Sequence[str],
+    classes: Sequence[str],
     parts: Sequence[str] | None = None,
     seed: int = 0,
     size_bounds: tuple[float, float] | None = None,
@@ -114,7 +114,7 @@ def fidelity(
     Args:
         predicted: (N, S, S) what was found.
         labels: (N, S, S) what was written.
-        kinds: Of every image.
+        classes: Of every image.
         parts: Images of one part share it; None when all are of their own.
         seed: Of the intervals.
         size_bounds: As for `label_fidelity`.
@@ -123,18 +123,18 @@ def fidelity(
         ValueError: The set is empty, or the counts differ.
     """
     values = overlaps(predicted, labels)
-    if not values.size or len(kinds) != values.size:
-        raise ValueError(f"expected images and a kind for each, got {values.size} and {len(kinds)}")
+    if not values.size or len(classes) != values.size:
+        raise ValueError(f"expected images and a class for each, got {values.size} and {len(classes)}")
     groups = np.unique(np.asarray(parts if parts is not None else range(values.size)), return_inverse=True)[1]
-    names, areas = np.asarray(kinds), np.count_nonzero(labels, axis=(1, 2))
+    names, areas = np.asarray(classes), np.count_nonzero(labels, axis=(1, 2))
     marked = areas > 0
     if size_bounds is None:
         low, high = np.percentile(areas[marked], [100 / 3, 200 / 3]) if marked.any() else (0.0, 0.0)
         size_bounds = float(low), float(high)
     sizes = np.where(areas <= size_bounds[0], 0, np.where(areas <= size_bounds[1], 1, 2))
 
-    def mean(chosen: NDArray[np.bool_], name: str) -> Mean:
-        return mean_of_groups(values[chosen], groups[chosen], numpy_generator(seed, "label_fidelity", name))
+    def mean(selected: NDArray[np.bool_], name: str) -> Mean:
+        return mean_of_groups(values[selected], groups[selected], numpy_generator(seed, "label_fidelity", name))
 
     found_somewhere = np.count_nonzero(predicted, axis=(1, 2)) > 0
     on_label = np.count_nonzero(predicted & labels, axis=(1, 2)) > 0
@@ -142,7 +142,7 @@ def fidelity(
         per_image=values,
         overall=mean(np.ones_like(marked), "overall"),
         defective=mean(marked, "defective"),
-        by_kind={str(kind): mean(names == kind, f"kind {kind}") for kind in np.unique(names)},
+        by_class={str(name): mean(names == name, " ".join(("kind", str(name)))) for name in np.unique(names)},
         by_size={size: mean(marked & (sizes == number), f"size {size}") for number, size in enumerate(_SIZES)},
         size_bounds=size_bounds,
         missed=float(1 - on_label[marked].mean()) if marked.any() else None,
@@ -171,6 +171,6 @@ def mean_of_groups(values: NDArray[np.float64], groups: NDArray[np.intp], rng: n
     value = float(values.mean())
     if counts.size < 2:
         return Mean(value, None, None, values.size)
-    drawn = rng.integers(0, counts.size, (_RESAMPLES, counts.size))
-    low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [2.5, 97.5])
+    sampled = rng.integers(0, counts.size, (_RESAMPLES, counts.size))
+    low, high = np.percentile(sums[sampled].sum(axis=1) / counts[sampled].sum(axis=1), [2.5, 97.5])
     return Mean(value, float(low), float(high), values.size)

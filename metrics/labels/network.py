@@ -32,7 +32,7 @@ class DefectNet(nn.Module):
         self.fine = _layer(3, _FINE)
         self.joined = _layer(2 * _FINE, _FINE)
         self.last = nn.Conv2d(_FINE, 1, 1, bias=False)
-        # Defects are rare: begun at one pixel in fifty, the first steps need not unlearn a half-white picture.
+        # Defects are rare: begun at one pixel in fifty, the first steps need not unlearn a half-white image.
         self.level = nn.Parameter(torch.tensor(-math.log(49)))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -46,13 +46,13 @@ class DefectNet(nn.Module):
 
 
 def build_network(seed: int, weights: dict[str, Tensor] | None) -> DefectNet:
-    """The network with its new layers drawn from the seed.
+    """The network, its new layers initialized from the seed.
 
     Args:
         seed: Of the weights that are not given.
         weights: ImageNet weights of timm's `tf_efficientnet_lite0` for the encoder; None draws the encoder too.
     """
-    # Layers draw from PyTorch's global generator when they are made: it is lent to them and put back.
+    # Layers initialize from PyTorch's global generator, whose state is restored afterwards.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "segmenter", "weights"))
         network = DefectNet()
@@ -93,13 +93,13 @@ class SegmenterSettings:
     """Everything but the images that decides the trained weights.
 
     Attributes:
-        steps: Optimiser steps.
+        steps: Optimizer steps.
         batch: Windows a step.
         good_share: Share of a batch that shows no defect, where there are good images.
         learning_rate: Highest rate of the decoder; the encoder's is a third when it is pretrained.
         weight_decay: Of AdamW.
         warmup: Steps in which the rate rises.
-        average: Decay of the running average of the weights that is kept in the end.
+        average: Decay of the running average of the weights, which are the result.
         pretrained: Whether the encoder starts from ImageNet.
         seed: Of weights, order and variation.
     """

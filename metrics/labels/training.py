@@ -1,4 +1,4 @@
-"""Light variation of training windows, drawn first and then applied: flips, shifts, brightness and contrast."""
+"""Training of the evaluator; its augmentation is sampled first, then applied: flips, shifts, brightness, contrast."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from engine.seeding import numpy_generator
 from metrics.data.image_set import ImageSet
 from metrics.labels.network import SegmenterSettings
 
-_MOVED = 0.5  # share of windows: moving invents a mirrored border, and a chipped edge is a defect too
-_SHIFT = 0.25  # of the side: the windows of real defects are centred, those of asked-for ones are anywhere
+_MOVED = 0.5  # share of crops: moving invents a mirrored border, and a chipped edge is a defect too
+_SHIFT = 0.25  # of the side: the crops of real defects are centered, those of generated ones are anywhere
 _ZOOM = (0.9, 1.25)
 _BRIGHTNESS = 0.08
 _CONTRAST = 0.2
@@ -30,7 +30,7 @@ _CONTRAST = 0.2
 
 @dataclass(frozen=True)
 class Variation:
-    """What is done to one window; `shift` in shares of the side, `gain` and `offset` on luminance in 0..1."""
+    """What is done to one crop; `shift` in shares of the side, `gain` and `offset` on luminance in 0..1."""
 
     flip_x: bool
     flip_y: bool
@@ -107,7 +107,7 @@ def train_network(
         images: Real images; those without a defect serve as negatives.
         settings: How.
         threads: Of PyTorch; None leaves them as they are.
-        on_progress: Told 1 after every step.
+        on_progress: Called with 1 after every step.
 
     Raises:
         ValueError: No image shows a defect.
@@ -137,9 +137,9 @@ def train_network(
     network.eval().requires_grad_(False)
 
 
-def to_images(windows: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
-    """Windows uint8 (N, S, S, C) to images (N, 3, S, S) in [0, 1]; grey is repeated."""
-    images = torch.from_numpy(np.ascontiguousarray(windows)).permute(0, 3, 1, 2).float() / 255
+def to_images(crops: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
+    """Windows uint8 (N, S, S, C) to images (N, 3, S, S) in [0, 1]; gray is repeated."""
+    images = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 255
     return images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
@@ -166,8 +166,8 @@ def _batches(images: ImageSet, settings: SegmenterSettings) -> Iterator[tuple[Te
     }
     rng = numpy_generator(settings.seed, "segmenter", "variation")
     for _ in range(settings.steps):
-        chosen = [next(order["good" if place < goods else "defective"]) for place in range(settings.batch)]
-        varied = [vary(*images.read(index), draw(rng)) for index in chosen]
+        selected = [next(order["good" if place < goods else "defective"]) for place in range(settings.batch)]
+        varied = [vary(*images.read(index), draw(rng)) for index in selected]
         pixels = torch.from_numpy(np.stack([image for image, _ in varied])).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
         masks = torch.from_numpy(np.stack([mask for _, mask in varied]))[:, None].float()
         yield pixels.contiguous(memory_format=torch.channels_last), masks
@@ -201,8 +201,8 @@ def _rate(step: int, settings: SegmenterSettings) -> float:
 def _follow(averaged: nn.Module, network: nn.Module, decay: float) -> None:
     """Moves the average, running statistics included, by `1 - decay` towards the network."""
     now = network.state_dict()
-    for name, kept in averaged.state_dict().items():
-        if kept.is_floating_point():
-            kept.lerp_(now[name], 1 - decay)
+    for name, retained in averaged.state_dict().items():
+        if retained.is_floating_point():
+            retained.lerp_(now[name], 1 - decay)
         else:
-            kept.copy_(now[name])
+            retained.copy_(now[name])

@@ -1,4 +1,4 @@
-"""Training runs as the table needs them: what was trained on which photographs, and how long it took."""
+"""Training runs as the table needs them: what was trained on which images, and how long it took."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Training:
     """How long a training took, as far as its folder tells.
 
     Attributes:
-        images: Seen in all epochs.
+        images: Of all epochs together.
         seconds: Of all epochs; those that were not timed are taken for as long as the others.
         timed: Share of the epochs that were timed.
     """
@@ -47,28 +47,31 @@ class Run:
 
 
 def open_runs(named: Sequence[tuple[str, Path]]) -> list[Run]:
-    """The runs, all of which must have held out the same photographs.
+    """The runs, all of which must have held out the same images.
 
     Raises:
         CheckpointError: A folder holds no generator.
-        UsageError: Two runs held out other photographs, or work on other windows of one.
+        UsageError: Two runs held out other images, or work on other crops.
     """
     runs = [Run(name, folder, _provenance(folder), read_training(folder)) for name, folder in named]
     first = runs[0]
     for run in runs:
         if not run.provenance.test:
             raise UsageError(
-                f"--run {run.name}: says nothing of held-out photographs; train it again with this version"
+                f"--run {run.name}: says nothing of held-out images; train it again with this version",
+                code="E-paper-run-unknown",
             )
         if set(run.provenance.test) != set(first.provenance.test):
             raise UsageError(
-                f"--run {run.name}: held out other photographs than {first.name}; "
-                "train both with the same data, data.test_fraction and train.seed"
+                f"--run {run.name}: held out other images than {first.name}; "
+                "train both with the same data, data.test_fraction and train.seed",
+                code="E-paper-runs-differ",
             )
-        if (run.provenance.window, run.provenance.channels) != (first.provenance.window, first.provenance.channels):
+        if (run.provenance.crop, run.provenance.channels) != (first.provenance.crop, first.provenance.channels):
             raise UsageError(
-                f"--run {run.name}: was trained on another window or other channels than {first.name}; "
-                "train both with the same data.window and network.channels"
+                f"--run {run.name}: was trained on another crop or other channels than {first.name}; "
+                "train both with the same data.crop and network.channels",
+                code="E-paper-runs-differ",
             )
     return runs
 
@@ -94,7 +97,9 @@ def _provenance(folder: Path) -> Provenance:
         description = from_json(file.read_bytes())
         return Provenance.from_checkpoint(description["meta"], description["sha256"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        raise CheckpointError(f"{file}: describes no generator; give a run of train-gan") from None
+        raise CheckpointError(
+            f"{file}: describes no generator; give a run of train-gan", code="E-checkpoint-format"
+        ) from None
 
 
 def _rows(path: Path) -> list[dict[str, float]]:

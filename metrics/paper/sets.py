@@ -1,6 +1,6 @@
-"""The images of the table: every run draws the same held-out masks, and the cheap baselines are made beside them.
+"""The images of the table: every run generates from the same held-out masks; the cheap baselines stand next to them.
 
-The images are made by `gen-defects` and `mix-defects paste`, run as a user would; what is exchanged is sample folders.
+The images come from `gen-defects` and `mix-defects paste`, run as a user would; what is exchanged is sample folders.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ BASELINES = {"pasted": "alpha", "perlin": "perlin"}
 
 BLEND = "blend"
 MATCHED = "-matched"
-"""Added to the name of a Magna-Blend run: the same masks, made as hard to find as real defects are."""
+"""Added to the name of a Magna-Blend run: the same masks, as hard to find as real defects are."""
 FILTER = ("--match-difficulty", "--min-realism", "0", "--keep-best", "--tries", "8")
-"""How: every mask keeps an image, that of its candidates which comes nearest to its aim; in four tries half miss it."""
+"""Every mask has an image, the candidate nearest to its target difficulty; of four attempts half miss it."""
 MASKS, WHOLE = "masks", "masks-whole"
 
 
@@ -38,13 +38,13 @@ class CommandError(MagnaError):
 
 
 @dataclass(frozen=True)
-class Made:
+class GeneratedSet:
     """A set of images.
 
     Attributes:
         name: In the table.
         folder: The sample folder.
-        speed: Images a second, reading and writing included; None where they were not made in one go.
+        speed: Images a second, reading and writing included; None where they were generated in several runs.
     """
 
     name: str
@@ -68,14 +68,14 @@ def set_commands(
 ) -> dict[str, list[str]]:
     """The command of every set by its name in the table, without its `--out`.
 
-    Every held-out mask is drawn `num` times with its own kind, its own thickness and a brightness out of the training
-    images'; Magna-Blend draws it where it was in its photograph, into good training photographs, or, without any, into
-    those with their defects painted out, if wanted once more with the filter behind it. The baselines are as many
-    images, pasted from the training photographs.
+    Every held-out mask is used `num` times with its own class, its own thickness and a brightness out of the training
+    images'; Magna-Blend draws it where it was in its image, into good training images, or, without any, into
+    those with their defects inpainted; on request once more with the filter behind it. The baselines are as many
+    images, pasted from the training images.
 
     Args:
-        runs: Trained on the same photographs.
-        real: The photographs, held-out ones among them.
+        runs: Trained on the same images.
+        real: The images, held-out ones among them.
         out: Where the masks, the split and the sets will lie.
         num: Images of every mask.
         seed: Of all of them.
@@ -84,14 +84,15 @@ def set_commands(
 
     Raises:
         UsageError: A run has the name of such a set.
-        DataError: None of the held-out photographs is there, or shows a defect.
+        DataError: None of the held-out images is there, or shows a defect.
     """
     first = runs[0].provenance
     samples, held = read_dataset(real).samples, set(first.test)
     count = sum(sample.label != GOOD and sample.name in held for sample in samples)
     if not count:
         raise DataError(
-            f"--real {real}: none of the photographs held out by {runs[0].name} shows a defect; give its data"
+            f"--real {real}: none of the images held out by {runs[0].name} shows a defect; give its data",
+            code="E-paper-no-masks",
         )
     good = any(sample.label == GOOD and sample.name not in held for sample in samples)
     side = size or min(run.provenance.size for run in runs)
@@ -107,34 +108,36 @@ def set_commands(
         if blends and matched:
             name = f"{run.name}{MATCHED}"
             if name in {other.name for other in runs}:
-                raise UsageError(f"--run {name}: --matched makes a set of that name; choose another")
+                raise UsageError(
+                    f"--run {name}: --matched makes a set of that name; choose another", code="E-bench-set-name"
+                )
             found[name] = [*words, *FILTER, "--keep-like", str(real), "--seed", str(seed)]
     for name, method in BASELINES.items():
         words = ["mix-defects", "paste", "--real", str(real), "--num", str(num * count), "--method", method]
-        words += ["--size", str(side), *(["--window", str(first.window)] if first.window else [])]
+        words += ["--size", str(side), *(["--crop", str(first.crop)] if first.crop else [])]
         found.setdefault(name, [*words, "--split-from", str(out / GENERATOR), "--seed", str(seed)])
     return found
 
 
 def make_sets(
     commands: Mapping[str, Sequence[str]], runs: Sequence[Run], real: Path, out: Path, *, call: Call | None = None
-) -> list[Made]:
+) -> list[GeneratedSet]:
     """Makes what is not there yet.
 
     Args:
         commands: As `set_commands` gives them.
         runs: Whose held-out masks are written.
-        real: The photographs.
-        out: A folder for masks, split and sets; complete sets are not made again.
+        real: The images.
+        out: A folder for masks, split and sets; complete sets are not generated again.
         call: Runs a command and gives what it printed.
 
     Raises:
-        OutputError: A set was made by another command.
+        OutputError: A set was generated by another command.
         CommandError: A command failed.
     """
     held, first = set(runs[0].provenance.test), runs[0].provenance
     write_json(out / GENERATOR, first.to_dict())
-    finest = CropSpec(max(run.provenance.size for run in runs), first.window, first.channels)
+    finest = CropSpec(max(run.provenance.size for run in runs), first.crop, first.channels)
     samples = [sample for sample in read_dataset(real).samples if sample.name in held]
     write_masks(samples, finest, out / MASKS)
     if any(run.provenance.architecture == BLEND for run in runs):
@@ -143,24 +146,27 @@ def make_sets(
     for name, words in commands.items():
         if "--keep-like" in words and not (out / name).exists():  # refused now or never
             (call or _run)([*words, "--out", str(out / name), "--dry-run", "--json"])
-    return [_made(name, list(words), checkpoints.get(name), out, call or _run) for name, words in commands.items()]
+    return [_generated(name, list(words), checkpoints.get(name), out, call or _run) for name, words in commands.items()]
 
 
-def _made(name: str, words: list[str], checkpoint: str | None, out: Path, call: Call) -> Made:
-    """One set, and the speed at which it was made, kept beside it."""
+def _generated(name: str, words: list[str], checkpoint: str | None, out: Path, call: Call) -> GeneratedSet:
+    """One set, and the speed of its generation, which is stored next to it."""
     folder, note = out / name, out / f"{name}.json"
-    asked = {"command": shlex.join(words), "checkpoint": checkpoint}
+    requested_all = {"command": shlex.join(words), "checkpoint": checkpoint}
     before = _noted(note)
     if before is not None and folder.is_dir():
-        if any(before.get(key) != value for key, value in asked.items()):
-            raise OutputError(f"{folder}: was made by another command or generator; remove it, or choose another --out")
-        return Made(name, folder, before.get("speed"))
+        if any(before.get(key) != value for key, value in requested_all.items()):
+            raise OutputError(
+                f"{folder}: was generated by another command or generator; remove it, or choose another --out",
+                code="E-resume-settings",
+            )
+        return GeneratedSet(name, folder, before.get("speed"))
     begun = folder.is_dir() and any(folder.iterdir())
-    told = call([*words, "--out", str(folder), *(["--resume"] if begun else []), "--json"]).splitlines()[-1]
-    said = from_json(told)
-    speed = said["written"] / said["seconds"] if not begun and said.get("seconds") else None
-    write_json(note, asked | {"speed": speed})
-    return Made(name, folder, speed)
+    answer = call([*words, "--out", str(folder), *(["--resume"] if begun else []), "--json"]).splitlines()[-1]
+    result = from_json(answer)
+    speed = result["written"] / result["seconds"] if not begun and result.get("seconds") else None
+    write_json(note, requested_all | {"speed": speed})
+    return GeneratedSet(name, folder, speed)
 
 
 def _noted(note: Path) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from metrics.bench.results import Results, formatted
 from metrics.paper.runs import Run
-from metrics.paper.sets import MATCHED, Made
+from metrics.paper.sets import MATCHED, GeneratedSet
 from metrics.scores.score import Score
 
 
@@ -35,7 +35,7 @@ NOT_SHOWN = ("density", "fid_infinity")
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableEntry:
     """A value with its 95 % interval; None where there is none."""
 
     value: float | None = None
@@ -53,19 +53,21 @@ class PaperTable:
 
     Attributes:
         sources: Its columns.
-        rows: Name, which way is better, floor (real images against real ones), and a cell for each source.
+        rows: Name, which way is better, baseline (real images against real ones), and an entry for each source.
         findings: What follows from it, a sentence each.
     """
 
     sources: tuple[str, ...]
-    rows: tuple[tuple[str, str, Cell, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, str, TableEntry, tuple[TableEntry, ...]], ...]
     findings: tuple[str, ...]
 
     def markdown(self) -> str:
         """The table, the source's own below it, and the findings."""
         head = ["score", "better", "real", *self.sources]
         lines = [_line(head), _line(["---"] * len(head))]
-        lines += [_line([name, better, str(floor), *map(str, cells)]) for name, better, floor, cells in self.rows]
+        lines += [
+            _line([name, better, str(baseline), *map(str, entries)]) for name, better, baseline, entries in self.rows
+        ]
         lines += ["", _line(["the source reports", "Inception score", "FID"]), _line(["---"] * 3)]
         lines += [_line([row.name, row.inception_score, f"{row.fid:.2f}"]) for row in PUBLISHED]
         return "\n".join([*lines, "", *(f"- {finding}" for finding in self.findings), ""])
@@ -78,23 +80,23 @@ class PaperTable:
                 {
                     "score": name,
                     "better": better,
-                    "real": floor.value,
-                    "cells": {source: vars(cell) for source, cell in zip(self.sources, cells, strict=True)},
+                    "real": baseline.value,
+                    "cells": {source: vars(entry) for source, entry in zip(self.sources, entries, strict=True)},
                 }
-                for name, better, floor, cells in self.rows
+                for name, better, baseline, entries in self.rows
             ],
             "source": [row._asdict() for row in PUBLISHED],
             "findings": list(self.findings),
         }
 
 
-def paper_table(results: Results, runs: Sequence[Run], made: Sequence[Made], extractor: str) -> PaperTable:
+def paper_table(results: Results, runs: Sequence[Run], generated: Sequence[GeneratedSet], extractor: str) -> PaperTable:
     """The table of measured sets.
 
     Args:
         results: What was measured of them.
-        runs: Those of the sets that a run made.
-        made: All sets that were made for the table.
+        runs: Those of the sets that a run generated.
+        generated: All sets of the table.
         extractor: By which distances are given.
     """
     sources = tuple(source.name for source in results.sources)
@@ -102,12 +104,17 @@ def paper_table(results: Results, runs: Sequence[Run], made: Sequence[Made], ext
     names = _order(list(dict.fromkeys(name for own in scores.values() for name in own)), extractor)
     rows = [_row(name, [scores[source].get(name) for source in sources]) for name in names]
     trained = {run.name: run.training for run in runs}
-    speeds = {one.name: one.speed for one in made}
-    seen = [trained.get(source) for source in sources]
+    speeds = {one.name: one.speed for one in generated}
+    trainings = [trained.get(source) for source in sources]
     rows += [
-        ("training images", "", Cell(), tuple(Cell(float(t.images) if t else None) for t in seen)),
-        ("training, minutes", "lower", Cell(), tuple(Cell(t.seconds / 60 if t else None) for t in seen)),
-        ("images a second", "higher", Cell(), tuple(Cell(speeds.get(source)) for source in sources)),
+        ("training images", "", TableEntry(), tuple(TableEntry(float(t.images) if t else None) for t in trainings)),
+        (
+            "training, minutes",
+            "lower",
+            TableEntry(),
+            tuple(TableEntry(t.seconds / 60 if t else None) for t in trainings),
+        ),
+        ("images a second", "higher", TableEntry(), tuple(TableEntry(speeds.get(source)) for source in sources)),
     ]
     architectures = {run.provenance.architecture: run.name for run in reversed(runs)}
     findings = _findings(scores, architectures, extractor)
@@ -126,17 +133,19 @@ def _order(names: Sequence[str], extractor: str) -> list[str]:
     return [name for name in leading if name in names] + [n for n in names if n not in leading and n not in hidden]
 
 
-def _row(name: str, found: Sequence[Score | None]) -> tuple[str, str, Cell, tuple[Cell, ...]]:
+def _row(name: str, found: Sequence[Score | None]) -> tuple[str, str, TableEntry, tuple[TableEntry, ...]]:
     known = [score for score in found if score is not None]
-    floor = next((score.floor for score in known if score.floor is not None), None)
-    cells = tuple(Cell(score.value, score.low, score.high) if score is not None else Cell() for score in found)
-    return name, known[0].better, Cell(floor), cells
+    baseline = next((score.baseline for score in known if score.baseline is not None), None)
+    entries = tuple(
+        TableEntry(score.value, score.low, score.high) if score is not None else TableEntry() for score in found
+    )
+    return name, known[0].better, TableEntry(baseline), entries
 
 
 def _findings(
     scores: Mapping[str, Mapping[str, Score]], architectures: Mapping[str | None, str], extractor: str
 ) -> list[str]:
-    """Whether the source's order holds, and how Magna-Blend stands beside Pix2Pix."""
+    """Whether the source's order holds, and how Magna-Blend stands next to Pix2Pix."""
     suffix = "" if extractor == "inception" else f"_{extractor}"
     found = []
     named = [architectures.get(row.architecture) for row in PUBLISHED]
@@ -153,23 +162,23 @@ def _findings(
     blend, peer = architectures.get("blend"), architectures.get("pix2pix")
     if blend and peer:
         for name in (blend, f"{blend}{MATCHED}"):
-            found += _beside(name, peer, scores, suffix) if name in scores else []
+            found += _compared(name, peer, scores, suffix) if name in scores else []
     return found
 
 
-def _beside(blend: str, peer: str, scores: Mapping[str, Mapping[str, Score]], suffix: str) -> list[str]:
+def _compared(blend: str, peer: str, scores: Mapping[str, Mapping[str, Score]], suffix: str) -> list[str]:
     found = []
     for short in ("fid", "kid"):
         ours, theirs = scores[blend][f"{short}{suffix}"].value, scores[peer][f"{short}{suffix}"].value
         if ours is not None and theirs:
             found.append(f"{short.upper()} of {blend} is {ours / theirs:.2f} times that of {peer}.")
     label = scores[blend].get("label_iou")
-    if label is not None and label.value is not None and label.floor is not None:
+    if label is not None and label.value is not None and label.baseline is not None:
         how = ", whose images were chosen by label IoU, by other segmenters," if blend.endswith(MATCHED) else ""
-        beside = f"the same segmenter has {formatted(label.floor)} on unseen real images"
-        found.append(f"Label IoU of {blend}{how} is {formatted(label.value)}; {beside}.")
+        comparison_text = f"the same segmenter has {formatted(label.baseline)} on unseen real images"
+        found.append(f"Label IoU of {blend}{how} is {formatted(label.value)}; {comparison_text}.")
     return found
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _line(entries: Sequence[str]) -> str:
+    return f"| {' | '.join(entries)} |"

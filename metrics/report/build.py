@@ -1,4 +1,4 @@
-"""Control of one source, ready for the page: curves, recognised words, the matrix."""
+"""Control of one source, ready for the page: curves, recognized words, the matrix."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def _curve(entry: EntryControl, series: int) -> Curve:
                 f"; measuring real defects is off by {formatted(entry.reference * (entry.high - entry.low))}{unit}"
             )
         sentence += "."
-    words = f"{entry.name}: asked for against measured. {sentence}"
+    words = f"{entry.name}: requested against measured. {sentence}"
     svg = curve(raw[:, 0], raw[:, 1], name=entry.name, unit=entry.unit, series=series, words=words)
     return Curve(entry.name.capitalize(), svg, f"{sentence} Measured: {entry.how}." if entry.how else sentence)
 
 
 def _recognized(entry: EntryControl) -> str:
-    sentence = f"{formatted(entry.accuracy)} of {entry.count} images are recognised as what was asked for"
+    sentence = f"{formatted(entry.accuracy)} of {entry.count} images are recognized as what was requested"
     if entry.reference is not None:
         sentence += f", {formatted(entry.reference)} of real images"
     chance = f"; by chance {formatted(1 / len(entry.values))}" if entry.values else ""
@@ -68,13 +68,13 @@ def _recognized(entry: EntryControl) -> str:
 def _matrix(names: tuple[str, ...], values: NDArray[np.float64]) -> Matrix | None:
     if not np.isfinite(values).any():
         return None
-    kept = [at for at in range(len(names)) if np.isfinite(values[:, at]).any()]
+    retained = [at for at in range(len(names)) if np.isfinite(values[:, at]).any()]
     rows = [
-        (name, [float(values[row, at]) if np.isfinite(values[row, at]) else None for at in kept])
+        (name, [float(values[row, at]) if np.isfinite(values[row, at]) else None for at in retained])
         for row, name in enumerate(names)
         if np.isfinite(values[row]).any()
     ]
-    return Matrix([names[at] for at in kept], rows)
+    return Matrix([names[at] for at in retained], rows)
 
 
 def _variety(evidence: SourceEvidence) -> str:
@@ -83,7 +83,7 @@ def _variety(evidence: SourceEvidence) -> str:
         return ""
     return (
         f"Images of one mask and one guide differ by {found.share:.0%} of what two real images differ by "
-        f"({found.images} images of {found.cells} such cells): {found.verdict}."
+        f"({found.images} images of {found.conditions} such conditions): {found.verdict}."
     )
 
 
@@ -92,7 +92,7 @@ def build_page(comparison: Comparison, evidence: Evidence, results: Results) -> 
     named = list(enumerate(comparison.sources))
     controls = [control_page(source.name, series, evidence.sources[source.name]) for series, source in named]
     return Page(
-        title="Synthetic defects beside real ones",
+        title="Synthetic defects next to real ones",
         first_line=results.first_line,
         alarm=comparison.division.leaked > 0,
         warnings=results.warnings,
@@ -119,7 +119,7 @@ def build_page(comparison: Comparison, evidence: Evidence, results: Results) -> 
                 one.name,
                 one.role,
                 one.images,
-                ", ".join(f"{kind} {count}" for kind, count in one.kinds.items()),
+                ", ".join(f"{class_name} {count}" for class_name, count in one.classes.items()),
                 one.folder,
             )
             for one in results.sets
@@ -151,7 +151,7 @@ def _themes(results: Results) -> list[tuple[str, list[Block]]]:
             if known.share and _within(rows)
             else bounds(
                 [Interval(score.value, score.low, score.high) for _, _, score in rows],
-                [score.floor for _, _, score in rows if score.floor is not None],
+                [score.baseline for _, _, score in rows if score.baseline is not None],
             )
         )
         blocks.setdefault(known.theme, []).append(
@@ -159,7 +159,7 @@ def _themes(results: Results) -> list[tuple[str, list[Block]]]:
                 name,
                 known.title,
                 known.sees,
-                known.floor,
+                known.baseline,
                 rows[0][2].better,
                 [Row(source, series, score, _strip(score, ends, series)) for series, source, score in rows],
             )
@@ -171,7 +171,7 @@ def _within(rows: Sequence[tuple[int, str, Score]]) -> bool:
     return all(
         0 <= value <= 1
         for _, _, score in rows
-        for value in (score.value, score.low, score.high, score.floor)
+        for value in (score.value, score.low, score.high, score.baseline)
         if value is not None
     )
 
@@ -180,9 +180,9 @@ def _strip(score: Score, ends: tuple[float, float], series: int) -> Markup:
     words = f"{score.name} {formatted(score.value)}"
     if score.low is not None and score.high is not None:
         words += f", from {formatted(score.low)} to {formatted(score.high)}"
-    if score.floor is not None:
-        words += f"; floor {formatted(score.floor)}"
-    return strip(Interval(score.value, score.low, score.high), score.floor, ends, series=series, words=words)
+    if score.baseline is not None:
+        words += f"; baseline {formatted(score.baseline)}"
+    return strip(Interval(score.value, score.low, score.high), score.baseline, ends, series=series, words=words)
 
 
 def _labels(source: Source, series: int, evidence: Evidence) -> Labels | None:
@@ -196,7 +196,7 @@ def _labels(source: Source, series: int, evidence: Evidence) -> Labels | None:
         sentence += f" (real: {held.missed:.0%})." if held is not None and held.missed is not None else "."
     if own.false_alarms is not None:
         sentence += f" In {own.false_alarms:.0%} of the good images something is found."
-    tables = [("kind", _rows(own, held, "by_kind")), ("size", _rows(own, held, "by_size"))]
+    tables = [("class", _rows(own, held, "by_class")), ("size", _rows(own, held, "by_size"))]
     return Labels(source.name, series, sentence, tables, worst_labels(source, evidence))
 
 
@@ -224,7 +224,7 @@ def _memory(comparison: Comparison, source: Source, series: int, evidence: Evide
         return None
     verdict = found.verdict[:1].upper() + found.verdict[1:]
     sentence = (
-        f"{verdict}. {found.share_copies:.0%} of the images are less than half as far from a training image as an "
+        f"{verdict}. {found.share_memorized:.0%} of the images are less than half as far from a training image as an "
         f"unseen real image usually is; of the unseen real images themselves {found.share_expected:.0%}."
     )
     return Memory(source.name, series, sentence, closest_pairs(comparison, source, evidence))

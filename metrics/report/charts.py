@@ -1,4 +1,4 @@
-"""Charts as inline SVG: they take the page's colours, so that they are read in light, in dark and in print."""
+"""Charts as inline SVG: they take the page's colors, so that they are read in light, in dark and in print."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ class Interval:
     high: float | None = None
 
 
-def strip(interval: Interval, floor: float | None, bounds: tuple[float, float], *, series: int, words: str) -> Markup:
-    """A value and its interval on a line, with the floor as a dashed tick.
+def strip(
+    interval: Interval, baseline: float | None, bounds: tuple[float, float], *, series: int, words: str
+) -> Markup:
+    """A value and its interval on a line, with the baseline as a dashed tick.
 
     Args:
-        interval: What is drawn.
-        floor: Where the dashed tick stands.
+        interval: What is shown.
+        baseline: Where the dashed tick stands.
         bounds: Ends of the line; those of one score are the same for every source.
-        series: Colour of the source.
+        series: Color of the source.
         words: The same in words, for those who cannot see it.
     """
     width, height, margin = 150.0, 22.0, 8.0
@@ -41,9 +43,9 @@ def strip(interval: Interval, floor: float | None, bounds: tuple[float, float], 
 
     middle = height / 2
     parts = [f'<line class="axis" x1="{margin:g}" x2="{width - margin:g}" y1="{middle:g}" y2="{middle:g}"/>']
-    if floor is not None:
-        x = at(floor)
-        parts.append(f'<line class="floor" x1="{x}" x2="{x}" y1="2" y2="{height - 2:g}"/>')
+    if baseline is not None:
+        x = at(baseline)
+        parts.append(f'<line class="baseline" x1="{x}" x2="{x}" y1="2" y2="{height - 2:g}"/>')
     if interval.low is not None and interval.high is not None:
         parts.append(
             f'<line class="whisker s{series}" x1="{at(interval.low)}" x2="{at(interval.high)}" '
@@ -59,8 +61,8 @@ def curve(
 ) -> Markup:
     """Requested (N,) against measured (N,): every image a dot, medians of tenths joined, the diagonal dashed."""
     width, height, left, bottom, top = 300.0, 240.0, 44.0, 40.0, 10.0
-    kept = np.isfinite(requested) & np.isfinite(measured)
-    x, y = requested[kept].astype(float), measured[kept].astype(float)
+    retained = np.isfinite(requested) & np.isfinite(measured)
+    x, y = requested[retained].astype(float), measured[retained].astype(float)
     low = float(min(x.min(), y.min())) if x.size else 0.0
     high = float(max(x.max(), y.max())) if x.size else 1.0
     if high - low < 1e-9:
@@ -83,7 +85,7 @@ def curve(
         parts.append(
             f'<text class="tick" x="{across(tick)}" y="{height - bottom + 14:g}" text-anchor="middle">{tick:g}</text>'
         )
-    parts.append(f'<line class="floor" x1="{across(low)}" y1="{up(low)}" x2="{across(high)}" y2="{up(high)}"/>')
+    parts.append(f'<line class="baseline" x1="{across(low)}" y1="{up(low)}" x2="{across(high)}" y2="{up(high)}"/>')
     parts.extend(
         f'<circle class="point s{series}" cx="{across(a)}" cy="{up(b)}" r="2.4"/>' for a, b in zip(x, y, strict=True)
     )
@@ -94,7 +96,7 @@ def curve(
     shown = f"{name}, {unit}" if unit else name
     parts.append(
         f'<text class="name" x="{(left + width - 10) / 2:g}" y="{height - 4:g}" text-anchor="middle">'
-        f"{escape(shown)} asked for</text>"
+        f"{escape(shown)} requested</text>"
     )
     parts.append(
         f'<text class="name" transform="translate(11 {(height - bottom + top) / 2:g}) rotate(-90)" '
@@ -104,7 +106,7 @@ def curve(
 
 
 def scatter(groups: Sequence[tuple[str, NDArray[np.floating]]], *, words: str) -> Markup:
-    """Points (N, 2) of several groups, each with the class of its colour, numbered in order for the script."""
+    """Points (N, 2) of several groups, each with the class of its color, numbered in order for the script."""
     width, height, margin = 760.0, 560.0, 14.0
     everything = np.concatenate([points for _, points in groups]).astype(float)
     low, high = everything.min(axis=0), everything.max(axis=0)
@@ -123,7 +125,7 @@ def scatter(groups: Sequence[tuple[str, NDArray[np.floating]]], *, words: str) -
 
 
 def swatch(look: str, number: int) -> Markup:
-    """The shape and colour of a group of points, for the legend."""
+    """The shape and color of a group of points, for the legend."""
     path = _shape(SHAPES[number % len(SHAPES)], 6, 6)
     return Markup(
         f'<svg class="swatch-shape {look}" viewBox="0 0 12 12" width="15" height="15" aria-hidden="true">'
@@ -131,10 +133,10 @@ def swatch(look: str, number: int) -> Markup:
     )
 
 
-def bounds(intervals: Sequence[Interval], floors: Sequence[float]) -> tuple[float, float]:
-    """The ends of a line on which all of them are seen, and zero where it is near."""
+def bounds(intervals: Sequence[Interval], baselines: Sequence[float]) -> tuple[float, float]:
+    """The ends of a line that shows all of them, and zero where it is near."""
     values = [value for one in intervals for value in (one.value, one.low, one.high) if value is not None]
-    values += floors
+    values += baselines
     if not values:
         return 0.0, 1.0
     low, high = min(values), max(values)
@@ -181,9 +183,9 @@ def _short(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def _svg(width: float, height: float, kind: str, words: str, parts: Sequence[str], *, extra: str = "") -> Markup:
+def _svg(width: float, height: float, css: str, words: str, parts: Sequence[str], *, extra: str = "") -> Markup:
     body = "".join(parts)
     return Markup(
-        f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
+        f'<svg class="{css}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" role="img" '
         f'aria-label="{escape(words)}"{extra}>{body}</svg>'
     )

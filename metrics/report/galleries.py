@@ -1,4 +1,4 @@
-"""Which pictures are shown: some of every set side by side, the worst labels, the closest pairs, the map."""
+"""Which images are shown: some of every set side by side, the worst labels, the closest pairs, the map."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from metrics.bench.results import formatted
 from metrics.data.image_set import ImageSet
 from metrics.memorization import Pair, nearest
 from metrics.report.charts import scatter, swatch
-from metrics.report.page import Closest, Grid, Picture, Place, PlaceGroup, Places, Shelf, data_address, picture
+from metrics.report.page import Closest, Grid, Place, PlaceGroup, Places, Shelf, Thumbnail, data_address, thumbnail
 
-_KINDS = 6
+_CLASSES = 6
 _IN_SHELF = 8
 _WORST = 12
 _PAIRS = 8
@@ -24,34 +24,36 @@ _PLACE_SIDE, _PLACE_BYTES = 80, 1800
 
 
 def grids(comparison: Comparison) -> list[Grid]:
-    """Real and synthetic images of the same kinds; of all kinds together where the sets share none."""
+    """Real and synthetic images of the same classes; of all classes together where the sets share none."""
     real = Counter(comparison.real.labels)
     shared = [
-        kind for kind, _ in real.most_common() if any(kind in source.images.labels for source in comparison.sources)
+        class_name
+        for class_name, _ in real.most_common()
+        if any(class_name in source.images.labels for source in comparison.sources)
     ]
     sets: list[tuple[int | None, ImageSet]] = [(None, comparison.real)]
     sets += [(series, source.images) for series, source in enumerate(comparison.sources)]
     result = []
-    for kind in sorted(shared[:_KINDS]) or [""]:
-        shelves = [Shelf(images.name, series, _some(images, kind, comparison)) for series, images in sets]
-        result.append(Grid(kind or "All kinds", [shelf for shelf in shelves if shelf.pictures]))
+    for class_name in sorted(shared[:_CLASSES]) or [""]:
+        shelves = [Shelf(images.name, series, _some(images, class_name, comparison)) for series, images in sets]
+        result.append(Grid(class_name or "All classes", [shelf for shelf in shelves if shelf.thumbnails]))
     return result
 
 
-def worst_labels(source: Source, evidence: Evidence) -> list[Picture]:
+def worst_labels(source: Source, evidence: Evidence) -> list[Thumbnail]:
     """The images in which label and finding agree least, with both outlines."""
     own = evidence.sources[source.name]
     if own.labels is None or own.predicted is None:
         return []
     values = own.labels.per_image
     worst = np.flatnonzero(values <= np.sort(values)[:_WORST][-1])
-    pictures = []
+    thumbnails = []
     for at in _varied(source.images.labels, worst[np.argsort(values[worst], kind="stable")].tolist())[:_WORST]:
         image, mask = source.images.read(at)
         sample, overlap = source.images.samples[at], float(own.labels.per_image[at])
         found = "nothing found" if not own.predicted[at].any() else f"overlap {overlap:.2f}"
-        pictures.append(
-            picture(
+        thumbnails.append(
+            thumbnail(
                 image,
                 alt=f"Synthetic image {sample.name}, {sample.label}: {found}",
                 caption=f"{sample.label}, {found}",
@@ -59,7 +61,7 @@ def worst_labels(source: Source, evidence: Evidence) -> list[Picture]:
                 predicted=own.predicted[at],
             )
         )
-    return pictures
+    return thumbnails
 
 
 def closest_pairs(comparison: Comparison, source: Source, evidence: Evidence) -> list[Closest]:
@@ -68,20 +70,20 @@ def closest_pairs(comparison: Comparison, source: Source, evidence: Evidence) ->
     if found is None:
         return []
     used: Counter[int] = Counter()
-    chosen: list[Pair] = []
+    selected: list[Pair] = []
     for pair in found.closest(len(source.images)):
         used[pair.train] += 1
-        if used[pair.train] <= 2 and len(chosen) < _PAIRS:
-            chosen.append(pair)
-    fakes = source.images.part([pair.fake for pair in chosen])
+        if used[pair.train] <= 2 and len(selected) < _PAIRS:
+            selected.append(pair)
+    fakes = source.images.part([pair.fake for pair in selected])
     unseen, _ = nearest(evidence.bank.of(fakes), evidence.bank.of(comparison.held))
     result = []
-    for at, pair in enumerate(chosen):
+    for at, pair in enumerate(selected):
         held = int(unseen[at])
         result.append(
             Closest(
                 _plain(fakes, at, "synthetic"),
-                _plain(source.seen, pair.train, "nearest training image"),
+                _plain(source.training_images, pair.train, "nearest training image"),
                 _plain(comparison.held, held, "nearest unseen real image"),
                 f"{formatted(pair.ratio)} of the distance that is usual for an unseen real image.",
             )
@@ -116,29 +118,29 @@ def places(comparison: Comparison, evidence: Evidence) -> Places | None:
     )
 
 
-def _some(images: ImageSet, kind: str, comparison: Comparison) -> list[Picture]:
-    at = [number for number, label in enumerate(images.labels) if kind in ("", label)]
-    rng = numpy_generator(comparison.request.seed, "shelf", images.name, kind)
-    drawn = [at[place] for place in rng.permutation(len(at)).tolist()]
-    pictures = []
-    for number in _varied([sample.part for sample in images.samples], drawn)[:_IN_SHELF]:
+def _some(images: ImageSet, class_name: str, comparison: Comparison) -> list[Thumbnail]:
+    at = [number for number, label in enumerate(images.labels) if class_name in ("", label)]
+    rng = numpy_generator(comparison.request.seed, "shelf", images.name, class_name)
+    sampled = [at[place] for place in rng.permutation(len(at)).tolist()]
+    thumbnails = []
+    for number in _varied([sample.part for sample in images.samples], sampled)[:_IN_SHELF]:
         image, mask = images.read(number)
         sample = images.samples[number]
         what = "Synthetic" if sample.source == "synthetic" else "Real"
-        pictures.append(picture(image, alt=f"{what} image {sample.name}, {sample.label}", mask=mask))
-    return pictures
+        thumbnails.append(thumbnail(image, alt=f"{what} image {sample.name}, {sample.label}", mask=mask))
+    return thumbnails
 
 
-def _varied(groups: Sequence[str], drawn: list[int]) -> list[int]:
+def _varied(groups: Sequence[str], sampled: list[int]) -> list[int]:
     """The same in another order: no second image of a group before there is one of each."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     rounds = []
-    for place, number in enumerate(drawn):
-        rounds.append((seen[groups[number]], place, number))
-        seen[groups[number]] += 1
+    for place, number in enumerate(sampled):
+        rounds.append((counts[groups[number]], place, number))
+        counts[groups[number]] += 1
     return [number for _, _, number in sorted(rounds)]
 
 
-def _plain(images: ImageSet, at: int, what: str) -> Picture:
+def _plain(images: ImageSet, at: int, what: str) -> Thumbnail:
     sample = images.samples[at]
-    return picture(images.read(at)[0], alt=f"{what}: {sample.name}, {sample.label}", caption=what)
+    return thumbnail(images.read(at)[0], alt=f"{what}: {sample.name}, {sample.label}", caption=what)

@@ -1,4 +1,4 @@
-"""The page as one HTML file: nothing outside it is needed or asked for."""
+"""The page as one HTML file: it needs nothing from outside."""
 
 from __future__ import annotations
 

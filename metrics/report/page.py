@@ -1,4 +1,4 @@
-"""Small pictures inside the report: JPEG as data addresses, labels as outlines laid over them."""
+"""Small images inside the report: JPEG as data addresses, labels as outlines laid over them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _QUALITIES = (80, 70, 60, 50, 40, 30, 20, 10, 5, 1)
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture in the page.
+class Thumbnail:
+    """One image in the page.
 
     Attributes:
         src: A `data:` address.
         alt: What it shows, in words.
         caption: What stands below it.
-        side: Of the square in which `label` and `predicted` are drawn.
+        side: Of the box in which `label` and `predicted` are outlined.
         label: SVG path around the written label; empty where there is none.
         predicted: SVG path around what the segmenter found.
     """
@@ -42,7 +42,7 @@ class Picture:
     predicted: str = ""
 
 
-def picture(
+def thumbnail(
     image: Image,
     *,
     alt: str,
@@ -50,9 +50,9 @@ def picture(
     mask: Mask | None = None,
     predicted: Mask | None = None,
     side: int = 128,
-) -> Picture:
+) -> Thumbnail:
     """An image (S, S, C), at most `side` px wide, with its outlines (S, S)."""
-    return Picture(
+    return Thumbnail(
         data_address(image, side),
         alt,
         caption,
@@ -95,7 +95,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Row:
-    """One source's line of a score; `series` is its colour, counted from 0."""
+    """One source's line of a score; `series` is its color, counted from 0."""
 
     source: str
     series: int
@@ -110,31 +110,31 @@ class Block:
     name: str
     title: str
     sees: str
-    floor: str
+    baseline: str
     better: str
     rows: list[Row]
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """The pictures of one set in a grid; `series` is None for real images."""
+    """The images of one set in a grid; `series` is None for real images."""
 
     name: str
     series: int | None
-    pictures: list[Picture]
+    thumbnails: list[Thumbnail]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Real and synthetic images of one kind."""
+    """Real and synthetic images of one class."""
 
-    kind: str
+    class_name: str
     shelves: list[Shelf]
 
 
 @dataclass(frozen=True)
 class LabelRow:
-    """Overlap for one kind or size of defect, in synthetic and in unseen real images; None where there are none."""
+    """Overlap for one class or size of defect, in synthetic and in unseen real images; None where there are none."""
 
     group: str
     value: float | None
@@ -151,7 +151,7 @@ class Labels:
     series: int
     sentence: str
     tables: list[tuple[str, list[LabelRow]]]
-    worst: list[Picture]
+    worst: list[Thumbnail]
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Matrix:
-    """How far each requested entry (a row) moves each measured one (a column); None where it cannot be told."""
+    """How far each requested entry (a row) moves each measured one (a column); None where it is not known."""
 
     columns: list[str]
     rows: list[tuple[str, list[float | None]]]
@@ -186,17 +186,17 @@ class Control:
 
 @dataclass(frozen=True)
 class Closest:
-    """A synthetic image beside its nearest training image and the nearest real image it cannot have seen."""
+    """A synthetic image next to its nearest training image and the nearest real image that it was not trained on."""
 
-    fake: Picture
-    train: Picture
-    held: Picture | None
+    fake: Thumbnail
+    train: Thumbnail
+    held: Thumbnail | None
     sentence: str
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Memorisation of one source."""
+    """Memorization of one source."""
 
     source: str
     series: int

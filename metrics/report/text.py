@@ -1,4 +1,4 @@
-"""Every score in one plain sentence: what it sees, which direction is better, what the floor means."""
+"""Every score in one plain sentence: what it measures, which direction is better, what the baseline means."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ THEMES = (
     "How real the images look",
     "Whether the labels are true",
     "Whether the guide is obeyed",
-    "Whether images are copies",
+    "Whether images are memorized",
 )
 
 
@@ -26,14 +26,14 @@ class Meaning:
     Attributes:
         title: Its name in words.
         sees: What it sees, a sentence.
-        floor: What the mark of comparison is, a clause; empty for the halves of the real images, or for none.
+        baseline: What the mark of comparison is, a clause; empty for the halves of the real images, or for none.
         theme: Index into `THEMES`.
         share: Whether it runs from 0 to 1.
     """
 
     title: str
     sees: str
-    floor: str = ""
+    baseline: str = ""
     theme: int = 0
     share: bool = False
 
@@ -53,7 +53,7 @@ _MEANINGS = {
     "kid": Meaning(
         "Kernel distance",
         "The same question as the Fréchet distance, but its mean does not depend on how many images there are: "
-        "the one to trust with few images. Around zero no difference is seen.",
+        "the one to trust with few images. Around zero no difference shows.",
     ),
     "is": Meaning(
         "Inception score",
@@ -65,7 +65,7 @@ _MEANINGS = {
     ),
     "recall": Meaning(
         "Recall",
-        "The share of real images that lie among the synthetic ones: low when whole looks are never made.",
+        "The share of real images that lie among the synthetic ones: low when a whole appearance is never generated.",
         share=True,
     ),
     "density": Meaning(
@@ -80,35 +80,35 @@ _MEANINGS = {
     "label_iou": Meaning(
         "Label fidelity",
         "How well the defect that a network, trained on real images only, finds in a synthetic image agrees with the "
-        "label written beside it (overlap, 0 to 1): low when nothing is drawn, or drawn beside the mask.",
-        "the overlap the same network reaches on real images it has not seen",
+        "label written next to it (overlap, 0 to 1): low when no defect is generated, or one off the mask.",
+        "the overlap the same network reaches on real images that it was not trained on",
         theme=1,
         share=True,
     ),
     "control": Meaning(
         "Control",
-        "How closely what is measured in the image follows what was asked for: rank correlation of a number, "
-        "share of images recognised of a category.",
-        "for a category, the share of real images recognised",
+        "How closely what is measured in the image follows what was requested: rank correlation of a number, "
+        "share of images recognized of a category.",
+        "for a category, the share of real images recognized",
         theme=2,
         share=True,
     ),
     "diversity": Meaning(
         "Diversity",
         "How far images of one mask and guide differ from each other, as a share of how far real images differ: "
-        "near 0 when the same picture is made again and again. It stays below 1, for real images differ in their "
+        "near 0 when the same image is generated again and again. It stays below 1, for real images differ in their "
         "defects too.",
         share=True,
     ),
     "c_t": Meaning(
-        "Memorisation test",
+        "Memorization test",
         "Whether synthetic images lie closer to the training images than unseen real images do "
-        "(C_T of Meehan et al.): below -3 they are copies, around zero they are not.",
+        "(C_T of Meehan et al.): below -3 they are memorized, around zero they are not.",
         "zero, where synthetic images are as close as unseen real ones",
         theme=3,
     ),
     "copies": Meaning(
-        "Share of near copies",
+        "Share of memorized images",
         "The share of synthetic images less than half as far from a training image as an unseen real image usually is.",
         "the same share among unseen real images",
         theme=3,
@@ -125,42 +125,42 @@ def meaning(score: Score) -> Meaning:
     found = _MEANINGS[max(keys, key=len)]
     if found.title == "Control":
         entry = score.name.removeprefix("control_")
-        return Meaning(f"Control of {entry}", found.sees, found.floor, found.theme, found.share)
+        return Meaning(f"Control of {entry}", found.sees, found.baseline, found.theme, found.share)
     return found
 
 
 RULE = (
-    "The marks are a reading aid, no norm. Look: good up to 1.25 times the floor of the Fréchet distance, fair up to "
+    "The marks are a reading aid, no norm. Quality: good to 1.25 times the baseline Fréchet distance, fair up to "
     "2.5 times. Labels: good from 85 % of the overlap on unseen real images, fair from 60 %. Guide: good where every "
-    "entry measured reaches 0.8, fair from 0.5, a category as a share of what is recognised of real images. Copies: "
+    "entry measured reaches 0.8, fair from 0.5, a class as a share of what is recognized of real images. Memorization: "
     "poor where the test finds copying. Unknown where what is needed is missing, or the overlap on unseen real images "
     "is below 0.2."
 )
 
 _BLIND = 0.2
-"""Overlap on unseen real images below which the segmenter is no judge."""
+"""Overlap on unseen real images below which the segmenter is no evaluator."""
 
 
 def answers(scores: Sequence[Score], evidence: SourceEvidence, extractor: str) -> list[Answer]:
-    """Whether images look real, labels are true, the guide is obeyed and images are copies.
+    """Whether images look real, labels are true, the guide is followed and images are memorized.
 
     Args:
         scores: Of one source.
         evidence: Of that source.
-        extractor: The one that single images are judged by.
+        extractor: The one that scores single images.
     """
-    return [_look(scores, extractor), _labels(scores, evidence), _control(evidence), _copies(evidence)]
+    return [_look(scores, extractor), _labels(scores, evidence), _control(evidence), _memorized(evidence)]
 
 
 def _look(scores: Sequence[Score], extractor: str) -> Answer:
     question = "Do the images look real?"
     own = {score.name.removesuffix(f"_{extractor}"): score for score in scores if score.extractor == extractor}
     distance = own.get("fid")
-    if distance is None or distance.value is None or not distance.floor:
+    if distance is None or distance.value is None or not distance.baseline:
         return Answer(question, "unknown", _why(distance))
-    times = distance.value / distance.floor
+    times = distance.value / distance.baseline
     sentence = (
-        f"Fréchet distance {formatted(distance.value)}, where other real images reach {formatted(distance.floor)}: "
+        f"Fréchet distance {formatted(distance.value)}, where other real images reach {formatted(distance.baseline)}: "
         f"{formatted(times)} times as far."
     )
     precision, recall = own.get("precision"), own.get("recall")
@@ -180,18 +180,18 @@ def _labels(scores: Sequence[Score], evidence: SourceEvidence) -> Answer:
     sentence = f"The defect found in an image and its label overlap by {formatted(score.value)}"
     missed = evidence.labels.missed if evidence.labels is not None else None
     nothing = f"; in {missed:.0%} of the images nothing is found where the label is" if missed is not None else ""
-    if score.floor is None:
+    if score.baseline is None:
         return Answer(question, "unknown", f"{sentence}{nothing}. No unseen real image tells what to expect.")
-    if score.floor < _BLIND:
+    if score.baseline < _BLIND:
         return Answer(
             question,
             "unknown",
-            f"{sentence}, but on unseen real images by {formatted(score.floor)} only: the network sees too little.",
+            f"{sentence}, but on unseen real images by {formatted(score.baseline)} only: the network sees too little.",
         )
     return Answer(
         question,
-        _mark(score.value / score.floor, 0.85, 0.6),
-        f"{sentence}, on unseen real images by {formatted(score.floor)}{nothing}.",
+        _mark(score.value / score.baseline, 0.85, 0.6),
+        f"{sentence}, on unseen real images by {formatted(score.baseline)}{nothing}.",
     )
 
 
@@ -201,41 +201,42 @@ def _control(evidence: SourceEvidence) -> Answer:
     values = {
         entry.name: value
         for entry in entries
-        if (value := entry.spearman if entry.kind == "numeric" else entry.accuracy) is not None
+        if (value := entry.spearman if entry.entry_type == "numeric" else entry.accuracy) is not None
     }
     if not values:
         return Answer(question, "unknown", "No entry of the guide could be measured.")
     parts = [
-        f"{entry.name} {formatted(values[entry.name])}" + ("" if entry.kind == "numeric" else " of images recognised")
+        f"{entry.name} {formatted(values[entry.name])}"
+        + ("" if entry.entry_type == "numeric" else " of images recognized")
         for entry in entries
         if entry.name in values
     ]
     missing = [entry.name for entry in entries if entry.name not in values]
     rest = f" Not measured: {', '.join(missing)}." if missing else ""
-    sentence = f"What is measured follows what was asked for, where 1 is perfectly: {', '.join(parts)}.{rest}"
+    sentence = f"What is measured follows what was requested, where 1 is perfectly: {', '.join(parts)}.{rest}"
     return Answer(question, _mark(min(_reached(entry, values) for entry in entries), 0.8, 0.5), sentence)
 
 
 def _reached(entry: EntryControl, values: Mapping[str, float]) -> float:
-    """How far an entry is obeyed; a category as a share of what is recognised of real images."""
+    """How far an entry is obeyed; a category as a share of what is recognized of real images."""
     if entry.name not in values:
         return 1.0
-    of_real = entry.reference if entry.kind == "categorical" else None
+    of_real = entry.reference if entry.entry_type == "categorical" else None
     return values[entry.name] / of_real if of_real else values[entry.name]
 
 
-def _copies(evidence: SourceEvidence) -> Answer:
-    question = "Are they copies?"
+def _memorized(evidence: SourceEvidence) -> Answer:
+    question = "Are they memorized?"
     found = evidence.memorization
     if found is None or found.c_t is None:
         why = found.why if found is not None else "the training images are not at hand"
         return Answer(question, "unknown", f"Not tested: {why}.")
     sentence = (
         f"Less than half as far from a training image as an unseen real image usually is: "
-        f"{found.share_copies:.0%} of them, and {found.share_expected:.0%} of unseen real images."
+        f"{found.share_memorized:.0%} of them, and {found.share_expected:.0%} of unseen real images."
     )
     verdict = found.verdict[:1].upper() + found.verdict[1:]
-    return Answer(question, "poor" if found.copies else "good", f"{verdict}. {sentence}")
+    return Answer(question, "poor" if found.memorized else "good", f"{verdict}. {sentence}")
 
 
 def _mark(value: float, good: float, fair: float) -> str:

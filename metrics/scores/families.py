@@ -14,14 +14,21 @@ from engine.seeding import numpy_generator
 from metrics.scores.frechet import frechet_distance
 from metrics.scores.inception_score import inception_score
 from metrics.scores.infinity import frechet_infinity
-from metrics.scores.influence import frechet_influence, inception_influence, kernel_influence
-from metrics.scores.intervals import Interval, bootstrap, half_sampling, or_wilson
+from metrics.scores.intervals import (
+    Interval,
+    bootstrap,
+    frechet_influence,
+    half_sampling,
+    inception_influence,
+    kernel_influence,
+    or_wilson,
+)
 from metrics.scores.kernel import kernel_distance
 from metrics.scores.manifold import ManifoldHalves, manifold_scores
 from metrics.scores.score import Better
 
 
-def real_floor(
+def real_baseline(
     real: Tensor,
     score: Callable[[Tensor, Tensor], NDArray[np.float64]],
     *,
@@ -31,8 +38,8 @@ def real_floor(
 ) -> NDArray[np.float64] | None:
     """Mean scores (K,) of random disjoint halves of the same real rows.
 
-    Each half has half the images, so that the floor of a score whose bias grows with fewer images is on the high side.
-    Images of one part stay in one half: several exposures of the same part, spread over both halves, would make the
+    Each half has half the images: the baseline of a score whose bias grows with fewer images is on the high side.
+    Images of one part stay in one half: several shots of the same part, spread over both halves, would make the
     halves look far more alike than images of other parts ever can.
 
     Args:
@@ -70,7 +77,7 @@ def _halves(owner: NDArray[np.intp], generator: np.random.Generator) -> tuple[Te
     return torch.from_numpy(rows[:at]), torch.from_numpy(rows[at:])
 
 
-NEIGHBOURS = 5
+NEIGHBORS = 5
 SPLITS = 10
 _ORDERS_UP_TO = 600
 _HALVES_UP_TO = 50_000_000
@@ -100,14 +107,14 @@ class Family:
         better: Which way is better.
         estimator: How they are computed.
         compute: Their values and intervals.
-        floor: Their values alone, for one half of the real images against the other, and a seed.
+        baseline: Their values alone, for one half of the real images against the other, and a seed.
     """
 
     names: tuple[str, ...]
     better: Better
     estimator: str
     compute: Callable[[Tensor, Tensor, Draws], list[Found]]
-    floor: Callable[[Tensor, Tensor, int], NDArray[np.float64]]
+    baseline: Callable[[Tensor, Tensor, int], NDArray[np.float64]]
 
 
 def feature_families() -> tuple[Family, ...]:
@@ -125,13 +132,13 @@ def feature_families() -> tuple[Family, ...]:
             "lower",
             "Frechet distance extrapolated to infinitely many images, both sets thinned down to half",
             _infinity,
-            _infinity_floor,
+            _infinity_baseline,
         ),
-        Family(("kid",), "lower", "unbiased MMD^2, cubic kernel, 100 subsets of up to 1000", _kernel, _kernel_floor),
+        Family(("kid",), "lower", "unbiased MMD^2, cubic kernel, 100 subsets of up to 1000", _kernel, _kernel_baseline),
         Family(
             ("precision", "recall", "density", "coverage"),
             "higher",
-            f"balls to neighbour {NEIGHBOURS}",
+            f"balls to neighbor {NEIGHBORS}",
             _manifold,
             lambda real, fake, _: _manifold_values(real, fake),
         ),
@@ -150,7 +157,7 @@ def _infinity(real: Tensor, fake: Tensor, draws: Draws) -> list[Found]:
     return [(found.value, bootstrap(found.influence, resamples=draws.resamples, seed=draws.seed))]
 
 
-def _infinity_floor(real: Tensor, fake: Tensor, seed: int) -> NDArray[np.float64]:
+def _infinity_baseline(real: Tensor, fake: Tensor, seed: int) -> NDArray[np.float64]:
     return np.array([frechet_infinity(real=real, fake=fake, seed=seed, points=5, orders=1).value])
 
 
@@ -160,15 +167,15 @@ def _kernel(real: Tensor, fake: Tensor, draws: Draws) -> list[Found]:
     return [(value, bootstrap(influence, resamples=draws.resamples, seed=draws.seed))]
 
 
-def _kernel_floor(real: Tensor, fake: Tensor, seed: int) -> NDArray[np.float64]:
+def _kernel_baseline(real: Tensor, fake: Tensor, seed: int) -> NDArray[np.float64]:
     return np.array([kernel_distance(real=real, fake=fake, seed=seed).mean])
 
 
 def _manifold(real: Tensor, fake: Tensor, draws: Draws) -> list[Found]:
     values = _manifold_values(real, fake)
-    if min(len(real), len(fake)) // 2 <= NEIGHBOURS or len(real) * len(fake) > _HALVES_UP_TO:
+    if min(len(real), len(fake)) // 2 <= NEIGHBORS or len(real) * len(fake) > _HALVES_UP_TO:
         return [(float(value), None) for value in values]
-    halves = ManifoldHalves(real, fake, NEIGHBOURS)
+    halves = ManifoldHalves(real, fake, NEIGHBORS)
     intervals = half_sampling(values, halves, len(real), len(fake), resamples=draws.resamples, seed=draws.seed)
     counts = (len(fake), len(real), None, len(real))
     return [
@@ -183,7 +190,7 @@ def _manifold(real: Tensor, fake: Tensor, draws: Draws) -> list[Found]:
 
 
 def _manifold_values(real: Tensor, fake: Tensor) -> NDArray[np.float64]:
-    found = manifold_scores(real=real, fake=fake, k=NEIGHBOURS)
+    found = manifold_scores(real=real, fake=fake, k=NEIGHBORS)
     return np.array([found.precision, found.recall, found.density, found.coverage])
 
 

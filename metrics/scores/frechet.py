@@ -1,6 +1,6 @@
 """Frechet distance of two Gaussians fitted to features, by the cheapest exact way for the number of rows.
 
-With rows centred and divided by sqrt(N - 1), the covariances are A^T A and B^T B, and the trace of
+With rows centered and divided by sqrt(N - 1), the covariances are A^T A and B^T B, and the trace of
 (A^T A B^T B)^(1/2) is the sum of the singular values of the small matrix A B^T. No matrix root is ever taken.
 """
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from engine.seeding import numpy_generator
-from metrics.scores.influence import Influence, frechet_influence
+from metrics.scores.intervals import Influence, frechet_influence
 from metrics.scores.score import Array, checked_pair
 
 _LEAST_ROWS = 12
@@ -85,8 +85,8 @@ def frechet_infinity(
             known = None if products is None else products[rows[0]][:, rows[1]]
             part = frechet_influence(sets[0][rows[0]], sets[1][rows[1]], known)
             distances[point] += part.value / orders
-            for total, chosen, move in zip(moved, rows, (part.real, part.fake), strict=True):
-                total[chosen] += float(line[0, point]) / orders * len(total) / len(chosen) * move
+            for total, selected, move in zip(moved, rows, (part.real, part.fake), strict=True):
+                total[selected] += float(line[0, point]) / orders * len(total) / len(selected) * move
     value, slope = (float(x) for x in line @ distances)
     influence = Influence(value, moved[0] - moved[0].mean(), moved[1] - moved[1].mean())
     return Infinity(value, slope, tuple(fractions.tolist()), tuple(distances.tolist()), influence)

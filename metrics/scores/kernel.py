@@ -17,7 +17,7 @@ from engine.seeding import numpy_generator
 from metrics.scores.score import Array, Spread, checked_pair
 
 _BLOCK = 1024
-_SQUARE = 256
+_TILE = 256
 
 
 def kernel_distance(*, real: Array, fake: Array, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> Spread:
@@ -31,7 +31,7 @@ def kernel_distance(*, real: Array, fake: Array, subsets: int = 100, subset_size
         real: Features (N, D) of real images.
         fake: Features (M, D) of synthetic images.
         subsets: Number of random subsets.
-        subset_size: Rows of each set in a subset, drawn without replacement; never more than the smaller set has. Where
+        subset_size: Rows of each set in a subset, sampled without replacement; at most those of the smaller set. Where
             it takes all of both sets, all subsets are the same and the deviation is zero.
         seed: Seed of the draws.
 
@@ -132,8 +132,8 @@ def _pairs(rows: Tensor, masks: Tensor) -> Tensor:
 
 
 def _triangle(start: int, stop: int) -> Iterator[tuple[slice, slice]]:
-    """Pairs of ranges that hold every unordered pair of rows once: small squares on the diagonal, large blocks off."""
-    if stop - start <= _SQUARE:
+    """Pairs of ranges that hold every unordered pair of rows once: small blocks on the diagonal, large ones off."""
+    if stop - start <= _TILE:
         yield slice(start, stop), slice(start, stop)
         return
     middle = (start + stop) // 2
@@ -155,6 +155,6 @@ def _ones(rows: Tensor) -> Tensor:
 
 def _masks(rows: Sequence[NDArray[np.intp]], count: int) -> Tensor:
     masks = torch.zeros(len(rows), count, dtype=torch.float64)
-    for mask, chosen in zip(masks, rows, strict=True):
-        mask[torch.from_numpy(chosen)] = 1
+    for mask, selected in zip(masks, rows, strict=True):
+        mask[torch.from_numpy(selected)] = 1
     return masks

@@ -1,4 +1,4 @@
-"""Scores of the manifolds that nearest neighbours span: precision, recall, density, coverage; realism of one image."""
+"""Scores of the manifolds that nearest neighbors span: precision, recall, density, coverage; realism of one image."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Manifold:
 def manifold_scores(*, real: Array, fake: Array, k: int = 5) -> Manifold:
     """Precision, recall, density and coverage.
 
-    A ball around each row reaches to its k-th nearest neighbour in its own set (not counting itself); a row at exactly
+    A ball around each row reaches to its k-th nearest neighbor in its own set (not counting itself); a row at exactly
     that distance is inside. Kynkaanniemi et al., Improved Precision and Recall Metric, 2019, eq. 1 and 2; Naeem et al.,
     Reliable Fidelity and Diversity Metrics, 2020, eq. 3 to 5. Not symmetric: swapping the sets swaps precision and
     recall.
@@ -45,7 +45,7 @@ def manifold_scores(*, real: Array, fake: Array, k: int = 5) -> Manifold:
     Args:
         real: Features (N, D) of real images.
         fake: Features (M, D) of synthetic images.
-        k: Which neighbour sets the radius.
+        k: Which neighbor sets the radius.
 
     Raises:
         ValueError: k rows or fewer in a set, different dimensions, numbers that are not finite, or real rows all equal.
@@ -55,14 +55,14 @@ def manifold_scores(*, real: Array, fake: Array, k: int = 5) -> Manifold:
     first, second = checked_pair(real, fake, least=k + 1)
     center = first.mean(0)
     first, second = first - center, second - center
-    reach, reach_fake = radii(first, k), radii(second, k)
+    radius, radius_fake = radii(first, k), radii(second, k)
     held = torch.zeros(len(second), dtype=torch.int64)
     recalled = covered = 0
     for part, squared in _blocks(first, second):
-        balls = squared <= reach[part, None]
+        balls = squared <= radius[part, None]
         held += balls.sum(0)
         covered += int(balls.any(1).sum())
-        recalled += int((squared <= reach_fake).any(1).sum())
+        recalled += int((squared <= radius_fake).any(1).sum())
     return Manifold(
         precision=float((held > 0).double().mean()),
         recall=recalled / len(first),
@@ -78,7 +78,7 @@ class RealManifold:
 
     Args:
         real: Features (N, D) of real images.
-        k: Which neighbour sets the radius.
+        k: Which neighbor sets the radius.
 
     Raises:
         ValueError: k real rows or fewer, numbers that are not finite, or real rows all equal.
@@ -86,11 +86,11 @@ class RealManifold:
 
     def __init__(self, real: Array, *, k: int = 3) -> None:
         rows = checked(real, "real", least=k + 1)
-        self._centre = rows.mean(0)
-        self._all = rows - self._centre
-        reach = radii(self._all, k)
-        self._small = reach <= reach.median()
-        self._rows, self._reach = self._all[self._small], reach[self._small].sqrt()
+        self._center = rows.mean(0)
+        self._all = rows - self._center
+        radius = radii(self._all, k)
+        self._small = radius <= radius.median()
+        self._rows, self._radius = self._all[self._small], radius[self._small].sqrt()
 
     def realism(self, fake: Array) -> NDArray[np.float64]:
         """See the function of that name.
@@ -103,7 +103,7 @@ class RealManifold:
             raise ValueError(
                 f"expected features of one dimension, got {self._rows.shape[1]} real and {rows.shape[1]} fake"
             )
-        return self._best(rows - self._centre, None)
+        return self._best(rows - self._center, None)
 
     def realism_of_real(self, parts: Sequence[str]) -> NDArray[np.float64]:
         """Realism (N,) of each real row by the balls of other parts only: what a real row of an unseen part reaches.
@@ -121,9 +121,9 @@ class RealManifold:
     def _best(self, rows: Tensor, parts: Tensor | None) -> NDArray[np.float64]:
         best = torch.zeros(len(rows), dtype=torch.float64)
         for block, squared in _blocks(self._rows, rows):
-            reach = self._reach[block, None]
-            near = torch.maximum(squared.sqrt(), 1e-6 * reach).clamp_min(torch.finfo(torch.float64).tiny)
-            ratio = reach / near
+            radius = self._radius[block, None]
+            near = torch.maximum(squared.sqrt(), 1e-6 * radius).clamp_min(torch.finfo(torch.float64).tiny)
+            ratio = radius / near
             if parts is not None:
                 ratio = ratio.masked_fill(parts[self._small][block, None] == parts, 0)
             best = torch.maximum(best, ratio.amax(0))
@@ -133,14 +133,14 @@ class RealManifold:
 def realism(*, real: Array, fake: Array, k: int = 3) -> NDArray[np.float64]:
     """Realism of each synthetic row: at least 1 inside the real manifold, the larger the nearer to a real row.
 
-    Kynkaanniemi et al., 2019, eq. 3: the largest ratio of a real ball's radius to the distance from its centre, over
+    Kynkaanniemi et al., 2019, eq. 3: the largest ratio of a real ball's radius to the distance from its center, over
     the half of the balls with the smaller radii. A distance below a millionth of the radius counts as a millionth, so
     that a copy gets a large finite number.
 
     Args:
         real: Features (N, D) of real images.
         fake: Features (M, D) of synthetic images; one row is enough.
-        k: Which neighbour sets the radius.
+        k: Which neighbor sets the radius.
 
     Returns:
         Realism (M,).
@@ -178,13 +178,13 @@ def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
 class ManifoldHalves:
     """Distances of two sets, from which the scores of any rows of them follow without another product.
 
-    A row's k-th neighbour among the picked rows is found by walking its nearest rows, sorted once: among the
+    A row's k-th neighbor among the picked rows is found by walking its nearest rows, sorted once: among the
     `8 k + 32` nearest, a half-sample has k but for a negligible chance, and then the last of them stands in.
 
     Args:
         real: Features (N, D), float64.
         fake: Features (M, D), float64.
-        k: Which neighbour sets the radius.
+        k: Which neighbor sets the radius.
     """
 
     def __init__(self, real: Tensor, fake: Tensor, k: int) -> None:
@@ -202,14 +202,14 @@ class ManifoldHalves:
     def __call__(self, real_rows: Tensor, fake_rows: Tensor) -> NDArray[np.float64]:
         """Precision, recall, density and coverage (4,) of the picked rows."""
         first, second = np.sort(real_rows.numpy()), np.sort(fake_rows.numpy())
-        reach, reach_fake = self._reach(self.near_real, first), self._reach(self.near_fake, second)
+        radius, radius_fake = self._radius(self.near_real, first), self._radius(self.near_fake, second)
         squared = self.between.take(first, 0).take(second, 1)
-        balls = squared <= reach[:, None]
+        balls = squared <= radius[:, None]
         held = balls.sum(0)
-        precision, recall, coverage = (held > 0).mean(), (squared <= reach_fake).any(1).mean(), balls.any(1).mean()
+        precision, recall, coverage = (held > 0).mean(), (squared <= radius_fake).any(1).mean(), balls.any(1).mean()
         return np.array([precision, recall, held.sum() / (self.k * len(second)), coverage])
 
-    def _reach(
+    def _radius(
         self, near: tuple[NDArray[np.float64], NDArray[np.int64]], rows: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Squared distance of each picked row to its k-th nearest other picked row."""

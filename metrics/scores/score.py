@@ -30,8 +30,8 @@ class Score:
         value: The number, or None where it cannot be computed.
         low: Lower end of the 95 % interval, or None.
         high: Upper end of the 95 % interval, or None.
-        floor: The same score of one half of the real images against the other, mean over several random halvings: what
-            a perfect generator would get at half the count. None where it cannot be computed.
+        baseline: The same score of one half of the real images against the other, mean over several random halvings:
+            what a perfect generator would get at half the count. None where it cannot be computed.
         n_real: Number of real images.
         n_fake: Number of synthetic images.
         extractor: Network the features come from.
@@ -45,7 +45,7 @@ class Score:
     value: float | None
     low: float | None
     high: float | None
-    floor: float | None
+    baseline: float | None
     n_real: int
     n_fake: int
     extractor: str
@@ -55,13 +55,13 @@ class Score:
     why: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON takes them."""
-        return asdict(self)
+        """The fields as JSON takes them; the baseline under its stored name, `floor`."""
+        return {"floor" if key == "baseline" else key: value for key, value in asdict(self).items()}
 
 
 _ROWS_PER_DIMENSION = 5
 _EXTRAPOLATED_ROWS_PER_DIMENSION = 1.5
-_NEIGHBOUR_ROWS = 50
+_NEIGHBOR_ROWS = 50
 _KERNEL_ROWS = 30
 _ROWS_PER_SPLIT = 100
 
@@ -71,8 +71,8 @@ def count_warning(name: str, n: int, m: int, dimensions: int, splits: int = 10) 
 
     The covariance of fewer rows than columns is singular: the Frechet distance is then mostly bias, and its
     extrapolation takes off part of that only. In simulations with Gaussians whose variances fall as 1 / rank, two
-    samples of one distribution kept 55 % of the bias at 0.4 rows a column, 19 % at 1, 7 % at 1.25, and about none from
-    1.5 on (heavy-tailed ones up to 10 %).
+    samples of one distribution had 55 % of the bias left at 0.4 rows a column, 19 % at 1, 7 % at 1.25, and about none
+    from 1.5 on (heavy-tailed ones up to 10 %).
 
     Args:
         name: Short name of the score.
@@ -97,8 +97,8 @@ def count_warning(name: str, n: int, m: int, dimensions: int, splits: int = 10) 
     if name == "kid" and least < _KERNEL_ROWS:
         return f"{least} images: the interval is rough below {_KERNEL_ROWS}"
     if name in ("precision", "recall", "density", "coverage"):
-        if least < _NEIGHBOUR_ROWS:
-            return f"{least} images: too few for the shape of a manifold; take {_NEIGHBOUR_ROWS} or more"
+        if least < _NEIGHBOR_ROWS:
+            return f"{least} images: too few for the shape of a manifold; take {_NEIGHBOR_ROWS} or more"
         if max(n, m) > 2 * least:
             return f"{n} real and {m} synthetic images: sets of unequal size shift it; take equally many"
     if name == "is" and m < _ROWS_PER_SPLIT * splits:

@@ -1,11 +1,11 @@
-"""All scores of one set of synthetic images, each with its interval, floor, counts and warning."""
+"""All scores of one set of synthetic images, each with its interval, baseline, counts and warning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from metrics.scores.families import SPLITS, Draws, Family, feature_families, inception, real_floor
+from metrics.scores.families import SPLITS, Draws, Family, feature_families, inception, real_baseline
 from metrics.scores.score import Array, Score, all_equal, checked, checked_pair, count_warning
 
 COLLAPSED = "all synthetic images look the same to this network; more of them would change nothing"
@@ -41,11 +41,11 @@ def score_table(
         fake: Features (M, D) of synthetic images.
         logits: Class logits (M, K) of synthetic images, or None where the network has none.
         extractor: Name of the network.
-        resize: How the images were brought to its input size.
+        resize: How the images were resized to its input size.
         seed: Seed of every draw.
         resamples: Resamples of the intervals, at least 20.
-        parts: The part that each real image shows, kept together in the halves of the floor; None where each shows
-            its own.
+        parts: The part that each real image shows, never split between the halves of the baseline; None where each
+            shows its own.
 
     Returns:
         `fid`, `fid_infinity`, `kid`, `precision`, `recall`, `density`, `coverage` and `is`, with the extractor's name.
@@ -72,8 +72,8 @@ def _scores(family: Family, real: Array, fake: Array, draws: Draws, parts: Seque
     except ValueError as error:
         return [replace(blank, name=name, why=str(error)) for name in family.names]
     halvings = _HALVINGS if len(first) < _FEW_FROM else _FEW_HALVINGS
-    floor = real_floor(
-        first, lambda a, b: family.floor(a, b, draws.seed), halvings=halvings, seed=draws.seed, parts=parts
+    baseline = real_baseline(
+        first, lambda a, b: family.baseline(a, b, draws.seed), halvings=halvings, seed=draws.seed, parts=parts
     )
     return [
         replace(
@@ -82,7 +82,7 @@ def _scores(family: Family, real: Array, fake: Array, draws: Draws, parts: Seque
             value=value,
             low=interval.low if interval else None,
             high=interval.high if interval else None,
-            floor=None if floor is None else float(floor[place]),
+            baseline=None if baseline is None else float(baseline[place]),
             warning=COLLAPSED if all_equal(second) else count_warning(name, len(first), len(second), first.shape[1]),
         )
         for place, (name, (value, interval)) in enumerate(zip(family.names, found, strict=True))

@@ -35,13 +35,13 @@ def folder(
     rng = np.random.default_rng(seed)
     rows = []
     for index in range(count + good):
-        kind = "good" if index >= count else ("pit", "scratch")[index % 2]
+        class_name = "good" if index >= count else ("pit", "scratch")[index % 2]
         image = rng.integers(90, 200, (size, size, channels)).astype(np.uint8)
         mask = np.zeros((size, size), dtype=bool)
         depth = float(rng.uniform(0.1, 0.5))
-        if kind != "good":
+        if class_name != "good":
             y, x = rng.integers(6, size - 14, 2)
-            mask[y : y + (8 if kind == "pit" else 2), x : x + 8] = True
+            mask[y : y + (8 if class_name == "pit" else 2), x : x + 8] = True
             image[mask] = np.clip(image[mask] - depth * 255, 0, 255)
         if value is not None:
             image[:] = value
@@ -51,12 +51,12 @@ def folder(
             path = root / part / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        guide = {"brightness": -depth, "kind": kind} if source == "synthetic" else {}
+        guide = {"brightness": -depth, "kind": class_name} if source == "synthetic" else {}
         sample = Sample(
             name,
             root / "images" / f"{name}.png",
             root / "masks" / f"{name}.png",
-            label=kind,
+            label=class_name,
             group=f"{source}-{seed}-part{index // 2}",
             source=source,
             metadata={"guide": guide, "guide_scaled": SCHEMA.scale(guide)} if guide else {},
@@ -66,10 +66,10 @@ def folder(
     return root
 
 
-def trained_on(root: Path, *images: Path, window: int | None = None, channels: int = 1) -> Path:
+def trained_on(root: Path, *images: Path, crop: int | None = None, channels: int = 1) -> Path:
     """Say in a synthetic folder that its generator was trained on some files."""
     hashes = frozenset(sha256_file(path) for path in images)
-    provenance = Provenance("c" * 64, SIDE, channels, window, SCHEMA, train=len(hashes), train_sha256=hashes)
+    provenance = Provenance("c" * 64, SIDE, channels, crop, SCHEMA, train=len(hashes), train_sha256=hashes)
     (root / file_name).write_text(json.dumps(provenance.to_dict()), encoding="utf-8")
     return root
 

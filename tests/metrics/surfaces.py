@@ -25,11 +25,11 @@ def surface(rng: np.random.Generator) -> Pixels:
     return np.clip(150 + 25 * grain + slope + rng.uniform(-15, 15), 0, 255).astype(np.uint8)[..., None]
 
 
-def defect(rng: np.random.Generator, kind: str) -> Mask:
+def defect(rng: np.random.Generator, class_name: str) -> Mask:
     """(64, 64) a scratch or a pit, away from the border."""
     mask = np.zeros((SIDE, SIDE), np.uint8)
     x, y = (int(value) for value in rng.integers(18, 46, 2))
-    if kind == "pit":
+    if class_name == "pit":
         cv2.circle(mask, (x, y), int(rng.integers(4, 8)), 1, -1)
     else:
         dx, dy = (int(value) for value in rng.integers(-14, 15, 2))
@@ -44,7 +44,7 @@ def painted(ground: Pixels, mask: Mask, depth: float = 90.0) -> Pixels:
 
 
 def surfaces(
-    root: Path, count: int, *, seed: int = 0, good: int = 0, drawn: bool = True, label_shift: int = 0
+    root: Path, count: int, *, seed: int = 0, good: int = 0, sampled: bool = True, label_shift: int = 0
 ) -> ImageSet:
     """`count` images with a defect in turns of two kinds, then `good` ones without.
 
@@ -53,18 +53,18 @@ def surfaces(
         count: Images with a label.
         seed: Of everything.
         good: Images without.
-        drawn: Whether the defects are in the images, or in the labels only.
+        sampled: Whether the defects are in the images, or in the labels only.
         label_shift: Pixels by which labels lie beside the defects.
     """
     rng = np.random.default_rng(seed)
     samples = []
     for index in range(count + good):
-        kind = GOOD if index >= count else ("scratch", "pit")[index % 2]
-        mask = np.zeros((SIDE, SIDE), bool) if kind == GOOD else defect(rng, kind)
+        class_name = GOOD if index >= count else ("scratch", "pit")[index % 2]
+        mask = np.zeros((SIDE, SIDE), bool) if class_name == GOOD else defect(rng, class_name)
         ground = surface(rng)
-        image = save(root / "images" / f"{index:03}.png", painted(ground, mask) if drawn else ground)
+        image = save(root / "images" / f"{index:03}.png", painted(ground, mask) if sampled else ground)
         label = np.roll(mask, label_shift, axis=(0, 1))
-        samples.append(Sample(f"{index:03}", image, save(root / "masks" / f"{index:03}.png", label), label=kind))
+        samples.append(Sample(f"{index:03}", image, save(root / "masks" / f"{index:03}.png", label), label=class_name))
     return ImageSet(root.name, samples, CropSpec(SIDE, None, 1))
 
 
@@ -73,5 +73,5 @@ class DarkSpots:
 
     def predict(self, images: ImageSet) -> npt.NDArray[np.bool_]:
         """(N, 64, 64)."""
-        windows = np.concatenate(list(images.batches(16)))[..., 0].astype(np.float32)
-        return np.stack([cv2.GaussianBlur(w, (0, 0), 0.7) < np.median(w) - 45 for w in windows])
+        crops = np.concatenate(list(images.batches(16)))[..., 0].astype(np.float32)
+        return np.stack([cv2.GaussianBlur(w, (0, 0), 0.7) < np.median(w) - 45 for w in crops])

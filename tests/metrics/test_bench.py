@@ -49,7 +49,7 @@ def measured(comparison: Comparison, skip: frozenset[str] = frozenset()) -> Evid
 def test_framings_and_sets(comparison: Comparison) -> None:
     assert comparison.crop_spec == CropSpec(32, None, 1)
     assert (len(comparison.real), len(comparison.train), len(comparison.held)) == (12, 12, 12)
-    assert [len(source.seen) for source in comparison.sources] == [12, 12]
+    assert [len(source.training_images) for source in comparison.sources] == [12, 12]
 
 
 def test_a_copier_is_caught_and_an_honest_generator_is_not(comparison: Comparison) -> None:
@@ -57,9 +57,9 @@ def test_a_copier_is_caught_and_an_honest_generator_is_not(comparison: Compariso
     copier, magna = found.sources["copier"].memorization, found.sources["magna"].memorization
     assert copier is not None
     assert magna is not None
-    assert copier.copies
-    assert copier.share_copies == 1.0
-    assert not magna.copies
+    assert copier.memorized
+    assert copier.share_memorized == 1.0
+    assert not magna.memorized
     rows = [row for row in sample_rows(comparison, found) if row.source == "copier"]
     assert [row.nearest for row in rows] == [f"real-0-{index:02d}" for index in range(12)]
     assert all(row.nearest_ratio == pytest.approx(0, abs=1e-3) for row in rows)
@@ -88,7 +88,7 @@ def test_the_page_shows_every_part_of_every_source(comparison: Comparison) -> No
     found = measured(comparison)
     page = build_page(comparison, found, results_of(comparison, found, {"seed": 0}))
     assert [one.source for one in page.labels] == [one.source for one in page.memories] == ["magna", "copier"]
-    assert {grid.kind for grid in page.grids} == {"pit", "scratch"}
+    assert {grid.class_name for grid in page.grids} == {"pit", "scratch"}
     assert [shelf.name for shelf in page.grids[0].shelves] == ["real", "magna", "copier"]
     assert page.places is not None
     assert len(page.places.points) == 12 + 12 + 14 + 12
@@ -107,11 +107,11 @@ def test_labels_beside_the_defect_fail_visibly(comparison: Comparison) -> None:
     ]
     wrong = dataclasses.replace(source, images=ImageSet("wrong", shifted, source.images.crop_spec), name="wrong")
     found = measured(dataclasses.replace(comparison, sources=[source, wrong]))
-    right, beside = ({s.name: s for s in further_scores(comparison, found, one)} for one in (source, wrong))
+    right, comparison_text = ({s.name: s for s in further_scores(comparison, found, one)} for one in (source, wrong))
     assert right["label_iou"].value is not None
-    assert beside["label_iou"].value is not None
-    assert beside["label_iou"].value < 0.3 < right["label_iou"].value
-    assert right["label_iou"].floor is not None
+    assert comparison_text["label_iou"].value is not None
+    assert comparison_text["label_iou"].value < 0.3 < right["label_iou"].value
+    assert right["label_iou"].baseline is not None
 
 
 def test_halved_real_images_are_one_group_on_the_map(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_halved_real_images_are_one_group_on_the_map(tmp_path: Path) -> None:
 def test_real_training_images_set_the_floor_where_they_are_at_hand(comparison: Comparison) -> None:
     found = measured(comparison, frozenset({"labels", "control", "memorisation", "tsne"}))
     scores = {score.name: score for score in found.sources["magna"].scores}
-    assert scores["fid_onnx_net"].estimator.endswith("; floor: real halves, parts kept together")  # only 12 of them
+    assert scores["fid_onnx_net"].estimator.endswith("; baseline: real halves, groups not split")  # only 12 of them
 
 
 def test_as_many_training_images_as_synthetic_ones_are_scored(tmp_path: Path) -> None:
@@ -134,13 +134,13 @@ def test_as_many_training_images_as_synthetic_ones_are_scored(tmp_path: Path) ->
     comparison = open_comparison(Request(real, (("magna", fake),), held_out=True))
     found = measured(comparison, frozenset({"labels", "control", "memorisation", "tsne"}))
     scores = {score.name: score for score in found.sources["magna"].scores}
-    assert scores["fid_onnx_net"].estimator.endswith("; floor: as many real training images")
-    copies = open_comparison(Request(real, (("copier", trained_on(real, *images_of(real)[:40])),), held_out=True))
-    assert any("are files of --real, byte for byte" in note for note in copies.notes)
-    floor, value = scores["fid_onnx_net"].floor, scores["fid_onnx_net"].value
-    assert floor is not None
+    assert scores["fid_onnx_net"].estimator.endswith("; baseline: as many real training images")
+    memorized = open_comparison(Request(real, (("copier", trained_on(real, *images_of(real)[:40])),), held_out=True))
+    assert any("are files of --real, byte for byte" in note for note in memorized.notes)
+    baseline, value = scores["fid_onnx_net"].baseline, scores["fid_onnx_net"].value
+    assert baseline is not None
     assert value is not None
-    assert floor < value
+    assert baseline < value
 
 
 def test_the_judge_has_not_learnt_from_photographs_of_parts_that_were_drawn_into(tmp_path: Path) -> None:
@@ -152,6 +152,6 @@ def test_the_judge_has_not_learnt_from_photographs_of_parts_that_were_drawn_into
     (fake / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     opened = open_comparison(Request(real, (("blend", fake),), held_out=True))
     left_out = {sample.image for sample in opened.train.samples} - {
-        sample.image for sample in judging.not_drawn_into(opened).samples
+        sample.image for sample in judging.without_backgrounds(opened).samples
     }
     assert left_out == {files[16], files[17]}

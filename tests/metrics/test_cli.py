@@ -67,7 +67,7 @@ def test_a_report_results_and_scores_of_single_images_are_written(bench: Bench) 
     code, out, errors = bench("--held-out")
     assert (code, errors) == (0, [])
     assert sorted(path.name for path in bench.out.iterdir()) == FILES
-    assert out.startswith("magna (14 images) against 8 real images, 32 x 32 px grey, none of them seen in training.\n")
+    assert out.startswith("magna (14 images) against 8 real images, 32 x 32 px gray, none of them trained on.\n")
     assert "fid_onnx_net" in out
     assert "control_brightness" in out
     assert "next: mix-defects --real" in out
@@ -148,7 +148,9 @@ def test_a_failed_gate_exits_with_3_and_a_line_each(bench: Bench) -> None:
     assert code == 3
     assert len(errors) == 2
     assert errors[0].startswith("error: gate: magna: fid_onnx_net is ")
-    assert errors[1] == ("error: gate: magna: label_iou could not be computed (left out by --skip); expected > 0.1")
+    assert errors[1] == (
+        "error: gate: magna: label_iou could not be computed (left out by --skip); expected > 0.1 [E-gate-failed]"
+    )
     assert sorted(path.name for path in bench.out.iterdir()) == FILES
 
 
@@ -224,15 +226,15 @@ def test_sets_of_several_sizes_need_a_size(bench: Bench) -> None:
 def test_grey_against_rgb_needs_a_word(bench: Bench) -> None:
     color = folder(bench.root / "colour", 6, seed=4, source="synthetic", channels=3)
     line = bench.fails("--fake", f"colour={color}", "--held-out")
-    assert "magna has grey images and colour RGB ones; give --channels 1" in line
+    assert "magna has gray images and colour RGB ones; give --channels 1" in line
     assert "its images are grey, the synthetic ones RGB" in bench.fails(fake=f"colour={color}")
     assert bench("--channels", "1", fake=f"colour={color}")[0] == 0
 
 
 def test_generators_of_several_windows_need_a_window(bench: Bench) -> None:
-    other = trained_on(folder(bench.root / "other", 6, seed=4, source="synthetic"), window=16)
+    other = trained_on(folder(bench.root / "other", 6, seed=4, source="synthetic"), crop=16)
     line = bench.fails("--fake", f"other={other}", "--held-out")
-    assert "different windows of a photograph (the shorter side for magna, 16 for other, px); give one --window" in line
+    assert "different crops of an image (the shorter side for magna, 16 for other, px); give one --crop" in line
 
 
 @pytest.mark.parametrize("which", ["real", "fake"])
@@ -241,7 +243,7 @@ def test_images_of_one_flat_colour_are_told(bench: Bench, which: str) -> None:
     if which == "real":
         bench.real = flat
     line = bench.fails(fake=f"flat={flat}" if which == "fake" else None, code=1)
-    assert "each of its 4 images is one flat colour" in line
+    assert "each of its 4 images is one flat color" in line
 
 
 def test_features_that_are_no_numbers_are_told(bench: Bench) -> None:

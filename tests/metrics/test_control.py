@@ -37,21 +37,23 @@ def _asked(root: Path, count: int = 24, *, obedient: bool = True, label_true: bo
     rng = np.random.default_rng(0)
     samples = []
     for index in range(count):
-        asked = {"thickness": 1 + 2 * int(rng.integers(2, 6)), "depth": float(rng.uniform(60, 120))}
-        made = (
-            asked if obedient else {"thickness": 1 + 2 * int(rng.integers(2, 6)), "depth": float(rng.uniform(60, 120))}
+        requested_all = {"thickness": 1 + 2 * int(rng.integers(2, 6)), "depth": float(rng.uniform(60, 120))}
+        generated = (
+            requested_all
+            if obedient
+            else {"thickness": 1 + 2 * int(rng.integers(2, 6)), "depth": float(rng.uniform(60, 120))}
         )
-        mask = _bar(int(made["thickness"]))
-        label = mask if label_true else _bar(int(asked["thickness"]))
+        mask = _bar(int(generated["thickness"]))
+        label = mask if label_true else _bar(int(requested_all["thickness"]))
         scaled = {
-            "thickness": THICKNESS.scale(width(_bar(int(asked["thickness"])))),
-            "brightness": BRIGHTNESS.scale(-asked["depth"] / 255),
+            "thickness": THICKNESS.scale(width(_bar(int(requested_all["thickness"])))),
+            "brightness": BRIGHTNESS.scale(-requested_all["depth"] / 255),
             "kind": "scratch",
         }
         samples.append(
             Sample(
                 f"{index:03}",
-                save(root / "images" / f"{index:03}.png", painted(surface(rng), mask, made["depth"])),
+                save(root / "images" / f"{index:03}.png", painted(surface(rng), mask, generated["depth"])),
                 save(root / "masks" / f"{index:03}.png", label),
                 label="scratch",
                 source="synthetic",
@@ -113,24 +115,26 @@ def test_what_cannot_be_measured_says_why(real: ImageSet, tmp_path: Path) -> Non
         "brightness": "",
         "kind": "requested value does not vary; ask for several values of kind",
         "roughness": "nothing here can see roughness in an image",
-        "age": "no value of age was asked for",
+        "age": "no value of age was requested",
     }
 
 
-def _with_kinds(images: ImageSet, kinds: list[str]) -> ImageSet:
+def _with_kinds(images: ImageSet, classes: list[str]) -> ImageSet:
     samples = [
-        replace(sample, metadata={**sample.metadata, "guide_scaled": {"kind": kind}})
-        for sample, kind in zip(images.samples, kinds, strict=True)
+        replace(sample, metadata={**sample.metadata, "guide_scaled": {"kind": class_name}})
+        for sample, class_name in zip(images.samples, classes, strict=True)
     ]
     return ImageSet(images.name, samples, images.crop_spec)
 
 
 def test_kinds_are_recognised_by_what_real_images_look_like(real: ImageSet, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    kinds = ["pit", "scratch"] * 12
-    images = _with_kinds(_asked(tmp_path), kinds)
-    real_features = rng.normal(size=(16, 8)) + 6 * np.asarray([kind == "pit" for kind in real.labels])[:, None]
-    features = rng.normal(size=(24, 8)) + 6 * np.asarray([kind == "pit" for kind in kinds])[:, None]
+    classes = ["pit", "scratch"] * 12
+    images = _with_kinds(_asked(tmp_path), classes)
+    real_features = (
+        rng.normal(size=(16, 8)) + 6 * np.asarray([class_name == "pit" for class_name in real.labels])[:, None]
+    )
+    features = rng.normal(size=(24, 8)) + 6 * np.asarray([class_name == "pit" for class_name in classes])[:, None]
     obeyed = _entries(images, real, features=features, real_features=real_features)["kind"]
     assert obeyed.accuracy == 1
     assert obeyed.reference == 1
@@ -189,10 +193,10 @@ def test_requests_that_rise_together_are_not_taken_for_disturbance() -> None:
 
 def test_a_category_can_disturb_and_be_disturbed() -> None:
     rng = np.random.default_rng(0)
-    kinds = rng.choice(["x", "y", "z"], 300)
+    classes = rng.choice(["x", "y", "z"], 300)
     a = rng.random(300)
-    shift = np.asarray([{"x": 0.0, "y": 1.0, "z": 2.0}[kind] for kind in kinds])
-    matrix = disturbance([a.tolist(), kinds.tolist()], [(a + shift).tolist(), kinds.tolist()])
+    shift = np.asarray([{"x": 0.0, "y": 1.0, "z": 2.0}[class_name] for class_name in classes])
+    matrix = disturbance([a.tolist(), classes.tolist()], [(a + shift).tolist(), classes.tolist()])
     assert matrix[1, 0] > 0.8
     assert matrix[1, 1] == pytest.approx(1)
     assert matrix[0, 1] < 0.15

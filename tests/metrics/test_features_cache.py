@@ -49,12 +49,12 @@ def test_what_was_written_is_read(tmp_path: Path, logits: bool) -> None:
             rows.put(key(number), row(number, logits=logits))
     rows = FeatureCache(tmp_path).open("a")
     for number in range(5):
-        found, wanted = rows.get(key(number)), row(number, logits=logits)
+        found, target = rows.get(key(number)), row(number, logits=logits)
         assert found is not None
-        np.testing.assert_array_equal(found.features, wanted.features)
-        assert (found.logits is None) == (wanted.logits is None)
-        if found.logits is not None and wanted.logits is not None:
-            np.testing.assert_array_equal(found.logits, wanted.logits)
+        np.testing.assert_array_equal(found.features, target.features)
+        assert (found.logits is None) == (target.logits is None)
+        if found.logits is not None and target.logits is not None:
+            np.testing.assert_array_equal(found.logits, target.logits)
     assert rows.get(key(9)) is None
     assert FeatureCache(tmp_path).open("b").get(key(0)) is None
 
@@ -125,10 +125,10 @@ def test_the_segments_used_longest_ago_go_first(tmp_path: Path) -> None:
     size = oldest.stat().st_size
     with FeatureCache(tmp_path, largest=3 * size).open("b") as rows:
         rows.put(key(7), row(7))
-    kept = segments(tmp_path)
-    assert len(kept) == 3
-    assert others[0] in kept
-    assert oldest not in kept
+    retained = segments(tmp_path)
+    assert len(retained) == 3
+    assert others[0] in retained
+    assert oldest not in retained
     assert FeatureCache(tmp_path).open("b").get(key(7)) is not None
 
 
@@ -154,7 +154,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_run_goes_on(
         rows.put(key(1), row(1))
         rows.flush()
         rows.put(key(2), row(2))
-    assert caplog.text.count("features are not kept") == 1
+    assert caplog.text.count("features are not cached") == 1
 
 
 def test_runs_side_by_side_add_to_one_cache(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from engine.errors import DataError
 from metrics.data.image_set import ImageSet
 from metrics.features.cache import FeatureCache
 from metrics.features.extraction import Extracted, extract, read_ahead
-from tests.builders import picture, save
+from tests.builders import noise_image, save
 from tests.metrics.features_dummy import DummyImages, MeanExtractor, noise
 
 
@@ -112,7 +112,7 @@ def test_an_empty_set_is_told() -> None:
 def test_an_image_that_does_not_open_is_told_and_the_rest_is_kept(tmp_path: Path) -> None:
     samples = []
     for index in range(3):
-        path = save(tmp_path / f"{index}.png", picture(index))
+        path = save(tmp_path / f"{index}.png", noise_image(index))
         samples.append(Sample(str(index), path))
     (tmp_path / "2.png").write_bytes(b"no picture")
     images = ImageSet("real", samples, CropSpec(16))
@@ -135,14 +135,14 @@ def test_reading_ahead_keeps_order_and_raises_where_it_happened() -> None:
 
 
 def test_reading_ahead_stops_when_nobody_listens() -> None:
-    made = []
+    generated = []
 
     def items() -> Iterator[int]:
         for index in range(1000):
-            made.append(index)
+            generated.append(index)
             yield index
 
     ahead = read_ahead(items())
     assert next(ahead) == 0
     ahead.close()
-    assert len(made) < 10
+    assert len(generated) < 10

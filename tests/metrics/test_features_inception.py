@@ -107,8 +107,8 @@ def test_the_convolutions_are_all_of_torch_fidelitys(theirs: peer.FeatureExtract
 @pytest.mark.parametrize("size", [(128, 128), (299, 299), (40, 299), (299, 40), (333, 512), (1, 1), (300, 298)])
 def test_the_resize_is_torch_fidelitys_bit_for_bit(size: tuple[int, int]) -> None:
     batch = torch.randint(0, 256, (2, 3, *size), generator=torch_generator(2), dtype=torch.uint8)
-    wanted = interpolate_bilinear_2d_like_tensorflow1x(batch.float(), (299, 299), align_corners=False)
-    assert torch.equal(tensorflow_resize(batch, 299), wanted)
+    target = interpolate_bilinear_2d_like_tensorflow1x(batch.float(), (299, 299), align_corners=False)
+    assert torch.equal(tensorflow_resize(batch, 299), target)
 
 
 @pytest.mark.parametrize(

@@ -62,10 +62,10 @@ def test_without_a_network_one_line_tells_how_to_give_a_file(
 def test_a_download_is_announced_checked_and_converted_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked: list[str | None] = []
+    requested_all: list[str | None] = []
 
     def download(url: str, file: str, hash_prefix: str | None, progress: bool = True) -> None:
-        asked.append(hash_prefix)
+        requested_all.append(hash_prefix)
         torch.save({name: torch.ones(shape) for name, shape in SHAPES.items()}, file)
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
@@ -73,7 +73,7 @@ def test_a_download_is_announced_checked_and_converted_once(
     with caplog.at_level(logging.WARNING):
         first = find_inception_weights()
         second = find_inception_weights()
-    assert asked == ["6726825d"]
+    assert requested_all == ["6726825d"]
     assert caplog.text.count("downloading") == 1
     assert first.sha256 == second.sha256 == "6726825d" + "0" * 56
     assert {name: tuple(value.shape) for name, value in second.read().items()} == SHAPES
@@ -111,7 +111,7 @@ def test_a_cache_that_cannot_be_written_is_told_and_the_weights_serve(
     (tmp_path / "cache").write_text("in the way", encoding="utf-8")
     weights = find_inception_weights(published(tmp_path / "w.pth", monkeypatch))
     assert torch.equal(weights.read()["fc.weight"], torch.ones(4, 3))
-    assert "the converted weights are not kept" in caplog.text
+    assert "the converted weights are not cached" in caplog.text
 
 
 def test_another_pth_is_refused_before_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

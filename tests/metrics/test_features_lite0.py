@@ -20,7 +20,7 @@ def lite0() -> Lite0:
     return Lite0()
 
 
-def picture(name: str) -> Tensor:
+def thumbnail(name: str) -> Tensor:
     pixels = torch.from_numpy(getattr(skimage.data, name)())
     if pixels.dim() == 2:
         pixels = pixels[..., None].expand(-1, -1, 3)
@@ -31,7 +31,7 @@ def picture(name: str) -> Tensor:
     ("name", "classes"), [("coffee", [ESPRESSO]), ("cat", [TABBY, TIGER_CAT, EGYPTIAN_CAT]), ("camera", [TRIPOD])]
 )
 def test_a_natural_picture_is_recognised(lite0: Lite0, name: str, classes: list[int]) -> None:
-    logits = lite0(picture(name)).logits
+    logits = lite0(thumbnail(name)).logits
     assert logits is not None
     shares = logits.softmax(1)[0]
     assert int(shares.argmax()) in classes
@@ -45,9 +45,9 @@ def test_features_lead_to_the_logits_of_timms_network(lite0: Lite0) -> None:
     features, logits = lite0(batch)
     assert features.shape == (2, lite0.dim)
     with torch.inference_mode():
-        wanted = network(resize_to_lite0(batch))
-        torch.testing.assert_close(network.classifier(features), wanted, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(logits, wanted, rtol=1e-3, atol=1e-3)
+        target = network(resize_to_lite0(batch))
+        torch.testing.assert_close(network.classifier(features), target, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(logits, target, rtol=1e-3, atol=1e-3)
 
 
 def test_an_image_has_the_same_features_in_any_company(lite0: Lite0) -> None:

@@ -62,10 +62,10 @@ def test_the_networks_own_preprocessing_is_used(tmp_path: Path, caplog: pytest.L
     assert not caplog.text
     assert (network.name, network.size, network.dim, network.has_logits) == ("onnx_tiny", 8, 3, True)
     features, logits = network(images())
-    wanted = (images().double() / 255).mean((2, 3)) * torch.tensor([1, 2, 4]) - torch.tensor([0, 1, 1])
-    np.testing.assert_allclose(features, wanted, atol=1e-5)
+    target = (images().double() / 255).mean((2, 3)) * torch.tensor([1, 2, 4]) - torch.tensor([0, 1, 1])
+    np.testing.assert_allclose(features, target, atol=1e-5)
     assert logits is not None
-    np.testing.assert_allclose(logits, 4 * wanted.sum(1, keepdim=True).expand(-1, 2), atol=1e-4)
+    np.testing.assert_allclose(logits, 4 * target.sum(1, keepdim=True).expand(-1, 2), atol=1e-4)
 
 
 def test_what_the_network_does_not_say_is_imagenets_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -81,8 +81,8 @@ def test_what_the_network_does_not_say_is_imagenets_and_told(tmp_path: Path, cap
 def test_a_grey_network_sees_luminance(tmp_path: Path) -> None:
     said = {"mean": "0", "std": "1", "channels": "1"}
     network = Network(export(tmp_path / "grey.onnx", said, shape=("n", 1, 8, 8)))
-    wanted = (images().double() * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1).mean((1, 2)) / 255
-    np.testing.assert_allclose(network(images()).features[:, 0], wanted, atol=1e-5)
+    target = (images().double() * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1).mean((1, 2)) / 255
+    np.testing.assert_allclose(network(images()).features[:, 0], target, atol=1e-5)
 
 
 def test_a_network_of_fixed_batches_is_served_in_them(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from defects.provenance import image_hashes
 from defects.sample import Sample
 from engine.errors import DataError, UsageError
-from metrics.data.held_out import divide, file_hashes
+from metrics.data.held_out import divide
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def names(samples: list[Sample]) -> list[str]:
 
 
 def test_training_images_are_refused_with_their_number_and_a_way_out(real: list[Sample]) -> None:
-    hashes = file_hashes(real)
+    hashes = image_hashes(real)
     trained = {"magna": frozenset(hashes[:3]), "other": frozenset(hashes[:1])}
     with pytest.raises(UsageError) as caught:
         divide(real, trained)
@@ -38,7 +39,7 @@ def test_training_images_are_refused_with_their_number_and_a_way_out(real: list[
 
 
 def test_a_renamed_copy_in_another_folder_is_known(real: list[Sample], tmp_path: Path) -> None:
-    trained = {"magna": frozenset(file_hashes(real)[:1])}
+    trained = {"magna": frozenset(image_hashes(real)[:1])}
     copy = tmp_path / "elsewhere" / "renamed.png"
     copy.parent.mkdir()
     shutil.copy(real[0].image, copy)
@@ -47,25 +48,25 @@ def test_a_renamed_copy_in_another_folder_is_known(real: list[Sample], tmp_path:
 
 
 def test_a_stale_hash_in_the_manifest_hides_nothing(real: list[Sample]) -> None:
-    hashes = file_hashes(real)
+    hashes = image_hashes(real)
     stale = [Sample(s.name, s.image, s.mask, label=s.label, metadata={"sha256": "0" * 64}) for s in real]
     with pytest.raises(UsageError, match="hold 2 that magna"):
         divide(stale, {"magna": frozenset(hashes[:2])})
 
 
 def test_held_out_leaves_training_images_and_their_parts_out(real: list[Sample]) -> None:
-    division = divide(real, {"magna": frozenset(file_hashes(real)[:3])}, held_out=True)
+    division = divide(real, {"magna": frozenset(image_hashes(real)[:3])}, held_out=True)
     assert names(division.real) == ["r4", "r5", "r6", "r7"]
     assert names(division.train) == ["r0", "r1", "r2"]
     assert names(division.held) == names(division.real)
-    assert names(division.seen["magna"]) == ["r0", "r1", "r2"]
+    assert names(division.training_images["magna"]) == ["r0", "r1", "r2"]
     assert division.leaked == 0
     assert not division.halved
     assert "1 real images show the same part as a training image and were left out with it" in division.notes
 
 
 def test_allowed_training_images_are_counted(real: list[Sample]) -> None:
-    division = divide(real, {"magna": frozenset(file_hashes(real)[:4])}, allow_trained=True)
+    division = divide(real, {"magna": frozenset(image_hashes(real)[:4])}, allow_trained=True)
     assert division.leaked == 4
     assert len(division.real) == 8
     assert names(division.held) == ["r4", "r5", "r6", "r7"]
@@ -77,14 +78,14 @@ def test_without_training_images_the_real_ones_are_halved_by_part(real: list[Sam
     assert division.halved
     assert {s.part for s in division.train}.isdisjoint({s.part for s in division.held})
     assert len(division.train) + len(division.held) == 8
-    assert division.seen == {"magna": []}
+    assert division.training_images == {"magna": []}
     assert "it cannot be checked that the real images are new to it" in division.notes[0]
 
 
 def test_training_images_given_apart(real: list[Sample]) -> None:
     division = divide(real[4:], {"magna": None}, train=real[:4])
     assert names(division.train) == ["r0", "r1", "r2", "r3"]
-    assert names(division.seen["magna"]) == ["r0", "r1", "r2", "r3"]
+    assert names(division.training_images["magna"]) == ["r0", "r1", "r2", "r3"]
     assert names(division.held) == ["r4", "r5", "r6", "r7"]
     assert division.notes == []
 
@@ -101,9 +102,9 @@ def test_one_part_in_training_and_in_real_is_noted(real: list[Sample]) -> None:
 
 
 def test_each_source_has_its_own_training_images(real: list[Sample]) -> None:
-    hashes = file_hashes(real)
+    hashes = image_hashes(real)
     division = divide(real, {"a": frozenset(hashes[:2]), "b": frozenset(hashes[2:4]), "c": None}, held_out=True)
-    assert {name: names(seen) for name, seen in division.seen.items()} == {
+    assert {name: names(training_images) for name, training_images in division.training_images.items()} == {
         "a": ["r0", "r1"],
         "b": ["r2", "r3"],
         "c": [],
@@ -111,8 +112,8 @@ def test_each_source_has_its_own_training_images(real: list[Sample]) -> None:
 
 
 def test_missing_training_images_are_noted(real: list[Sample]) -> None:
-    division = divide(real, {"a": frozenset([*file_hashes(real)[:2], "f" * 64])}, held_out=True)
-    assert "a: 2 of its 3 training images are at hand; copies of the others go unnoticed" in division.notes
+    division = divide(real, {"a": frozenset([*image_hashes(real)[:2], "f" * 64])}, held_out=True)
+    assert "a: 2 of its 3 training images are at hand; near-duplicates of the others go unnoticed" in division.notes
 
 
 def test_held_out_without_any_knowledge_is_refused(real: list[Sample]) -> None:
@@ -127,10 +128,10 @@ def test_both_flags_exclude_one_another(real: list[Sample]) -> None:
 
 def test_nothing_left_is_told(real: list[Sample]) -> None:
     with pytest.raises(DataError, match="leaves 0 of 8 real images, fewer than 2"):
-        divide(real, {"magna": frozenset(file_hashes(real))}, held_out=True)
+        divide(real, {"magna": frozenset(image_hashes(real))}, held_out=True)
 
 
 def test_a_file_that_has_gone_is_told(real: list[Sample]) -> None:
     real[0].image.unlink()
-    with pytest.raises(DataError, match=r"0\.png: cannot be read"):
+    with pytest.raises(DataError, match=r"0\.png: No such file"):
         divide(real, {"magna": None})

@@ -46,7 +46,7 @@ def test_a_part_shares_what_was_cut(images: ImageSet) -> None:
 
 def test_memory_is_bounded_and_images_are_read_again(tmp_path: Path) -> None:
     samples = open_dataset(sample_folder(tmp_path / "set", 3)).samples
-    images = ImageSet("real", samples, CropSpec(16, None, 1), kept_bytes=600)
+    images = ImageSet("real", samples, CropSpec(16, None, 1), cache_bytes=600)
     first, second = images.read(0)[0], images.read(1)[0]
     assert images.read(0)[0] is first
     assert images.read(1)[0] is not second

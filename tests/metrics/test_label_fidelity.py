@@ -42,10 +42,14 @@ def test_masks_of_other_shapes_are_refused() -> None:
 def test_means_stand_by_kind_by_size_and_for_defects_alone() -> None:
     written = np.stack([_square(2, 2), _square(2, 4), _square(2, 8), EMPTY, EMPTY])
     found = np.stack([_square(2, 2), _square(2, 4), EMPTY, EMPTY, _square(3)])
-    result = fidelity(found, written, kinds=["pit", "pit", "scratch", "good", "good"])
+    result = fidelity(found, written, classes=["pit", "pit", "scratch", "good", "good"])
     assert result.mean == pytest.approx(3 / 5)
     assert result.defective.value == pytest.approx(2 / 3)
-    assert {kind: mean.value for kind, mean in result.by_kind.items()} == {"good": 0.5, "pit": 1, "scratch": 0}
+    assert {class_name: mean.value for class_name, mean in result.by_class.items()} == {
+        "good": 0.5,
+        "pit": 1,
+        "scratch": 0,
+    }
     assert {size: (mean.value, mean.count) for size, mean in result.by_size.items()} == {
         "small": (1, 1), "medium": (1, 1), "large": (0, 1),
     }  # fmt: skip
@@ -56,7 +60,7 @@ def test_means_stand_by_kind_by_size_and_for_defects_alone() -> None:
 
 def test_size_bounds_of_another_set_are_kept() -> None:
     written = np.stack([_square(2, 2), _square(2, 3)])
-    result = fidelity(written, written, kinds=["pit", "pit"], size_bounds=(20.0, 30.0))
+    result = fidelity(written, written, classes=["pit", "pit"], size_bounds=(20.0, 30.0))
     assert [result.by_size[size].count for size in ("small", "medium", "large")] == [2, 0, 0]
     assert result.by_size["large"].value is None
 
@@ -65,37 +69,37 @@ def test_images_of_one_part_widen_the_interval() -> None:
     values = np.asarray([1, 0] * 20, bool)
     found = values[:, None, None] & _square(2)
     written = np.broadcast_to(_square(2), found.shape)
-    kinds = ["pit"] * 40
-    alone = fidelity(found, written, kinds=kinds)
-    together = fidelity(found, written, kinds=kinds, parts=[str(v) + str(i // 10) for i, v in enumerate(values)])
+    classes = ["pit"] * 40
+    alone = fidelity(found, written, classes=classes)
+    together = fidelity(found, written, classes=classes, parts=[str(v) + str(i // 10) for i, v in enumerate(values)])
     assert alone.mean == together.mean == 0.5
     assert None not in (alone.low, alone.high, together.low, together.high)
     assert together.high - together.low > 1.5 * (alone.high - alone.low)  # type: ignore[operator]
-    assert fidelity(found[:1], written[:1], kinds=["pit"]).low is None
+    assert fidelity(found[:1], written[:1], classes=["pit"]).low is None
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
     rng = np.random.default_rng(0)
     found, written = rng.random((20, 16, 16)) < 0.3, rng.random((20, 16, 16)) < 0.3
-    first, second = (fidelity(found, written, kinds=["pit"] * 20, seed=5) for _ in range(2))
+    first, second = (fidelity(found, written, classes=["pit"] * 20, seed=5) for _ in range(2))
     assert (first.low, first.high) == (second.low, second.high)
     assert first.low < first.mean < first.high  # type: ignore[operator]
 
 
 def test_an_empty_set_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected images and a kind for each, got 0"):
-        fidelity(np.zeros((0, 8, 8), bool), np.zeros((0, 8, 8), bool), kinds=[])
+    with pytest.raises(ValueError, match="expected images and a class for each, got 0"):
+        fidelity(np.zeros((0, 8, 8), bool), np.zeros((0, 8, 8), bool), classes=[])
 
 
 def test_labels_of_defects_that_are_not_drawn_or_lie_beside_them_have_no_fidelity(tmp_path: Path) -> None:
     finder = DarkSpots()
     true = label_fidelity(finder, surfaces(tmp_path / "true", 12, good=2))
-    nothing = label_fidelity(finder, surfaces(tmp_path / "nothing", 12, drawn=False))
-    beside = label_fidelity(finder, surfaces(tmp_path / "beside", 12, label_shift=14))
+    nothing = label_fidelity(finder, surfaces(tmp_path / "nothing", 12, sampled=False))
+    comparison_text = label_fidelity(finder, surfaces(tmp_path / "beside", 12, label_shift=14))
     assert true.defective.low > 0.7  # type: ignore[operator]
     assert nothing.mean == 0
     assert nothing.missed == 1
-    assert beside.high < 0.2  # type: ignore[operator]
+    assert comparison_text.high < 0.2  # type: ignore[operator]
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +112,11 @@ def test_a_trained_segmenter_sees_defects_that_are_missing_or_beside_their_label
     trained: Segmenter, tmp_path: Path
 ) -> None:
     true = label_fidelity(trained, surfaces(tmp_path / "true", 10, seed=2, good=4))
-    nothing = label_fidelity(trained, surfaces(tmp_path / "nothing", 10, seed=2, drawn=False))
-    beside = label_fidelity(trained, surfaces(tmp_path / "beside", 10, seed=2, label_shift=14))
+    nothing = label_fidelity(trained, surfaces(tmp_path / "nothing", 10, seed=2, sampled=False))
+    comparison_text = label_fidelity(trained, surfaces(tmp_path / "beside", 10, seed=2, label_shift=14))
     assert true.defective.value > 0.5  # type: ignore[operator]
     assert nothing.mean < 0.2  # type: ignore[operator]
-    assert beside.mean < 0.2  # type: ignore[operator]
+    assert comparison_text.mean < 0.2  # type: ignore[operator]
 
 
 @pytest.mark.slow
@@ -125,14 +129,14 @@ def test_on_procedural_fasteners_true_labels_stand_and_planted_faults_fall(tmp_p
     predicted = segmenter.predict(held)
     true = label_fidelity(segmenter, held, predicted=predicted)
     marked = np.flatnonzero(held.masks().any(axis=(1, 2)))
-    kinds, labels = ["defect"] * len(marked), held.masks()[marked]
-    beside = fidelity(predicted[marked], np.roll(labels, 24, axis=(1, 2)), kinds=kinds)
+    classes, labels = ["defect"] * len(marked), held.masks()[marked]
+    comparison_text = fidelity(predicted[marked], np.roll(labels, 24, axis=(1, 2)), classes=classes)
     erased = []
     for index in marked:
         image, mask = held.read(int(index))
         near = cv2.dilate(mask.astype(np.uint8), np.ones((15, 15), np.uint8))
         erased.append(cv2.inpaint(image, near, 5, cv2.INPAINT_TELEA))
-    nothing = fidelity(segmenter.probabilities(np.stack(erased)) >= 0.5, labels, kinds=kinds)
+    nothing = fidelity(segmenter.probabilities(np.stack(erased)) >= 0.5, labels, classes=classes)
     assert true.defective.low > 0.5  # type: ignore[operator]
-    assert beside.mean < 0.2  # type: ignore[operator]
+    assert comparison_text.mean < 0.2  # type: ignore[operator]
     assert nothing.mean < 0.2  # type: ignore[operator]

@@ -37,7 +37,7 @@ from metrics.report.page import (  # fmt: skip
     Shelf,
     data_address,
     outline,
-    picture,
+    thumbnail,
 )
 from metrics.report.text import meaning
 from metrics.scores.score import Score
@@ -58,13 +58,13 @@ def image(seed: int = 0, side: int = 32) -> np.ndarray:
 def full_page(name: str = "magna") -> Page:
     mask = np.zeros((32, 32), dtype=bool)
     mask[4:12, 6:20] = True
-    shot = picture(image(), alt=f"Synthetic image of {name}", caption="pit", mask=mask, predicted=~mask)
+    shot = thumbnail(image(), alt=f"Synthetic image of {name}", caption="pit", mask=mask, predicted=~mask)
     rng = np.random.default_rng(0)
     groups = [("sreal", rng.normal(size=(3, 2))), ("s0", rng.normal(size=(2, 2)))]
     dots = [PlaceGroup("real", 3, 0, swatch("sreal", 0)), PlaceGroup(name, 2, 1, swatch("s0", 1))]
     svg = curve(rng.random(20), rng.random(20), name="thickness", unit="px", series=0, words="thickness")
     rows = [Row(name, 0, score(), strip(Interval(61.5, 50, 70), 30.0, (0, 80), series=0, words="fid 61.5"))]
-    missing = Row(name, 0, score(value=None, low=None, high=None, floor=None, why="too few"), Markup(""))
+    missing = Row(name, 0, score(value=None, low=None, high=None, baseline=None, why="too few"), Markup(""))
     return Page(
         title="Synthetic defects beside real ones",
         first_line=f"{name} against 51 real images",
@@ -197,8 +197,8 @@ def test_thumbnails_are_small_whatever_the_image() -> None:
 def test_a_page_of_four_sources_stays_below_its_size() -> None:
     """Kinds x shelves x 8, 12 worst and 8 x 3 closest of each source, six groups of dots."""
     shelf, dot = 6000 * 4 / 3, galleries._PLACE_BYTES * 4 / 3
-    pictures = galleries._KINDS * 5 * galleries._IN_SHELF + 4 * (galleries._WORST + 3 * galleries._PAIRS)
-    assert pictures * shelf + 6 * closeness._MAPPED * dot < 7.5e6
+    thumbnails = galleries._CLASSES * 5 * galleries._IN_SHELF + 4 * (galleries._WORST + 3 * galleries._PAIRS)
+    assert thumbnails * shelf + 6 * closeness._MAPPED * dot < 7.5e6
 
 
 def test_an_outline_goes_around_the_mask() -> None:
@@ -226,7 +226,7 @@ def test_a_curve_leaves_out_what_was_not_measured() -> None:
 
 def test_a_strip_shows_value_interval_and_floor_within_its_line() -> None:
     svg = strip(Interval(5.0, 4.0, 600.0), 1.0, (0.0, 10.0), series=0, words="x")
-    assert svg.count('class="dot') == svg.count('class="whisker') == svg.count('class="floor') == 1
+    assert svg.count('class="dot') == svg.count('class="whisker') == svg.count('class="baseline') == 1
     assert max(float(x) for x in re.findall(r'x2="([\d.]+)"', svg)) <= 150
     assert "floor" not in strip(Interval(5.0), None, (0.0, 10.0), series=0, words="x")
 
@@ -261,7 +261,7 @@ def test_numbers_are_shown_with_digits_that_help() -> None:
 
 def results() -> Results:
     sources = [
-        SourceResults("magna", [score(), score("kid", value=None, low=None, high=None, floor=None, why="too few")]),
+        SourceResults("magna", [score(), score("kid", value=None, low=None, high=None, baseline=None, why="too few")]),
         SourceResults("other", [score(value=99.0)], {"labels": {"per": np.array([1.0, np.nan])}}),
     ]
     return Results("first", ["careful"], [], {}, sources, [Missing("labels", "skipped")], {"path": Path("x").name})

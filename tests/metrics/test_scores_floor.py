@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from metrics.scores.families import real_floor
+from metrics.scores.families import real_baseline
 
 
 def gap(a: torch.Tensor, b: torch.Tensor) -> np.ndarray:
@@ -31,7 +31,7 @@ def test_exposures_of_one_part_stay_in_one_half(exposures: tuple[torch.Tensor, l
         assert len(a) == len(b) == 20
         return np.zeros(1)
 
-    real_floor(rows, score, halvings=6, seed=0, parts=parts)
+    real_baseline(rows, score, halvings=6, seed=0, parts=parts)
     assert len(seen) == 6
     assert all(first.isdisjoint(second) for first, second in seen)
     assert len({frozenset(first) for first, _ in seen}) > 1
@@ -39,8 +39,8 @@ def test_exposures_of_one_part_stay_in_one_half(exposures: tuple[torch.Tensor, l
 
 def test_a_floor_of_scattered_exposures_would_look_too_good(exposures: tuple[torch.Tensor, list[str]]) -> None:
     rows, parts = exposures
-    whole = real_floor(rows, gap, halvings=6, seed=0, parts=parts)
-    scattered = real_floor(rows, gap, halvings=6, seed=0)
+    whole = real_baseline(rows, gap, halvings=6, seed=0, parts=parts)
+    scattered = real_baseline(rows, gap, halvings=6, seed=0)
     assert whole is not None
     assert scattered is not None
     assert whole[0] > 5 * scattered[0]
@@ -50,7 +50,7 @@ def test_rows_of_their_own_are_halved_as_without_parts(exposures: tuple[torch.Te
     rows, _ = exposures
     own = [f"{index:02d}" for index in range(40)]
     np.testing.assert_array_equal(
-        real_floor(rows, gap, halvings=3, seed=1, parts=own), real_floor(rows, gap, halvings=3, seed=1)
+        real_baseline(rows, gap, halvings=3, seed=1, parts=own), real_baseline(rows, gap, halvings=3, seed=1)
     )
 
 
@@ -60,4 +60,4 @@ def test_rows_of_one_part_have_no_floor() -> None:
             raise ValueError("expected rows")
         return np.zeros(1)
 
-    assert real_floor(torch.zeros(6, 2), score, halvings=2, seed=0, parts=["a"] * 6) is None
+    assert real_baseline(torch.zeros(6, 2), score, halvings=2, seed=0, parts=["a"] * 6) is None

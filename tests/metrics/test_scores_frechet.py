@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.seeding import numpy_generator
 from metrics.scores.frechet import frechet_distance
 from metrics.scores.infinity import frechet_infinity
-from metrics.scores.influence import frechet_influence
+from metrics.scores.intervals import frechet_influence
 
 # Rows of both sets and columns that between them take every way through the code.
 WAYS = [(10, 12, 30), (700, 650, 720), (500, 20, 60), (300, 250, 20), (60, 20, 50), (900, 100, 200)]

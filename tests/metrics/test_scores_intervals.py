@@ -10,8 +10,16 @@ from torch import Tensor
 from engine.seeding import numpy_generator
 from metrics.scores.frechet import frechet_distance
 from metrics.scores.infinity import frechet_infinity
-from metrics.scores.influence import Influence, frechet_influence, inception_influence, kernel_influence
-from metrics.scores.intervals import Interval, bootstrap, half_sampling, or_wilson
+from metrics.scores.intervals import (
+    Influence,
+    Interval,
+    bootstrap,
+    frechet_influence,
+    half_sampling,
+    inception_influence,
+    kernel_influence,
+    or_wilson,
+)
 from metrics.scores.kernel import kernel_distance
 from metrics.scores.manifold import ManifoldHalves, manifold_scores
 

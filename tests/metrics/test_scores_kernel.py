@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.seeding import numpy_generator
 from metrics.scores import kernel
-from metrics.scores.influence import kernel_influence
+from metrics.scores.intervals import kernel_influence
 from metrics.scores.kernel import kernel_distance, subset_distances
 
 
@@ -36,7 +36,7 @@ def test_same_subsets_same_numbers_as_torch_fidelity(
     from torch_fidelity.metric_kid import kid_features_to_metric
 
     monkeypatch.setattr(kernel, "_BLOCK", 128)
-    monkeypatch.setattr(kernel, "_SQUARE", 50)
+    monkeypatch.setattr(kernel, "_TILE", 50)
     real, fake = rows(n, 32, 1), rows(m, 32, 2, 0.2)
     theirs = kid_features_to_metric(
         torch.from_numpy(fake),
@@ -71,11 +71,11 @@ def test_subsets_apart_and_against_one_matrix_are_the_same(monkeypatch: pytest.M
     picks = [[generator.choice(c, 10, replace=False) for _ in range(5)] for c in (300, 260)]
     apart = subset_distances(real, fake, *picks)
     masks = [torch.zeros(5, c, dtype=torch.float64) for c in (300, 260)]
-    for mask, chosen in zip(masks, picks, strict=True):
-        for row, indices in zip(mask, chosen, strict=True):
+    for mask, selected in zip(masks, picks, strict=True):
+        for row, indices in zip(mask, selected, strict=True):
             row[torch.from_numpy(indices)] = 1
     monkeypatch.setattr(kernel, "_BLOCK", 64)
-    monkeypatch.setattr(kernel, "_SQUARE", 40)
+    monkeypatch.setattr(kernel, "_TILE", 40)
     torch.testing.assert_close(kernel.weighted_distances(real, fake, *masks), apart, rtol=1e-9, atol=1e-12)
 
 

@@ -64,7 +64,7 @@ def test_every_score_has_all_that_is_needed_to_read_it() -> None:
         assert score.low is not None, name
         assert score.high is not None, name
         assert score.low <= score.value <= score.high, name
-        assert (score.floor is None) == (name == "is"), name
+        assert (score.baseline is None) == (name == "is"), name
         assert (score.n_real, score.n_fake, score.extractor) == (80, 60, "inception"), name
         assert score.estimator.endswith("; 299 px"), name
         assert json.loads(json.dumps(score.to_dict(), allow_nan=False)) == score.to_dict(), name
@@ -84,17 +84,17 @@ def test_the_floor_is_what_a_second_real_sample_scores() -> None:
     """Synthetic images from the real distribution, half as many: their scores lie about the floor."""
     found = table(rows(400, 6, 1), rows(200, 6, 2))
     for name in ("precision", "recall", "density", "coverage"):
-        value, floor = found[name].value, found[name].floor
+        value, baseline = found[name].value, found[name].baseline
         assert value is not None
-        assert floor is not None
-        assert value == pytest.approx(floor, abs=0.12), name
+        assert baseline is not None
+        assert value == pytest.approx(baseline, abs=0.12), name
     fid = found["fid"]
-    assert fid.floor is not None
+    assert fid.baseline is not None
     assert fid.value is not None
-    assert 0 < fid.value < 3 * fid.floor
+    assert 0 < fid.value < 3 * fid.baseline
     far = table(rows(400, 6, 1), rows(200, 6, 2, 2.0))["fid"]
     assert far.low is not None
-    assert fid.floor < far.low
+    assert fid.baseline < far.low
 
 
 def test_a_fully_collapsed_set_has_its_scores_and_a_warning() -> None:
@@ -120,7 +120,7 @@ def test_what_cannot_be_computed_says_why_and_the_rest_goes_on() -> None:
     assert found["fid"].value is not None
     assert found["kid"].value is not None
     # Halves of too few real images: a score without a floor.
-    assert table(rows(10), rows(20))["precision"].floor is None
+    assert table(rows(10), rows(20))["precision"].baseline is None
 
 
 BROKEN = rows(20)
@@ -149,7 +149,7 @@ def test_bad_features_are_refused_by_functions_and_told_in_the_table(
         with pytest.raises(ValueError, match=message):
             function(real=real, fake=fake)
     for name, score in table(real, fake).items():
-        assert (score.value, score.low, score.high, score.floor, score.warning) == (None,) * 4 + ("",), name
+        assert (score.value, score.low, score.high, score.baseline, score.warning) == (None,) * 4 + ("",), name
         assert score.why, name
 
 

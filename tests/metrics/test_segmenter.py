@@ -50,9 +50,9 @@ def test_another_seed_gives_other_weights(few: ImageSet, brief: Segmenter) -> No
 
 
 def test_an_image_is_judged_alike_alone_and_among_others(few: ImageSet, brief: Segmenter) -> None:
-    windows = np.stack([few.read(index)[0] for index in range(len(few))])
-    together = brief.probabilities(windows)
-    alone = np.concatenate([brief.probabilities(windows[index : index + 1]) for index in range(len(windows))])
+    crops = np.stack([few.read(index)[0] for index in range(len(few))])
+    together = brief.probabilities(crops)
+    alone = np.concatenate([brief.probabilities(crops[index : index + 1]) for index in range(len(crops))])
     assert together.shape == (4, SIDE, SIDE)
     np.testing.assert_array_equal(together, alone)
 
@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_only(
     (tmp_path / "file").write_text("in the way")
     with caplog.at_level(logging.WARNING):
         segmenter = load_or_train(few, tmp_path / "file", settings=BRIEF, seed=3)
-    assert "not kept" in caplog.text
+    assert "not cached" in caplog.text
     assert segmenter.predict(few).shape == (4, SIDE, SIDE)
 
 

@@ -24,9 +24,9 @@ def _pictures(seed: int, count: int) -> list[npt.NDArray[np.uint8]]:
     return [painted(surface(rng), defect(rng, ("scratch", "pit")[index % 2])) for index in range(count)]
 
 
-def _looks(pictures: list[npt.NDArray[np.uint8]]) -> Features:
+def _looks(thumbnails: list[npt.NDArray[np.uint8]]) -> Features:
     """Pixels at a quarter of the size: all that these tests need of an extractor."""
-    small = [cv2.resize(picture, (SIDE // 4, SIDE // 4), interpolation=cv2.INTER_AREA) for picture in pictures]
+    small = [cv2.resize(thumbnail, (SIDE // 4, SIDE // 4), interpolation=cv2.INTER_AREA) for thumbnail in thumbnails]
     return np.stack(small).reshape(len(small), -1).astype(np.float64)
 
 
@@ -35,42 +35,42 @@ TRAIN, TEST = _pictures(0, 120), _pictures(1, 60)
 
 def test_training_images_saved_as_jpeg_with_a_little_noise_are_caught() -> None:
     rng = np.random.default_rng(2)
-    copies = []
-    for picture in TRAIN[:60]:
-        noisy = np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
+    memorized = []
+    for thumbnail in TRAIN[:60]:
+        noisy = np.clip(thumbnail + rng.normal(0, 4, thumbnail.shape), 0, 255).astype(np.uint8)
         data = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
-        copies.append(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)[..., None].astype(np.uint8))
-    result = memorization(train=_looks(TRAIN), test=_looks(TEST), fake=_looks(copies))
-    assert result.copies
-    assert "copied" in result.verdict
+        memorized.append(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)[..., None].astype(np.uint8))
+    result = memorization(train=_looks(TRAIN), test=_looks(TEST), fake=_looks(memorized))
+    assert result.memorized
+    assert "memorized" in result.verdict
     assert result.c_t is not None
     assert result.c_t < -5
     assert result.p_value is not None
     assert result.p_value < 1e-6
-    assert result.share_copies > 0.9
+    assert result.share_memorized > 0.9
     assert result.index[:60].tolist() == list(range(60))
 
 
 def test_mirrored_training_images_are_caught_when_the_training_set_is_given_mirrored_too() -> None:
-    copies = [picture[:, ::-1] for picture in TRAIN[:40]]
-    both = np.concatenate([_looks(TRAIN), _looks([picture[:, ::-1] for picture in TRAIN])])
-    assert memorization(train=both, test=_looks(TEST), fake=_looks(copies)).copies
+    memorized = [thumbnail[:, ::-1] for thumbnail in TRAIN[:40]]
+    both = np.concatenate([_looks(TRAIN), _looks([thumbnail[:, ::-1] for thumbnail in TRAIN])])
+    assert memorization(train=both, test=_looks(TEST), fake=_looks(memorized)).memorized
 
 
 def test_a_fair_sample_is_not_accused() -> None:
     train, test = _looks(TRAIN), _looks(TEST)
     for seed in range(3, 9):
         result = memorization(train=train, test=test, fake=_looks(_pictures(seed, 60)))
-        assert not result.copies, seed
+        assert not result.memorized, seed
         assert result.c_t is not None
         assert abs(result.c_t) < 3
 
 
 def test_a_few_copies_among_many_others_are_caught() -> None:
     train, fair = _drawn(0, 400), _drawn(1, 190)
-    copies = train[:25] + 0.05 * _drawn(2, 25)
-    result = memorization(train=train, test=_drawn(3, 150), fake=np.concatenate([fair, copies]))
-    assert result.copies
+    memorized = train[:25] + 0.05 * _drawn(2, 25)
+    result = memorization(train=train, test=_drawn(3, 150), fake=np.concatenate([fair, memorized]))
+    assert result.memorized
     assert {pair.fake for pair in result.closest(25)} == set(range(190, 215))
     assert {pair.train for pair in result.closest(25)} == set(range(25))
 
@@ -82,17 +82,17 @@ def test_copying_that_another_mix_of_images_hides_shows_in_the_cells() -> None:
     train, test = mixed(0, 200, 200), mixed(2, 100, 40)
     # Copies of both sorts, but mostly of the sort whose images are farther apart.
     noisy = train + 0.5 * np.concatenate([_drawn(4, 200), 5 * _drawn(5, 200)])
-    result = memorization(train=train, test=test, fake=np.concatenate([noisy[180:200], noisy[200:]]), cells=2)
+    result = memorization(train=train, test=test, fake=np.concatenate([noisy[180:200], noisy[200:]]), clusters=2)
     assert result.c_t is not None
     assert result.c_t > 0
-    assert result.c_t_cells is not None
-    assert result.c_t_cells < -5
-    assert result.copies
+    assert result.c_t_clusters is not None
+    assert result.c_t_clusters < -5
+    assert result.memorized
 
 
 def test_images_far_from_the_training_images_are_said_to_be_far() -> None:
     result = memorization(train=_drawn(0, 200), test=_drawn(1, 80), fake=2 * _drawn(2, 80))
-    assert not result.copies
+    assert not result.memorized
     assert result.c_t is not None
     assert result.c_t > 3
     assert "farther" in result.verdict
@@ -115,7 +115,7 @@ def test_nearest_keeps_the_small_distances_of_copies() -> None:
 def test_too_few_images_are_measured_but_not_tested() -> None:
     result = memorization(train=_drawn(0, 10), test=_drawn(1, 3), fake=_drawn(2, 8))
     assert result.c_t is None
-    assert not result.copies
+    assert not result.memorized
     assert "the test needs 5 of each" in result.why
     assert result.distance.shape == (8,)
     json.dumps(result.to_dict(), allow_nan=False)

@@ -28,14 +28,14 @@ def radius(points: NDArray[np.float64], row: int, k: int) -> float:
 
 def naive(real: NDArray[np.float64], fake: NDArray[np.float64], k: int) -> Manifold:
     """The definitions, one loop each."""
-    reach = [radius(real, i, k) for i in range(len(real))]
-    reach_fake = [radius(fake, j, k) for j in range(len(fake))]
-    held = [sum(distance(f, r) <= reach[i] for i, r in enumerate(real)) for f in fake]
+    radii = [radius(real, i, k) for i in range(len(real))]
+    radii_fake = [radius(fake, j, k) for j in range(len(fake))]
+    held = [sum(distance(f, r) <= radii[i] for i, r in enumerate(real)) for f in fake]
     return Manifold(
         precision=float(np.mean([h > 0 for h in held])),
-        recall=float(np.mean([any(distance(r, f) <= reach_fake[j] for j, f in enumerate(fake)) for r in real])),
+        recall=float(np.mean([any(distance(r, f) <= radii_fake[j] for j, f in enumerate(fake)) for r in real])),
         density=sum(held) / (k * len(fake)),
-        coverage=float(np.mean([any(distance(r, f) <= reach[i] for f in fake) for i, r in enumerate(real)])),
+        coverage=float(np.mean([any(distance(r, f) <= radii[i] for f in fake) for i, r in enumerate(real)])),
     )
 
 
@@ -113,9 +113,9 @@ def test_halves_are_the_scores_of_the_rows_they_pick() -> None:
 
 def test_realism_is_that_of_the_definition() -> None:
     real, fake = rows(15, 5, 1), rows(6, 5, 2)
-    reach = np.array([radius(real, i, 3) for i in range(15)])
-    kept = np.flatnonzero(reach <= np.median(reach))
-    expected = [max(reach[i] / distance(real[i], f) for i in kept) for f in fake]
+    radii = np.array([radius(real, i, 3) for i in range(15)])
+    retained = np.flatnonzero(radii <= np.median(radii))
+    expected = [max(radii[i] / distance(real[i], f) for i in retained) for f in fake]
     np.testing.assert_allclose(realism(real=real, fake=fake), expected)
 
 
@@ -142,11 +142,11 @@ def test_realism_of_real_rows_is_measured_by_other_parts_only() -> None:
     manifold = neighbors.RealManifold(real)
     assert np.array_equal(manifold.realism(real), realism(real=real, fake=real))
     found = manifold.realism_of_real(parts)
-    small = (reach := neighbors.radii(torch.as_tensor(real), 3).numpy()) <= np.sort(reach)[11]
+    small = (radius := neighbors.radii(torch.as_tensor(real), 3).numpy()) <= np.sort(radius)[11]
     for i in range(24):
         others = [j for j in range(24) if small[j] and parts[j] != parts[i]]
-        wanted = max(np.sqrt(reach[j]) / np.linalg.norm(real[i] - real[j]) for j in others)
-        assert found[i] == pytest.approx(wanted)
+        target = max(np.sqrt(radius[j]) / np.linalg.norm(real[i] - real[j]) for j in others)
+        assert found[i] == pytest.approx(target)
     assert not manifold.realism_of_real(["one"] * 24).any()
     with pytest.raises(ValueError, match="a part for each of 24 rows, got 1"):
         manifold.realism_of_real(["one"])
