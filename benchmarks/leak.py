@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.leakage.alignment import appearance, picture
-from augment.leakage.near_duplicates import LEAST, LEAST_PIECE, References, calibrated
+from augment.leakage.near_duplicates import find_keypoints, small_gray
+from augment.leakage.near_duplicates import MIN_SIMILARITY, MIN_CROP_SIMILARITY, ReferenceImages, calibrated_threshold
 from augment.mixing.splits import training_part
 from defects.formats.dataset import open_dataset
 from defects.images.crops import CropSpec, read_crop
@@ -49,7 +49,7 @@ def measure(folder: Path, planted: int, clean: int, seed: int, squares: str) -> 
     rng = numpy_generator(seed, "leak")
     start = time.perf_counter()
     crop_spec = CropSpec(*map(int, squares.split(":"))) if squares else None
-    references = References(held, piece=crop_spec.crop if crop_spec else None)
+    references = ReferenceImages(held, crop=crop_spec.crop if crop_spec else None)
 
     def read(sample: Sample) -> Image:
         return read_crop(sample, crop_spec)[0] if crop_spec else read_image(sample.image)
@@ -59,7 +59,7 @@ def measure(folder: Path, planted: int, clean: int, seed: int, squares: str) -> 
     start = time.perf_counter()
     others = np.asarray([found.value for found in references.compare(some, read=read)])
     seconds = time.perf_counter() - start
-    least = calibrated(others.tolist(), LEAST_PIECE if crop_spec else LEAST)
+    least = calibrated_threshold(others.tolist(), MIN_CROP_SIMILARITY if crop_spec else MIN_SIMILARITY)
     print(
         f"  clean: {int((others > least).sum())} of {len(others)} called copies at likeness {least:.3f} "
         f"(95 % below {np.quantile(others, 0.95):.3f}, most {others.max():.3f}); {len(others) / seconds:.1f} images/s"
@@ -69,7 +69,7 @@ def measure(folder: Path, planted: int, clean: int, seed: int, squares: str) -> 
     for _ in range(planted):
         sample = held[int(rng.integers(len(held)))]
         changed, how = plant(read(sample), rng)
-        nearest = references.nearest(appearance(picture(changed)))
+        nearest = references.nearest(find_keypoints(small_gray(changed)))
         named += nearest.name == sample.name
         for name in ("all", *how):
             found.setdefault(name, []).append(nearest.value > least)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 from defects.masks.width import Mask, bounding_box, width
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 GuideValue = float | str | None
+REC_601 = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luminance."""
 
 
 @dataclass(frozen=True)
@@ -185,10 +190,13 @@ def gray_levels(image: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.fl
 
 def ring(mask: Mask, radius: int) -> Mask:
     """The pixels from 2 px to `radius` + 2 px around a mask: the surroundings that brightness is measured against."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     near = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8))
-    around: Mask = (cv2.dilate(near, disc) > 0) & (near == 0)
+    around: Mask = (cv2.dilate(near, _disc(radius)) > 0) & (near == 0)
     return around
+
+
+def _disc(radius: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
 
 
 def ring_radius(side: int) -> int:
@@ -212,17 +220,48 @@ def ring_in_box(mask: Mask, radius: int) -> tuple[tuple[slice, slice], Mask]:
 
 
 def brightness(image: NDArray[np.uint8], mask: Mask) -> float:
-    """Mean luminance inside the mask minus that of a ring around it, -1..1; negative for dark defects.
+    """Mean luminance inside the mask minus that of the ring around it, -1..1; negative for dark defects.
+
+    Where the mask leaves no ring, all other pixels take its place; where it leaves none at all, 0.5 does.
 
     Raises:
         ValueError: for an empty mask.
     """
     cut, around = ring_in_box(mask, ring_radius(max(mask.shape)))
-    part, near = mask[cut], luminance(np.ascontiguousarray(image[cut]))
-    if not around.any():
-        around = ~part
-    inside = near[part].mean(dtype=np.float64)
-    return float(inside - (near[around].mean(dtype=np.float64) if around.any() else 0.5))
+    if around.any():
+        image, mask = image[cut], mask[cut]
+    else:
+        around = ~mask
+    light = luminance(np.ascontiguousarray(image))
+    outside = light[around].mean(dtype=np.float64) if around.any() else 0.5
+    return float(light[mask].mean(dtype=np.float64) - outside)
+
+
+def brightness_tensor(images: Tensor, masks: Tensor, radius: int) -> Tensor:
+    """The same as a differentiable function of a batch: (N,), 0 for an empty mask.
+
+    Args:
+        images: (N, C, H, W) in 0..1, C 1 or 3.
+        masks: (N, 1, H, W) in {0, 1}.
+        radius: `ring_radius` of the images' longer side, px.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    light = images.float()
+    if light.shape[1] == 3:
+        light = (light * light.new_tensor(REC_601).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    masks = masks.float()
+    near = F.max_pool2d(masks, 5, stride=1, padding=2)
+    disc = torch.from_numpy(_disc(radius)).to(near)[None, None]
+    around = ((F.conv2d(near, disc, padding=radius) > 0.5) & (near < 0.5)).float()
+    without_ring = around.sum((1, 2, 3), keepdim=True) == 0
+    around = torch.where(without_ring, 1 - masks, around)
+    inside_count, around_count = masks.sum((1, 2, 3)), around.sum((1, 2, 3))
+    inside = (light * masks).sum((1, 2, 3)) / inside_count.clamp_min(1)
+    outside = (light * around).sum((1, 2, 3)) / around_count.clamp_min(1)
+    outside = torch.where(around_count > 0, outside, torch.full_like(outside, 0.5))
+    return torch.where(inside_count > 0, inside - outside, torch.zeros_like(inside))
 
 
 def measure(image: NDArray[np.uint8], mask: Mask) -> dict[str, GuideValue]:

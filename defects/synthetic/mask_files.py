@@ -51,6 +51,7 @@ def shape_spec(
 
 
 def _position(text: str) -> tuple[float, float, float, float]:
+    text = {"centre": "center"}.get(text, text)
     if text in POSITIONS:
         return POSITIONS[text]
     try:

@@ -6,10 +6,20 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry, brightness, measure, ring
+from defects.attributes.guide import (
+    CategoricalEntry,
+    GuideSchema,
+    NumericEntry,
+    brightness,
+    brightness_tensor,
+    measure,
+    ring,
+    ring_radius,
+)
 from defects.masks.width import Mask
 
 numbers = st.floats(-100, 100, allow_nan=False)
@@ -141,3 +151,36 @@ def test_measuring_gives_thickness_in_px_and_brightness_and_nothing_for_a_good_p
     assert measure(image, np.zeros_like(mask)) == {}
     with pytest.raises(ValueError, match="got an empty one"):
         brightness(image, np.zeros_like(mask))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(32, 32), (64, 48)])
+def test_brightness_is_the_same_for_arrays_and_tensors(size: tuple[int, int], channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    image = rng.integers(0, 256, (*size, channels), dtype=np.uint8)
+    blob = np.zeros(size, bool)
+    blob[10:20, 8:15] = True
+    corner, line, full, nearly = np.zeros((4, *size), bool)
+    corner[:3, :4] = True
+    line[:, 12] = True
+    full[:], nearly[:] = True, True
+    nearly[0, 0] = False
+    masks = [blob, corner, line, full, nearly]
+    expected = [brightness(image, mask) for mask in masks]
+    tensors = torch.from_numpy(np.stack([image] * len(masks))).permute(0, 3, 1, 2) / 255
+    found = brightness_tensor(tensors, torch.from_numpy(np.stack(masks))[:, None], ring_radius(max(size)))
+    assert found.tolist() == pytest.approx(expected, abs=2e-3)  # the luminance of an RGB array is rounded to 1/255
+    if channels == 1:
+        assert found.tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_brightness_of_a_tensor_has_gradients_inside_and_around_only() -> None:
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 12:18, 12:18] = 1
+    images = torch.rand(1, 3, 32, 32, requires_grad=True)
+    brightness_tensor(images, mask, 3).sum().backward()  # type: ignore[no-untyped-call]
+    assert images.grad is not None
+    changed = images.grad.abs().sum(1)[0] > 0
+    assert changed[12:18, 12:18].all()
+    assert not changed[:6].any()
+    assert float(brightness_tensor(images.detach(), torch.zeros_like(mask), 3)) == 0

@@ -9,13 +9,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defects.cli.gen_masks import app
+from defects.formats.dataset import open_dataset
+from defects.images.decode import read_mask_image
 from defects.masks.width import components, width
 from defects.synthetic.masks import DEFECT_CLASSES, POSITIONS, ShapeSpec, draw
+from engine.checkpoint import save_checkpoint
 from engine.commands import main
+from tests import builders
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -164,7 +169,7 @@ def test_resume_gives_the_same_tree_and_refuses_other_settings(
         (["--length", "nan"], "--length: expected finite numbers"),
         (["--per-mask", "1.5"], "--per-mask: expected whole numbers"),
         (["--class", "dent"], "expected a class of crack, scratch, pit, spot"),
-        (["--position", "middle"], "--position: expected any, centre"),
+        (["--position", "middle"], "--position: expected any, center"),
         (["--size", "4"], "expected a mask of at least 8 x 8 px"),
         (["--count", "0"], "--count"),
     ],
@@ -182,3 +187,37 @@ def test_wrong_usage_is_one_line_and_exit_2(
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert main(app, ["--out", str(tmp_path / "out"), "--dry-run"]) == 0
     assert not (tmp_path / "out").exists()
+
+
+def test_masks_of_a_training_run_are_those_of_its_training_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = builders.folders(tmp_path / "data", 4)
+    names = [sample.name for sample in open_dataset(data).samples]
+    meta = {
+        "architecture": "magna",
+        "network": {"size": 16, "channels": 3},
+        "config": {"data": {"window": 24}},
+        "data": {"test": [names[0]], "kinds": ["defect"]},
+    }
+    save_checkpoint(tmp_path / "run" / "checkpoints" / "epoch-0001", {"weight": torch.zeros(1)}, meta)
+    arguments = ["--from-run", str(tmp_path / "run"), "--data", str(data)]
+    assert main(app, [*arguments, "--out", str(tmp_path / "masks")]) == 0
+    assert "1 held out" in capsys.readouterr().out
+    assert sorted(path.stem for path in (tmp_path / "masks" / "defect").iterdir()) == sorted(names[1:3])  # the last is good
+    assert read_mask_image(tmp_path / "masks" / "defect" / f"{names[1]}.png")[0].shape == (16, 16)
+    assert main(app, [*arguments, "--whole", "--out", str(tmp_path / "whole")]) == 0
+    assert read_mask_image(tmp_path / "whole" / "defect" / f"{names[1]}.png")[0].shape == builders.SIZE
+    assert main(app, [*arguments, "--out", str(tmp_path / "masks")]) == 1
+    assert "[E-out-not-empty]" in capsys.readouterr().err
+    assert main(app, ["--data", str(data), "--out", str(tmp_path / "other")]) == 2
+
+
+def test_the_former_word_for_the_class_and_the_center_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    renamed = {"--kind": "--class"}
+    arguments = ["--count", "1", "--size", "32", "--position", "centre", "--out", str(tmp_path / "pits")]
+    assert main(app, ["--kind", "pit", *arguments], renamed=renamed) == 0
+    assert "warning: --kind is now --class; write that" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "pits").glob("*.png")] == ["pit-0000.png"]
