@@ -75,10 +75,10 @@ def write_masks(
     resume: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Write `count` masks as `<class_name>-0000.png` and so on, white on black.
+    """Write `count` masks as `<class>-0000.png` and so on, white on black.
 
-    Mask number i depends on the settings and i alone. A resumed run draws every mask again and compares, which costs
-    little and shows whether the folder was begun with other settings.
+    Mask number i depends on the settings and i alone. A resumed run renders every mask again and compares, which costs
+    little and shows whether the folder was started with other settings.
 
     Returns:
         The number of files written now.

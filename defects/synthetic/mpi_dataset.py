@@ -1,11 +1,10 @@
-"""What a procedural data set holds: every choice for image number i follows from the plan and i alone."""
+"""A procedural data set: everything about image number i follows from the plan and i alone."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from defects.images.decode import encode_image
-from defects.manifest import NAME, row_of
+from defects.manifest import row_of
 from defects.sample import GOOD, Sample
 from defects.synthetic.masks import DEFECT_CLASSES, ShapeSpec
 from defects.synthetic.mpi_image import MpiImage, render
 from defects.synthetic.mpi_surface import BACKGROUNDS
 from engine.errors import OutputError, UsageError
-from engine.files.atomic import remove_temporaries, sha256_bytes, write_many, write_text
-from engine.files.json_lines import LOCK_NAME, LineLog, lock_folder
+from engine.files.atomic import sha256_bytes
+from engine.run.sample_folder import Item, WriteJob, open_sample_folder
 from engine.seeding import numpy_generator, seed_for
 
 # Crack widths on a 128 px image; other sizes are scaled.
@@ -166,11 +165,11 @@ class MpiPlan:
 
 SETTINGS = "settings.yaml"
 # Images between two lines of the manifest: one sync for all of them, and little to do again after a kill.
-_BATCH = 16
+_CHUNK = 16
 
 
 def dataset(
-    out: Path,
+    out: str | Path,
     count: int,
     size: int = 128,
     seed: int = 0,
@@ -204,78 +203,31 @@ def dataset(
             f"count: expected at least 1 image, got {count}; give for example 1000", code="E-gen-mpi-setting"
         )
     plan = plan or MpiPlan(size=size, seed=seed, good_fraction=good_fraction)
-    with lock_folder(out):
-        remove_temporaries(out)
-        _begin(out, plan, resume)
-        with LineLog(out / NAME) as log:
-            listed = _listed(log, out, count)
-            lost = [index for index, whole in enumerate(listed) if not whole]
-            for batch in _batches(lost):
-                _write(out, plan, batch)
-            if on_progress is not None:
-                on_progress(len(listed))
-            for batch in _batches(range(len(listed), count)):
-                log.append(_write(out, plan, batch))
-                if on_progress is not None:
-                    on_progress(len(batch))
-    return count - len(listed) + len(lost)
-
-
-def _begin(out: Path, plan: MpiPlan, resume: bool) -> None:
-    """Write the settings of a new folder, or compare them with those of one that is resumed."""
-    path = out / SETTINGS
-    text = json.dumps({"made_by": "gen-mpi", **plan.to_dict()}, indent=2) + "\n"
-    if path.is_file():
-        if not resume:
+    job = WriteJob(count, lambda index: _names(plan.settings(index)), lambda _, needed: _items(plan, needed), _CHUNK)
+    description = {"made_by": "gen-mpi", **plan.to_dict()}
+    with open_sample_folder(Path(out), description, request=SETTINGS, resume=resume) as folder:
+        listed = sum(1 for _ in folder.manifest.stream())
+        if listed > count:
             raise OutputError(
-                f"{out}: is not empty; add --resume to go on with it or choose another folder", code="E-out-not-empty"
+                f"{out}: already holds {listed} images, more than {count}; give --count {listed}", code="E-resume-count"
             )
-        if path.read_text(encoding="utf-8") != text:
-            remedy = f"repeat those in its {SETTINGS} or choose another folder"
-            raise OutputError(f"{out}: was begun with other settings; {remedy}", code="E-resume-settings")
-    elif any(entry.name != LOCK_NAME for entry in out.iterdir()):
-        raise OutputError(
-            f"{out}: is not empty and was not written by gen-mpi; choose another folder", code="E-out-not-empty"
-        )
-    else:
-        write_text(path, text)
+        return folder.write(job, folder.recorded(job), workers=1, on_progress=on_progress)
 
 
-def _listed(log: LineLog, out: Path, count: int) -> list[bool]:
-    """For every image in the manifest, in order, whether its files are there."""
-    listed: list[bool] = []
-    for row in log.stream():
-        files = [str(row.get(key)) for key in ("file_name", "mask") if row.get(key)]
-        if not files or Path(files[0]).stem != f"{len(listed):06d}":
-            raise OutputError(
-                f"{out / NAME}: its row {len(listed) + 1} is not of this run; choose another folder",
-                code="E-resume-foreign",
-            )
-        listed.append(all((out / name).is_file() for name in files))
-    if len(listed) > count:
-        raise OutputError(
-            f"{out}: already holds {len(listed)} images, more than {count}; give --count {len(listed)}",
-            code="E-resume-count",
-        )
-    return listed
+def _names(settings: ImageSettings) -> list[str]:
+    folders = ("images",) if settings.label == GOOD else ("images", "masks")
+    return [f"{folder}/{settings.name}.png" for folder in folders]
 
 
-def _batches(indices: range | list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(indices), _BATCH):
-        yield list(indices[start : start + _BATCH])
-
-
-def _write(out: Path, plan: MpiPlan, indices: list[int]) -> list[dict[str, Any]]:
-    """Render and write images and masks, and return their rows for the manifest."""
-    files: list[tuple[Path, bytes]] = []
-    rows: list[dict[str, Any]] = []
-    for settings in map(plan.settings, indices):
-        shown = plan.render(settings)
-        image, mask = out / "images" / f"{settings.name}.png", out / "masks" / f"{settings.name}.png"
-        data = encode_image(shown.image)
-        files.append((image, data))
-        if settings.label != GOOD:
-            files.append((mask, encode_image(shown.mask)))
+def _items(plan: MpiPlan, numbers: Sequence[int]) -> list[Item]:
+    """Renders images and masks."""
+    items = []
+    for number in numbers:
+        settings = plan.settings(number)
+        rendered = plan.render(settings)
+        contents = (encode_image(pixels) for pixels in (rendered.image, rendered.mask))
+        files = dict(zip(_names(settings), contents, strict=False))
+        image, mask = (Path(*names) for names in (_names(settings)[:1], _names(settings)[1:]))
         sample = Sample(
             name=settings.name,
             image=image,
@@ -283,11 +235,11 @@ def _write(out: Path, plan: MpiPlan, indices: list[int]) -> list[dict[str, Any]]
             label=settings.label,
             group=settings.group,
             source="procedural",
-            metadata=_metadata(plan, settings, shown.guide),
+            metadata=_metadata(plan, settings, rendered.guide),
         )
-        rows.append(row_of(sample, out, sha256=sha256_bytes(data)))
-    write_many(files)
-    return rows
+        row = row_of(sample, Path(), sha256=sha256_bytes(files[image.as_posix()]))
+        items.append(Item(number, files, row))
+    return items
 
 
 def _metadata(plan: MpiPlan, settings: ImageSettings, guide: dict[str, float | str]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from defects.synthetic.mpi_dataset import MpiPlan, dataset
 from defects.synthetic.mpi_image import render
 from defects.synthetic.mpi_surface import BACKGROUNDS, BAND_START
 from engine.commands import main
-from engine.errors import OutputError, UsageError
+from engine.errors import UsageError
+from tests.builders.errors import raises
 
 EMPTY = np.zeros((128, 128), bool)
 
@@ -212,15 +213,15 @@ def test_a_larger_count_adds_to_a_smaller_one(tmp_path: Path) -> None:
 
 def test_a_folder_of_other_settings_or_other_things_is_refused(tmp_path: Path) -> None:
     dataset(tmp_path / "a", 3, size=64)
-    with pytest.raises(OutputError, match="is not empty; add --resume"):
+    with raises("E-out-not-empty", "is not empty; add --resume"):
         dataset(tmp_path / "a", 3, size=64)
-    with pytest.raises(OutputError, match="was begun with other settings"):
+    with raises("E-resume-settings", "was started with seed 0, now it is 9"):
         dataset(tmp_path / "a", 3, size=64, seed=9, resume=True)
-    with pytest.raises(OutputError, match="already holds 3 images"):
+    with raises("E-resume-count", "already holds 3 images"):
         dataset(tmp_path / "a", 2, size=64, resume=True)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.txt").write_text("mine")
-    with pytest.raises(OutputError, match="was not written by gen-mpi"):
+    with raises("E-resume-no-run"):
         dataset(tmp_path / "b", 3, size=64, resume=True)
 
 

@@ -204,7 +204,8 @@ def test_masks_of_a_training_run_are_those_of_its_training_images(
     arguments = ["--from-run", str(tmp_path / "run"), "--data", str(data)]
     assert main(app, [*arguments, "--out", str(tmp_path / "masks")]) == 0
     assert "1 held out" in capsys.readouterr().out
-    assert sorted(path.stem for path in (tmp_path / "masks" / "defect").iterdir()) == sorted(names[1:3])  # the last is good
+    found = sorted(path.stem for path in (tmp_path / "masks" / "defect").iterdir())
+    assert found == sorted(names[1:3])  # the last is good
     assert read_mask_image(tmp_path / "masks" / "defect" / f"{names[1]}.png")[0].shape == (16, 16)
     assert main(app, [*arguments, "--whole", "--out", str(tmp_path / "whole")]) == 0
     assert read_mask_image(tmp_path / "whole" / "defect" / f"{names[1]}.png")[0].shape == builders.SIZE
