@@ -48,7 +48,7 @@ lint: $(STAMP)
 	$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
 
 bench: $(STAMP)
-	@for name in atomic_write generate train_step classifier; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in atomic_write generate train_step classifier; do echo "== $$name"; $(BIN)/python benchmarks/timings/$$name.py || exit 1; done
 
 lock: $(STAMP)
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra tensorboard --universal --python-version 3.11 \

@@ -1,10 +1,10 @@
 """The pictures of the documentation.
 
-python benchmarks/figures.py real DATA RUN PNG       held-out real images, and images drawn from their masks
-python benchmarks/figures.py guide MASK PNG [RUN]    one mask, noise fixed, many guide settings
-python benchmarks/figures.py epochs RUN PNG          the same masks and noise over the epochs of a run
-python benchmarks/figures.py compare DATA SETS PNG   held-out masks: the real image, and what every generator draws
-python benchmarks/figures.py relief DATA MASKS RUN PNG [inpaint]   training masks: real, as drawn, with real relief
+python benchmarks/figures/generated.py real DATA RUN PNG       held-out real images, and images drawn from their masks
+python benchmarks/figures/generated.py guide MASK PNG [RUN]    one mask, noise fixed, many guide settings
+python benchmarks/figures/generated.py epochs RUN PNG          the same masks and noise over the epochs of a run
+python benchmarks/figures/generated.py compare DATA SETS PNG   held-out masks: the real image, and what every generator draws
+python benchmarks/figures/generated.py relief DATA MASKS RUN PNG [inpaint]   training masks: real, as drawn, with real relief
 """
 
 from __future__ import annotations

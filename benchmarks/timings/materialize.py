@@ -1,6 +1,6 @@
 """Writing a mixture: memory at 1,000 and at 10,000 images, and images a second against decoding and encoding alone.
 
-    python benchmarks/materialise.py [--images 1000 10000] [--preset oliena] [--size 128]
+    python benchmarks/timings/materialize.py [--images 1000 10000] [--preset oliena] [--size 128]
 
 Each number of images is written in a process of its own, whose peak memory is read at its end. The limit is what the
 same threads reach when they only read an image and a mask, encode both as PNG and write nothing.

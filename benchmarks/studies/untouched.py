@@ -1,6 +1,6 @@
 """Counts the pixels that Magna-Blend changed beyond its reach; there must be none.
 
-    python benchmarks/untouched.py FAKES BACKGROUNDS RUN [inpaint]
+    python benchmarks/studies/untouched.py FAKES BACKGROUNDS RUN [inpaint]
 
 FAKES is a folder of `gen-defects --backgrounds BACKGROUNDS --checkpoint RUN` without `--size`, so that every image
 has its photograph's own resolution.

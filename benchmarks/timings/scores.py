@@ -1,6 +1,6 @@
 """Scores on stored features against torch-fidelity and clean-fid: seconds, ratios and whether the numbers agree.
 
-    python benchmarks/scores.py [--counts 500,2000,10000] [--rounds 3] [--threads 2] [--features 2048]
+    python benchmarks/timings/scores.py [--counts 500,2000,10000] [--rounds 3] [--threads 2] [--features 2048]
 
 Features are drawn once for each count: non-negative like a pooled ReLU layer's, with a decaying spectrum and shared
 directions. All ways take turns in one run, medians are compared. torch-fidelity and clean-fid get float32 features, as

@@ -1,6 +1,6 @@
 """How many planted copies of held-out photographs the leak check finds, and how often it is wrong.
 
-    python benchmarks/leak.py DIR [DIR ...] [--planted 100] [--clean 200] [--squares 128:256]
+    python benchmarks/studies/near_duplicates.py DIR [DIR ...] [--planted 100] [--clean 200] [--squares 128:256]
 
 Held-out photographs of a set are cropped (side 0.55 to 0.9), mirrored, turned by right angles, brightened, made smaller
 and saved as JPEG of quality 40 to 95, each with its chance, and looked for; training photographs of other groups must

@@ -1,6 +1,6 @@
 """Label fidelity of Magna-Blend where every held-out mask has the contrast of its own photograph.
 
-    python benchmarks/own_brightness.py DATA SET RUN [inpaint]
+    python benchmarks/studies/own_brightness.py DATA SET RUN [inpaint]
 
 SET holds images of RUN, so that the segmenter of `bench-fid --held-out --fake blend=SET` is taken. With a brightness as
 in the training images, a kind whose training parts are pale is drawn pale and not found; here that reason is taken

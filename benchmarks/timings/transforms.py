@@ -1,6 +1,6 @@
 """Images a second of the catalogue against bare albumentations and bare kornia pipelines of the same transforms.
 
-    python benchmarks/augmentation.py [--size 128] [--channels 1 3] [--rounds 15] [--json FILE]
+    python benchmarks/timings/transforms.py [--size 128] [--channels 1 3] [--rounds 15] [--json FILE]
 
 Image and mask go together everywhere, on one thread. The pipelines take turns; the figures are medians over the rounds
 of images a second of one core's own time, so that other work on the machine counts as little as it can. Every bare

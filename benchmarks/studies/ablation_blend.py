@@ -1,6 +1,6 @@
 """What each part of Magna-Blend is worth: the same data, seed and number of images, one part left out.
 
-    python benchmarks/ablation_blend.py DATA --config blend_bsdata --out runs/ablation [--images 10000] [--jobs 2]
+    python benchmarks/studies/ablation_blend.py DATA --config blend_bsdata --out runs/ablation [--images 10000] [--jobs 2]
 
 Every part is a short training run, from which the commands that a user has make images of the held-out masks; one
 `bench-fid` measures all of them. The last two leave out parts of generation: they use the weights of `all parts`. What

@@ -1,6 +1,6 @@
 """What each addition to the published recipe is worth: the same data, seed and number of images, one thing left out.
 
-    python benchmarks/ablation.py DATA --out runs/ablation [--images 6000] [--threads 2] [--style-weights FILE]
+    python benchmarks/studies/ablation.py DATA --out runs/ablation [--images 6000] [--threads 2] [--style-weights FILE]
 
 Every cell is a short training run (its files are kept, so that an interrupted bench goes on) and four measures on
 held-out masks and guides, drawn with fresh noise:

@@ -1,6 +1,6 @@
 """What a set of `gen-defects --match-difficulty` aimed at and reached, by the segmenters that chose it.
 
-python benchmarks/aims.py SET
+python benchmarks/studies/difficulty_targets.py SET
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Label fidelity of Magna-Blend over all training parts, each judged by a segmenter that has not learnt from it.
 
-    python benchmarks/crossfit_labels.py DATA MASKS RUN SIZE [inpaint]
+    python benchmarks/studies/crossfit_labels.py DATA MASKS RUN SIZE [inpaint]
 
 A split holds out few parts, of which one decides for its kind. Here every training mask (MASKS, see training_masks.py)
 is drawn six times, and judged by the segmenter of `--match-difficulty` that has seen neither the part of the mask nor

@@ -1,6 +1,6 @@
 """Label fidelity of Magna-Blend on training masks, by which weights and grounds are compared without held-out ones.
 
-    python benchmarks/training_labels.py DATA MASKS SET SIZE RUN [RUN ...] [inpaint]
+    python benchmarks/studies/training_labels.py DATA MASKS SET SIZE RUN [RUN ...] [inpaint]
 
 MASKS of training photographs (training_masks.py); SET holds images of one of the generators, so that the segmenter of
 `bench-fid --held-out --fake blend=SET` is taken. It knows the defects: figures are to be compared with each other only.

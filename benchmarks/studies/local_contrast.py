@@ -1,6 +1,6 @@
 """How much the light varies within drawn defects, beside the real ones whose masks they have.
 
-    python benchmarks/relief.py DATA MASKS RUN [inpaint]
+    python benchmarks/studies/local_contrast.py DATA MASKS RUN [inpaint]
 
 MASKS of training photographs (training_masks.py). For each kind the median of drawn over real, fine to coarse, as the
 network draws, and brought to the relief of training defects.

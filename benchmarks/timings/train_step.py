@@ -1,6 +1,6 @@
 """Images a second of a training step: this project's against the step one writes first, in one run.
 
-    python benchmarks/train_step.py [--config magna] [--steps 6] [--threads 2]
+    python benchmarks/timings/train_step.py [--config magna] [--steps 6] [--threads 2]
 
 The naive step has the same networks and losses in float32, contiguous, with torch's Adam and a VGG that sees every
 image at full resolution in every step. The VGG's weights are random here: the time does not depend on them.

@@ -1,6 +1,6 @@
 """Which score sees which fault? Real images, damaged step by step, go through bench-fid as if they were generated.
 
-    python benchmarks/sensitivity.py DATA/magnetic-tile --out runs/sensitivity --docs docs/results
+    python benchmarks/studies/sensitivity.py DATA/magnetic-tile --out runs/sensitivity --docs docs/results
 
 Defective tiles are divided by tile into three: training images (30 %), real images to compare with (35 %) and the
 rest, which is handed in undamaged and with one fault at a time. The undamaged copy is the measure: a score *sees* a

@@ -1,6 +1,6 @@
 """Images a second of Inception's features: this project's extractor against torch-fidelity's, in one run.
 
-    python benchmarks/extract.py [DATA] [--images 32] [--rounds 5] [--threads 2] [--inception-weights FILE]
+    python benchmarks/timings/extract.py [DATA] [--images 32] [--rounds 5] [--threads 2] [--inception-weights FILE]
 
 Both get the same uint8 images in memory and the same weights, in turns; the medians of wall time and of processor time
 are shown, the second because other programs may share the machine. Without a weights file the weights are random: the

@@ -1,6 +1,6 @@
 """What the map costs, and how fast one image is, against the bare timm network and in ONNX Runtime, in one run.
 
-    python benchmarks/classifier.py [--network efficientnet_lite0] [--size 128] [--rounds 200] [--threads 1]
+    python benchmarks/timings/classifier.py [--network efficientnet_lite0] [--size 128] [--rounds 200] [--threads 1]
 
 All ways take turns on the same image; each turn goes through them in another order, so that none always follows the
 same one. Medians of wall time are shown as ratios. The map alone is timed on the features of that image, which is more

@@ -1,6 +1,6 @@
 """Does a generator draw what its guide asks for? Requested against measured values, on masks it has not seen.
 
-    python benchmarks/guide_control.py --out docs/results [--checkpoint RUN] [--images 384]
+    python benchmarks/studies/guide_control.py --out docs/results [--checkpoint RUN] [--images 384]
 
 Masks come from `gen-mpi` with a seed of their own. Thickness is measured on the *image*: the glow is cut out at half
 its height above the ground, within 8 px of the label, and its mean local width taken.

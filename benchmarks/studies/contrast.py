@@ -1,6 +1,6 @@
 """How well the contrast of a real defect is foretold by other ones: of its kind, or like it in width and ground.
 
-    python benchmarks/contrast.py RUN
+    python benchmarks/studies/contrast.py RUN
 
 Reads what the checkpoint tells of its training defects; each is foretold from all others (leave one out).
 """
