@@ -32,9 +32,7 @@ def choose_accelerator(device: str, devices: int = 1) -> Literal["cpu", "cuda", 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     accelerator: Any = next(name for name, present in there.items() if present) if device == "auto" else device
     if accelerator not in there:
-        raise UsageError(
-            f"--device {device}: is not known; give auto, {', '.join(sorted(there))}", code="E-device"
-        )
+        raise UsageError(f"--device {device}: is not known; give auto, {', '.join(sorted(there))}", code="E-device")
     if not there[accelerator]:
         raise UsageError(f"--device {device}: none is found on this machine; give auto or cpu", code="E-device")
     local = local_processes(devices)
