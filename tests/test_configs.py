@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from augment.transforms.config import PipelineConfig
+from augment.transforms.catalog import PipelineConfig
 from classify.config import ClassifierConfig
 from classify.utility.runners.schemes import Scheme
 from engine.config import config_names, dump_config, load_config

@@ -1,4 +1,4 @@
-"""Pictures of an imbalance report: bars of classes, maps of cells, examples of each cell."""
+"""The files of an imbalance report and of a generation plan: figures, page, masks, commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.balancing.plan import Plan
+from augment.balancing.plan import GenerationPlan
 from augment.balancing.plan_commands import folder_name
 from augment.balancing.report import Report
 from augment.balancing.strata import BRIGHTNESSES, SIZES
@@ -26,19 +26,19 @@ from engine.files.json_lines import LOCK_NAME, lock_folder
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_BLUE, _ORANGE, _GREY = "#3b6ea5", "#c8702a", "#8a8a8a"
+_BLUE, _ORANGE, _GRAY = "#3b6ea5", "#c8702a", "#8a8a8a"
 _SIDE, _GAP = 120, 6
 
 
 def class_bars(report: Report) -> bytes:
     """Images, groups and defect pixels of each class; a PNG."""
-    figure = _figure(9.5, 0.9 + 0.34 * len(report.kinds))
+    figure = _figure(9.5, 0.9 + 0.34 * len(report.classes))
     axes = figure.subplots(1, 3, sharey=True)
-    names = [kind.name for kind in report.kinds]
+    names = [summary.name for summary in report.classes]
     columns = (
-        ("images", [kind.images for kind in report.kinds], _BLUE),
-        ("groups", [kind.groups for kind in report.kinds], _GREY),
-        ("defect pixels", [kind.pixels for kind in report.kinds], _ORANGE),
+        ("images", [summary.images for summary in report.classes], _BLUE),
+        ("groups", [summary.groups for summary in report.classes], _GRAY),
+        ("defect pixels", [summary.pixels for summary in report.classes], _ORANGE),
     )
     for ax, (title, values, color) in zip(axes, columns, strict=True):
         ax.barh(names, values, color=color)
@@ -53,21 +53,23 @@ def class_bars(report: Report) -> bytes:
     return _png(figure)
 
 
-def cell_maps(report: Report) -> bytes:
-    """One map of size by brightness for each kind: how many images are in every cell; a PNG."""
-    kinds = list(dict.fromkeys(cell.kind for cell in report.cells))
-    columns = min(4, len(kinds))
-    rows = -(-len(kinds) // columns)
+def stratum_maps(report: Report) -> bytes:
+    """One map of size by brightness for each class: how many images are in every stratum; a PNG."""
+    classes = list(dict.fromkeys(stratum.class_name for stratum in report.strata))
+    columns = min(4, len(classes))
+    rows = -(-len(classes) // columns)
     figure = _figure(0.6 + 2.5 * columns, 0.3 + 2.3 * rows)
     axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns, squeeze=False))).ravel()
-    most = max(cell.count for cell in report.cells)
-    counts = {(cell.kind, cell.size, cell.brightness): cell.count for cell in report.cells}
-    for ax in axes[len(kinds) :]:
+    most = max(stratum.count for stratum in report.strata)
+    counts = {(stratum.class_name, stratum.size, stratum.brightness): stratum.count for stratum in report.strata}
+    for ax in axes[len(classes) :]:
         ax.axis("off")
-    for number, (ax, kind) in enumerate(zip(axes, kinds, strict=False)):
-        table = np.asarray([[counts[kind, size, light] for light in BRIGHTNESSES] for size in reversed(SIZES)])
+    for number, (ax, class_name) in enumerate(zip(axes, classes, strict=False)):
+        table = np.asarray(
+            [[counts[class_name, size, luminance] for luminance in BRIGHTNESSES] for size in reversed(SIZES)]
+        )
         ax.imshow(np.log1p(table), cmap="Blues", vmin=0, vmax=np.log1p(most) * 1.15)
-        ax.set_title(kind, fontsize=10)
+        ax.set_title(class_name, fontsize=10)
         ax.set_xticks(range(3), BRIGHTNESSES, fontsize=8)
         ax.set_yticks(range(3), tuple(reversed(SIZES)) if number % columns == 0 else ("",) * 3, fontsize=8)
         ax.tick_params(length=0)
@@ -79,21 +81,21 @@ def cell_maps(report: Report) -> bytes:
     return _png(figure)
 
 
-def size_spread(report: Report) -> bytes:
-    """Every image with a defect: its size against its brightness, with the lines that part the cells; a PNG."""
+def size_scatter(report: Report) -> bytes:
+    """Every image with a defect: its size against its brightness, with the borders of the strata; a PNG."""
     figure = _figure(7.5, 4.2)
     ax = figure.subplots()
-    kinds = [kind.name for kind in report.kinds if kind.name != GOOD]
-    for number, kind in enumerate(kinds):
-        some = [m for m in report.measures if m.sample.label == kind and m.brightness is not None]
+    classes = [summary.name for summary in report.classes if summary.name != GOOD]
+    for number, class_name in enumerate(classes):
+        some = [m for m in report.measures if m.sample.label == class_name and m.brightness is not None]
         shares = [100 * m.share for m in some]
-        light = [m.brightness or 0.0 for m in some]
-        ax.scatter(shares, light, s=12, alpha=0.7, color=f"C{number % 10}", label=kind, linewidths=0)
+        luminance = [m.brightness or 0.0 for m in some]
+        ax.scatter(shares, luminance, s=12, alpha=0.7, color=f"C{number % 10}", label=class_name, linewidths=0)
     if report.terciles is not None:
         for edge in report.terciles.size:
-            ax.axvline(100 * edge, color=_GREY, linewidth=0.8, linestyle="--")
+            ax.axvline(100 * edge, color=_GRAY, linewidth=0.8, linestyle="--")
         for edge in report.terciles.brightness:
-            ax.axhline(edge, color=_GREY, linewidth=0.8, linestyle="--")
+            ax.axhline(edge, color=_GRAY, linewidth=0.8, linestyle="--")
     ax.set_xscale("log")
     ax.set_xlabel("defect area, % of the image", fontsize=9)
     ax.set_ylabel("brightness against surroundings", fontsize=9)
@@ -103,26 +105,26 @@ def size_spread(report: Report) -> bytes:
 
 
 def examples(report: Report) -> bytes:
-    """One defect of every cell, outlined, kinds down and cells across; an empty cell stays grey; a PNG.
+    """One defect of every stratum, outlined, classes down and strata across; an empty stratum stays gray; a PNG.
 
     Raises:
         DataError: an image does not open.
     """
     samples = {m.sample.name: m.sample for m in report.measures}
-    columns = [(size, light) for size in SIZES for light in BRIGHTNESSES]
-    kinds = list(dict.fromkeys(cell.kind for cell in report.cells))
-    cells = {(cell.kind, cell.size, cell.brightness): cell for cell in report.cells}
+    columns = [(size, luminance) for size in SIZES for luminance in BRIGHTNESSES]
+    classes = list(dict.fromkeys(stratum.class_name for stratum in report.strata))
+    strata = {(stratum.class_name, stratum.size, stratum.brightness): stratum for stratum in report.strata}
     head, left, step = 34, 86, _SIDE + _GAP
-    sheet = np.full((head + step * len(kinds), left + step * len(columns), 3), 255, np.uint8)
-    for column, (size, light) in enumerate(columns):
-        _write(sheet, (left + step * column, 13), size)
-        _write(sheet, (left + step * column, 28), light)
-    for row, kind in enumerate(kinds):
+    sheet = np.full((head + step * len(classes), left + step * len(columns), 3), 255, np.uint8)
+    for column, (size, luminance) in enumerate(columns):
+        _put_text(sheet, (left + step * column, 13), size)
+        _put_text(sheet, (left + step * column, 28), luminance)
+    for row, class_name in enumerate(classes):
         y = head + step * row
-        _write(sheet, (2, y + _SIDE // 2), kind)
-        for column, (size, light) in enumerate(columns):
+        _put_text(sheet, (2, y + _SIDE // 2), class_name)
+        for column, (size, luminance) in enumerate(columns):
             x = left + step * column
-            names = cells[kind, size, light].names
+            names = strata[class_name, size, luminance].names
             tile = np.full((_SIDE, _SIDE, 3), 225, np.uint8)
             if names:
                 tile = _thumbnail(report, samples[names[len(names) // 2]])
@@ -131,13 +133,13 @@ def examples(report: Report) -> bytes:
 
 
 def _thumbnail(report: Report, sample: Sample) -> NDArray[np.uint8]:
-    """The defect with its surroundings, at least twice its size and an eighth of the picture."""
+    """The defect with its surroundings, at least twice its size and an eighth of the image."""
     image, mask = read_sample(sample) if report.crop_spec is None else read_crop(sample, report.crop_spec)
     ys, xs = np.nonzero(mask)
     extent = 2 * max(int(np.ptp(ys)), int(np.ptp(xs)), 1)
     side = int(min(max(extent, 48, min(mask.shape) // 8), *mask.shape))
     x, y = central(mask, side)
-    if extent >= min(mask.shape):  # a defect as large as the picture is shown whole
+    if extent >= min(mask.shape):  # a defect as large as the image: the whole image
         x, y, side = 0, 0, max(mask.shape)
     image, mask = as_channels(image[y : y + side, x : x + side], 3), mask[y : y + side, x : x + side]
     zoom = _SIDE / max(mask.shape)
@@ -152,7 +154,7 @@ def _thumbnail(report: Report, sample: Sample) -> NDArray[np.uint8]:
     return tile
 
 
-def _write(sheet: NDArray[np.uint8], at: tuple[int, int], text: str) -> None:
+def _put_text(sheet: NDArray[np.uint8], at: tuple[int, int], text: str) -> None:
     cv2.putText(sheet, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
 
 
@@ -172,11 +174,11 @@ def _png(figure: Figure) -> bytes:
 
 
 def write_report(report: Report, out: Path, *, title: str = "a data set") -> list[Path]:
-    """Write `report.html`, `report.json` and the pictures as PNG files; what is there of them is replaced.
+    """Writes `report.html`, `report.json` and the figures as PNG files; existing ones are replaced.
 
     Args:
         report: of a set.
-        out: the folder, made if missing.
+        out: the folder; created if missing.
         title: name of the set.
 
     Returns:
@@ -186,25 +188,25 @@ def write_report(report: Report, out: Path, *, title: str = "a data set") -> lis
         OutputError: a file cannot be written.
         DataError: an image of the examples does not open.
     """
-    pictures = {"classes": class_bars(report)}
-    if report.cells:
-        pictures |= {"cells": cell_maps(report), "spread": size_spread(report), "examples": examples(report)}
+    figures = {"classes": class_bars(report)}
+    if report.strata:
+        figures |= {"cells": stratum_maps(report), "spread": size_scatter(report), "examples": examples(report)}
     paths = [out / "report.html", out / "report.json"]
-    for name, data in pictures.items():
+    for name, data in figures.items():
         paths.append(out / f"{name}.png")
         write_bytes(paths[-1], data)
     write_json(out / "report.json", report.to_dict())
-    write_text(out / "report.html", _page(report, pictures, title))
+    write_text(out / "report.html", _page(report, figures, title))
     return paths
 
 
-def _page(report: Report, pictures: dict[str, bytes], title: str) -> str:
+def _page(report: Report, figures: dict[str, bytes], title: str) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    inline = {name: base64.b64encode(data).decode("ascii") for name, data in pictures.items()}
-    return template.render(data=report.to_dict(), pictures=inline, title=title, span=_span)
+    inline = {name: base64.b64encode(data).decode("ascii") for name, data in figures.items()}
+    return template.render(data=report.to_dict(), figures=inline, title=title, span=_span)
 
 
 def _span(values: Sequence[float], factor: float, digits: int) -> str:
@@ -214,8 +216,8 @@ def _span(values: Sequence[float], factor: float, digits: int) -> str:
 COMMANDS = "commands.sh"
 
 
-def write_plan(plan: Plan, out: Path) -> list[Path]:
-    """Write `masks/<kind>/<size>-<brightness>/*.png`, then `plan.json` and `commands.sh`.
+def write_plan(plan: GenerationPlan, out: Path) -> list[Path]:
+    """Writes `masks/<class>/<size>-<brightness>/*.png`, then `plan.json` and `commands.sh`.
 
     Returns:
         The files.
@@ -225,21 +227,21 @@ def write_plan(plan: Plan, out: Path) -> list[Path]:
     """
     with lock_folder(out):
         if any(entry.name != LOCK_NAME for entry in out.iterdir()):
-            raise OutputError(f"{out}: is not empty; choose another folder for the plan")
+            raise OutputError(f"{out}: is not empty; choose another folder for the plan", code="E-out-not-empty")
         files: list[tuple[Path, bytes]] = []
-        for cell in plan.asked:
-            stem = f"{folder_name(cell.cell.kind)}-{cell.cell.size}-{cell.cell.brightness}"
-            for number, mask in enumerate(cell.masks):
-                files.append((out / cell.folder / f"{stem}-{number:03d}.png", encode_image(mask.mask)))
+        for stratum in plan.requested:
+            stem = f"{folder_name(stratum.stratum.class_name)}-{stratum.stratum.size}-{stratum.stratum.brightness}"
+            for number, mask in enumerate(stratum.masks):
+                files.append((out / stratum.folder / f"{stem}-{number:03d}.png", encode_image(mask.mask)))
         write_many(files)
         write_json(out / "plan.json", plan.to_dict())
         write_text(out / COMMANDS, "\n".join(_script(plan)) + "\n")
     return [*(path for path, _ in files), out / "plan.json", out / COMMANDS]
 
 
-def _script(plan: Plan) -> list[str]:
+def _script(plan: GenerationPlan) -> list[str]:
     known = plan.generator.checkpoint if plan.generator else None
-    lines = ["#!/bin/sh", "# Fills the cells of a data set that are empty or thin, the emptiest first.", "set -e"]
+    lines = ["#!/bin/sh", "# Fills the strata of a data set that are empty or thin, the emptiest first.", "set -e"]
     if known is not None:
         path = str(known.resolve()).replace("'", "'\\''")
         lines += ['if [ -z "$CHECKPOINT" ]; then', f"    CHECKPOINT='{path}'", "fi"]
@@ -248,9 +250,11 @@ def _script(plan: Plan) -> list[str]:
     if known is None:
         lines.append('case "$CHECKPOINT" in /*) ;; *) CHECKPOINT="$PWD/$CHECKPOINT" ;; esac')
     lines.append('cd "$(dirname "$0")"')
-    for cell in plan.cells:
-        note = f": {cell.why}" if cell.why else ""
-        lines.append(f"# {cell.cell.name}: has {cell.cell.count}, lacks {cell.need}{note}".replace("\n", " "))
-        if cell.words:
-            lines.append(cell.line)
+    for stratum in plan.strata:
+        note = f": {stratum.reason}" if stratum.reason else ""
+        lines.append(
+            f"# {stratum.stratum.name}: has {stratum.stratum.count}, lacks {stratum.missing}{note}".replace("\n", " ")
+        )
+        if stratum.arguments:
+            lines.append(stratum.line)
     return lines

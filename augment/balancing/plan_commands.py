@@ -1,4 +1,4 @@
-"""What a plan needs to know of the generator it asks: its guide entries and how it sees a photograph."""
+"""The generator of a plan, and its commands."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from engine.files.atomic import from_json
 
 @dataclass(frozen=True)
 class Generator:
-    """A generator to be asked for images.
+    """A generator that a plan is for.
 
     Attributes:
         schema: its guide entries and their scales.
-        crop_spec: how it sees a photograph.
+        crop_spec: how images are cropped for it.
         sha256: of its weights.
-        checkpoint: what to give `gen-defects`; None where only images of it are known.
+        checkpoint: for `gen-defects`; None where only its images are known.
         train_sha256: of every image file it was trained on.
     """
 
@@ -38,7 +38,7 @@ class Generator:
 
 
 def read_generator(path: Path) -> Generator:
-    """Read a generator's description; its weights are not loaded.
+    """Reads a generator's description; its weights are not loaded.
 
     Args:
         path: a `generator.json` or the folder of synthetic images that holds one; or a checkpoint (file, JSON or
@@ -52,7 +52,9 @@ def read_generator(path: Path) -> Generator:
     known = read_provenance(folder) if folder.is_dir() else None
     if known is not None:
         if known.schema is None:
-            raise DataError(f"{folder / file_name}: says nothing of the guide; give the checkpoint instead")
+            raise DataError(
+                f"{folder / file_name}: has no guide entries; give the checkpoint instead", code="E-plan-no-guide"
+            )
         return Generator(known.schema, known.crop_spec, known.checkpoint, None, known.train_sha256)
     from engine.checkpoint import find_checkpoint, stated_sha256
 
@@ -61,8 +63,8 @@ def read_generator(path: Path) -> Generator:
     try:
         meta: dict[str, Any] = from_json(file.with_suffix(".json").read_bytes())["meta"]
         network, data = meta["network"], meta.get("data") or {}
-        window = ((meta.get("config") or {}).get("data") or {}).get("window")
-        crop_spec = CropSpec(int(network["size"]), window, int(network["channels"]))
+        crop = ((meta.get("config") or {}).get("data") or {}).get("window")
+        crop_spec = CropSpec(int(network["size"]), crop, int(network["channels"]))
         schema = GuideSchema.from_dict(meta["guides"])
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise _not_a_generator(file, error) from None
@@ -72,21 +74,22 @@ def read_generator(path: Path) -> Generator:
 def _not_a_generator(file: Path, error: Exception) -> MagnaError:
     return DataError(
         f"{file.with_suffix('.json')}: does not describe a generator ({type(error).__name__}: {error}); "
-        "give a checkpoint of train-gan"
+        "give a checkpoint of train-gan",
+        code="E-plan-no-generator",
     )
 
 
 _NARROWEST = 0.01
-"""Scaled units: a narrower range is no choice."""
+"""Least width of a brightness range, scaled units."""
 
 
-def guide_of(kind: str, brightness: str, terciles: Terciles, schema: GuideSchema) -> str:
-    """The guide of a cell, in the schema's scaled units.
+def guide_of(class_name: str, brightness: str, terciles: Terciles, schema: GuideSchema) -> str:
+    """The guide of a stratum, in the schema's scaled units.
 
     Raises:
-        ValueError: the generator cannot be asked for it; the message says why.
+        ValueError: the generator cannot generate it; the message says why.
 
-    >>> schema = GuideSchema((NumericEntry("brightness", -0.4, 0.4), CategoricalEntry("kind", ("crack", "pit"))))
+    >>> schema = GuideSchema((NumericEntry("brightness", -0.4, 0.4), CategoricalEntry("class_name", ("crack", "pit"))))
     >>> guide_of("crack", "dark", Terciles((0.1, 0.2), (-0.2, 0.0)), schema)
     'brightness=0..0.25,kind=crack'
     """
@@ -104,9 +107,9 @@ def guide_of(kind: str, brightness: str, terciles: Terciles, schema: GuideSchema
     if "kind" in schema.names:
         known = schema["kind"]
         values = known.values if isinstance(known, CategoricalEntry) else ()
-        value = next((v for v in values if v.casefold() == kind.casefold()), None)
+        value = next((v for v in values if v.casefold() == class_name.casefold()), None)
         if value is None:
-            raise ValueError(f"the generator knows no {kind!r}, only {', '.join(values)}")
+            raise ValueError(f"the generator knows no {class_name!r}, only {', '.join(values)}")
         parts.append(f"kind={value}")
     guide = ",".join(parts)
     try:
@@ -117,22 +120,22 @@ def guide_of(kind: str, brightness: str, terciles: Terciles, schema: GuideSchema
 
 
 def command(
-    masks: str, guide: str, num: int, out: str, seed: int, kind: str, generator: Generator | None
+    masks: str, guide: str, num: int, out: str, seed: int, class_name: str, generator: Generator | None
 ) -> tuple[str, ...]:
     """The words of a `gen-defects` command; `$CHECKPOINT` stands for the generator."""
-    words = ["gen-defects", "--masks", masks]
-    words += ["--guide", guide] if guide else []
-    words += ["--num", str(num), "--seed", str(seed), "--out", out]
+    arguments = ["gen-defects", "--masks", masks]
+    arguments += ["--guide", guide] if guide else []
+    arguments += ["--num", str(num), "--seed", str(seed), "--out", out]
     if generator is None or "kind" not in generator.schema.names:
-        words += ["--label", kind]
-    return (*words, "--checkpoint", "$CHECKPOINT")
+        arguments += ["--label", class_name]
+    return (*arguments, "--checkpoint", "$CHECKPOINT")
 
 
-def quoted(words: tuple[str, ...]) -> str:
+def quoted(arguments: tuple[str, ...]) -> str:
     """A shell line."""
-    return " ".join('"$CHECKPOINT"' if word == "$CHECKPOINT" else shlex.quote(word) for word in words)
+    return " ".join('"$CHECKPOINT"' if word == "$CHECKPOINT" else shlex.quote(word) for word in arguments)
 
 
-def folder_name(kind: str) -> str:
-    """A kind as the name of a folder."""
-    return re.sub(r"[^\w.-]+", "_", kind).strip(".") or "defect"
+def folder_name(class_name: str) -> str:
+    """A class as the name of a folder."""
+    return re.sub(r"[^\w.-]+", "_", class_name).strip(".") or "defect"

@@ -1,4 +1,4 @@
-"""Masks for a cell: real ones of the kind brought to the wanted size, or procedural ones."""
+"""Masks for a stratum: real ones of the class scaled to its size, or procedural ones."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from augment.balancing.measures import Instance
+from augment.balancing.strata import Instance
 from defects.masks.width import Mask, bounding_box, resize_mask
 from defects.synthetic.masks import DEFECT_CLASSES, ShapeSpec
 
-_TURN = 15.0
-"""Degrees that a mask is turned at most, where it reaches no border."""
+_MAX_ROTATION = 15.0
+"""Largest rotation of a mask that reaches no border, degrees."""
 
 _LIKE = {"blowhole": "spot", "pitting": "pit", "pore": "spot", "hole": "spot", "fissure": "crack", "cut": "scratch"}
-"""Procedural shapes for kinds of other names."""
+"""Procedural shapes for classes of other names."""
 
-_TRIES = 12
+_MAX_ATTEMPTS = 12
 
 
 @dataclass(frozen=True)
 class Donor:
-    """A real mask in the generator's square.
+    """A real mask in the generator's crop.
 
     Attributes:
         name: of its sample.
@@ -36,17 +36,17 @@ class Donor:
 
     @property
     def share(self) -> float:
-        """Of the square, 0..1."""
+        """Of the crop, 0..1."""
         return float(self.mask.mean())
 
 
 @dataclass(frozen=True)
 class PlannedMask:
-    """A mask to ask a generator for.
+    """A mask as input of a generator.
 
     Attributes:
         mask: (S, S).
-        source: name of the real sample it comes from, or `procedural <kind>`.
+        source: name of the real sample it comes from, or `procedural <class>`.
         factor: by which it was scaled; 1 for procedural ones.
     """
 
@@ -55,36 +55,39 @@ class PlannedMask:
     factor: float
 
 
-def factor_to(share: float, wanted: tuple[float, float]) -> float:
-    """The least scaling that brings a mask of `share` of the image into a range of shares; from 1 up, either way."""
-    low, high = wanted
+def scale_to(share: float, target_range: tuple[float, float]) -> float:
+    """The smallest scale that moves a mask of `share` of the image into a range of shares; from 1 up, either way."""
+    low, high = target_range
     if share < low:
         return math.sqrt(low / share)
     return math.sqrt(share / high) if share > high else 1.0
 
 
 def real_mask(
-    donor: Donor, wanted: tuple[float, float], rng: np.random.Generator, *, reach: float = 2.0
+    donor: Donor, target_range: tuple[float, float], rng: np.random.Generator, *, max_scale: float = 2.0
 ) -> PlannedMask | None:
-    """A donor's mask flipped, turned a little, scaled and moved so that its share of the image lies in `wanted`.
+    """A donor's mask flipped, rotated, scaled and translated so that its share of the image is in `target_range`.
 
-    What reaches a border of the image goes on reaching that border (the opposite one when flipped) and is not turned;
-    what spans the image is scaled across only.
+    A mask at a border of the image stays at that border (at the opposite one when flipped) and is not rotated; one that
+    spans the image is scaled across only.
 
     Args:
         donor: a real mask.
-        wanted: least and largest share of the image.
-        rng: draws size, flips, angle and place.
-        reach: it is scaled by this much at most, up or down.
+        target_range: least and largest share of the image.
+        rng: draws size, flips, angle and position.
+        max_scale: largest scale, up or down.
 
     Returns:
-        None where it does not get there: a defect cut off at the border stays smaller than its scale says.
+        None where the range is not reached: a defect cut off at the border stays smaller than its scale.
     """
     size = donor.mask.shape[0]
-    low, high = np.log(max(wanted[0], donor.share / reach**2)), np.log(min(wanted[1], donor.share * reach**2))
+    low, high = (
+        np.log(max(target_range[0], donor.share / max_scale**2)),
+        np.log(min(target_range[1], donor.share * max_scale**2)),
+    )
     if low > high:
         return None
-    for _ in range(_TRIES):
+    for _ in range(_MAX_ATTEMPTS):
         draw = rng.random(5)
         goal = math.exp(low + (0.1 + 0.8 * draw[0]) * (high - low))
         factor = math.sqrt(goal / donor.share)
@@ -93,7 +96,7 @@ def real_mask(
         ends = [(box[i] == 0, box[i] + box[i + 2] == size) for i in (0, 1)]
         crop = mask[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
         if not any(a or b for a, b in ends):
-            crop = _turned(crop, (2 * draw[2] - 1) * _TURN)
+            crop = _rotated(crop, (2 * draw[2] - 1) * _MAX_ROTATION)
         crop = _trimmed(resize_mask(crop, _sides(crop, factor, [all(pair) for pair in ends])))
         placed = np.zeros_like(donor.mask)
         corner = [
@@ -101,14 +104,14 @@ def real_mask(
             for length, (at_start, at_end), share in zip(crop.shape[::-1], ends, draw[3:], strict=True)
         ]
         _put(placed, crop, corner)
-        if wanted[0] <= placed.mean() <= wanted[1] and placed.any():
+        if target_range[0] <= placed.mean() <= target_range[1] and placed.any():
             return PlannedMask(placed, donor.name, factor)
     return None
 
 
-def shape_kind(kind: str, instances: Sequence[Instance]) -> str:
-    """The procedural shape most like a kind: by its name, else by how long and how full its defects are."""
-    name = kind.casefold()
+def shape_class(class_name: str, instances: Sequence[Instance]) -> str:
+    """The procedural shape most similar to a class: by its name, else by elongation and solidity of its defects."""
+    name = class_name.casefold()
     for known in (*DEFECT_CLASSES, *_LIKE):
         if known in name:
             return _LIKE.get(known, known)
@@ -121,30 +124,32 @@ def shape_kind(kind: str, instances: Sequence[Instance]) -> str:
     return "spot" if solidity > 0.85 else "pit"
 
 
-def shaped_mask(kind: str, size: int, wanted: tuple[float, float], rng: np.random.Generator) -> PlannedMask | None:
-    """A procedural mask of a kind of `DEFECT_CLASSES` whose share of the image lies in `wanted`; None where none does."""
-    if wanted[0] >= wanted[1]:
+def shaped_mask(
+    class_name: str, size: int, target_range: tuple[float, float], rng: np.random.Generator
+) -> PlannedMask | None:
+    """A procedural mask whose share of the image is in `target_range`; None where there is none."""
+    if target_range[0] >= target_range[1]:
         return None
-    spec = ShapeSpec.typical(kind, size)
-    low, high = np.log(wanted)
-    for _ in range(_TRIES):
+    spec = ShapeSpec.typical(class_name, size)
+    low, high = np.log(target_range)
+    for _ in range(_MAX_ATTEMPTS):
         shape = spec.sample(rng)
         goal = math.exp(low + (0.2 + 0.6 * rng.random()) * (high - low)) * size * size
         length, width = shape.length, shape.width
         for _ in range(3):
-            drawn = ShapeSpec(
-                kind, (1, 1), (length, length), (width, width), spec.orientation, (0.4, 0.4, 0.6, 0.6)
+            procedural = ShapeSpec(
+                class_name, (1, 1), (length, length), (width, width), spec.orientation, (0.4, 0.4, 0.6, 0.6)
             ).sample(rng)
-            mask = drawn.draw(size, rng)
-            if wanted[0] <= mask.mean() <= wanted[1]:
-                return PlannedMask(mask, f"procedural {kind}", 1.0)
+            mask = procedural.draw(size, rng)
+            if target_range[0] <= mask.mean() <= target_range[1]:
+                return PlannedMask(mask, f"procedural {class_name}", 1.0)
             change = math.sqrt(goal / mask.sum())
             length, width = min(max(length * change, 1.0), 1.5 * size), min(max(width * change, 1.0), 0.7 * size)
     return None
 
 
-def _turned(crop: Mask, degrees: float) -> Mask:
-    """Turned at three times the scale, so that thin lines stay whole when they are brought back."""
+def _rotated(crop: Mask, degrees: float) -> Mask:
+    """Rotated at three times the scale, so that thin lines stay connected."""
     big = crop.repeat(3, 0).repeat(3, 1).astype(np.uint8)
     side = math.ceil(math.hypot(*big.shape) / 3) * 3
     turn = cv2.getRotationMatrix2D((big.shape[1] / 2, big.shape[0] / 2), degrees, 1.0)
@@ -168,7 +173,7 @@ def _sides(crop: Mask, factor: float, spans: Sequence[bool]) -> tuple[int, int]:
 
 
 def _start(length: int, size: int, at_start: bool, at_end: bool, share: float) -> int:
-    """Where along a side it begins: at the border it reaches, else anywhere inside; centred where it is too long."""
+    """Where along a side it begins: at the border it reaches, else anywhere inside; centered where it is too long."""
     if at_start and at_end:
         return min(0, (size - length) // 2)
     if at_start:

@@ -1,4 +1,4 @@
-"""The imbalance report: classes, pixels, sizes, cells, groups and verdicts of a set, as a tree and as text."""
+"""The imbalance report: classes, pixels, sizes, strata, groups and verdicts of a data set, as JSON and as text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from augment.balancing.measures import Measure, measure_samples
-from augment.balancing.strata import BRIGHTNESSES, SIZES, Cell, Terciles, cells_of
+from augment.balancing.strata import BRIGHTNESSES, SIZES, Measure, Stratum, Terciles, measure_samples, strata_of
 from augment.balancing.verdicts import Verdict, verdicts
 from defects.images.crops import CropSpec
 from defects.sample import GOOD, Sample
@@ -19,13 +18,13 @@ _FEW_GROUPS = 3
 
 
 @dataclass(frozen=True)
-class Kind:
+class ClassSummary:
     """One class of a set.
 
     Attributes:
-        name: `good` or the defect kind.
+        name: `good` or the defect class.
         images: how many.
-        groups: how many parts they show.
+        groups: number of specimens.
         sources: images by source.
         pixels: defect pixels.
         share: 5th, 50th and 95th percentile of the defective share of an image, 0..1; empty without defects.
@@ -61,30 +60,30 @@ class Kind:
 
 @dataclass(frozen=True)
 class Report:
-    """What a set holds and what it suffers from.
+    """The contents and the imbalance of a data set.
 
     Attributes:
         measures: every image.
-        crop_spec: in which it was measured; None for whole photographs.
-        kinds: `good` first, then by name.
-        terciles: where size and brightness are parted; None without defects.
-        cells: all of them, empty ones too.
-        verdicts: every kind of imbalance.
-        warnings: what stands in the way of splitting or balancing the set.
+        crop_spec: of the measured crops; None for whole images.
+        classes: `good` first, then by name.
+        terciles: borders of the strata; None without defects.
+        strata: all of them, empty ones too.
+        verdicts: one for each type of imbalance.
+        warnings: obstacles to splitting or balancing the data set.
     """
 
     measures: list[Measure]
     crop_spec: CropSpec | None
-    kinds: list[Kind]
+    classes: list[ClassSummary]
     terciles: Terciles | None
-    cells: list[Cell]
+    strata: list[Stratum]
     verdicts: list[Verdict]
     warnings: list[str]
 
     @property
-    def empty(self) -> list[Cell]:
-        """The cells with nothing in them."""
-        return [cell for cell in self.cells if not cell.count]
+    def empty(self) -> list[Stratum]:
+        """The empty strata."""
+        return [stratum for stratum in self.strata if not stratum.count]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -93,10 +92,10 @@ class Report:
             "images": len(self.measures),
             "groups": len({m.sample.part for m in self.measures}),
             "framing": None if crop_spec is None else {"size": crop_spec.size, "window": crop_spec.crop},
-            "kinds": {kind.name: kind.to_dict() for kind in self.kinds},
+            "kinds": {summary.name: summary.to_dict() for summary in self.classes},
             "terciles": None if self.terciles is None else self.terciles.to_dict(),
-            "cells": [cell.to_dict() for cell in self.cells],
-            "empty_cells": [cell.name for cell in self.empty],
+            "cells": [stratum.to_dict() for stratum in self.strata],
+            "empty_cells": [stratum.name for stratum in self.empty],
             "verdicts": [verdict.to_dict() for verdict in self.verdicts],
             "warnings": self.warnings,
         }
@@ -106,24 +105,24 @@ class Report:
         head = ("class", "images", "groups", "defect px", "share of image, %", "box side, px", "brightness")
         rows = [head] + [
             (
-                kind.name,
-                str(kind.images),
-                str(kind.groups),
-                str(kind.pixels),
-                _span([100 * v for v in kind.share], 2),
-                _span(kind.box, 0),
-                _span(kind.brightness, 2),
+                summary.name,
+                str(summary.images),
+                str(summary.groups),
+                str(summary.pixels),
+                _span([100 * v for v in summary.share], 2),
+                _span(summary.box, 0),
+                _span(summary.brightness, 2),
             )
-            for kind in self.kinds
+            for summary in self.classes
         ]
         lines = [*_table(rows), ""]
         if self.terciles is not None:
             (a, b), (c, d) = self.terciles.size, self.terciles.brightness
             lines.append(
-                f"cells: small up to {a:.3%} of the image, large over {b:.3%}; dark up to {c:.3f}, bright over {d:.3f}"
+                f"strata: small up to {a:.3%} of the image, large over {b:.3%}; dark up to {c:.3f}, bright over {d:.3f}"
             )
-            lines += _table(self._cell_rows())
-            lines.append(f"{len(self.empty)} of {len(self.cells)} cells are empty")
+            lines += _table(self._stratum_rows())
+            lines.append(f"{len(self.empty)} of {len(self.strata)} strata are empty")
             lines.append("")
         for verdict in self.verdicts:
             mark = {True: "yes", False: "no", None: "?"}[verdict.suffers]
@@ -131,12 +130,12 @@ class Report:
             lines.append(f"{mark:>3}  {verdict.task}, {verdict.name}:{number} {verdict.what}")
         return [*lines, *(f"warning: {warning}" for warning in self.warnings)]
 
-    def _cell_rows(self) -> list[tuple[str, ...]]:
-        counts = {(cell.kind, cell.size, cell.brightness): cell.count for cell in self.cells}
-        columns = [(size, light) for size in SIZES for light in BRIGHTNESSES]
-        rows: list[tuple[str, ...]] = [("kind", *(f"{size}/{light}" for size, light in columns))]
-        for kind in dict.fromkeys(cell.kind for cell in self.cells):
-            rows.append((kind, *(str(counts[kind, size, light]) for size, light in columns)))
+    def _stratum_rows(self) -> list[tuple[str, ...]]:
+        counts = {(stratum.class_name, stratum.size, stratum.brightness): stratum.count for stratum in self.strata}
+        columns = [(size, luminance) for size in SIZES for luminance in BRIGHTNESSES]
+        rows: list[tuple[str, ...]] = [("class", *(f"{size}/{luminance}" for size, luminance in columns))]
+        for class_name in dict.fromkeys(stratum.class_name for stratum in self.strata):
+            rows.append((class_name, *(str(counts[class_name, size, luminance]) for size, luminance in columns)))
         return rows
 
 
@@ -147,32 +146,32 @@ def imbalance_report(
     workers: int = 2,
     on_progress: Callable[[int], object] | None = None,
 ) -> Report:
-    """Measure a set and say what it suffers from.
+    """Measures a data set and reports its imbalance.
 
     Args:
         samples: of any source.
-        crop_spec: measure the squares a generator sees; None for whole photographs.
+        crop_spec: measure crops as a generator gets them; None for whole images.
         workers: threads that read.
-        on_progress: told how many more images are done.
+        on_progress: called with the number of images completed since the last call.
 
     Raises:
         DataError: there are no samples, or one does not open.
     """
     if not samples:
-        raise DataError("no images to report on; give a folder that holds some")
+        raise DataError("no images to report on; give a folder of images", code="E-report-no-images")
     measures = measure_samples(samples, crop_spec, workers=workers, on_progress=on_progress)
     labels = sorted({m.sample.label for m in measures}, key=lambda name: (name != GOOD, name))
-    kinds = [_kind(label, [m for m in measures if m.sample.label == label]) for label in labels]
+    classes = [_class_summary(label, [m for m in measures if m.sample.label == label]) for label in labels]
     marked = any(m.brightness is not None and m.sample.label != GOOD for m in measures)
     terciles = Terciles.fit(measures) if marked else None
-    cells = cells_of(measures, terciles) if terciles else []
-    return Report(measures, crop_spec, kinds, terciles, cells, verdicts(measures), _warnings(kinds, measures))
+    strata = strata_of(measures, terciles) if terciles else []
+    return Report(measures, crop_spec, classes, terciles, strata, verdicts(measures), _warnings(classes, measures))
 
 
-def _kind(name: str, measures: list[Measure]) -> Kind:
+def _class_summary(name: str, measures: list[Measure]) -> ClassSummary:
     sources = sorted(m.sample.source for m in measures)
     instances = [i for m in measures for i in m.instances]
-    return Kind(
+    return ClassSummary(
         name=name,
         images=len(measures),
         groups=len({m.sample.part for m in measures}),
@@ -185,20 +184,20 @@ def _kind(name: str, measures: list[Measure]) -> Kind:
     )
 
 
-def _warnings(kinds: list[Kind], measures: list[Measure]) -> list[str]:
+def _warnings(classes: list[ClassSummary], measures: list[Measure]) -> list[str]:
     found = []
-    for kind in kinds:
-        if kind.images == 1:
-            found.append(f"{kind.name} has a single image: it cannot be in training and in test")
-        elif kind.groups == 1:
-            found.append(f"{kind.name} has a single group: its {kind.images} images cannot be split")
-        elif kind.groups < _FEW_GROUPS:
-            found.append(f"{kind.name} has only {kind.groups} groups: train, validation and test need one each")
+    for summary in classes:
+        if summary.images == 1:
+            found.append(f"{summary.name} has a single image: it cannot be in training and in test")
+        elif summary.groups == 1:
+            found.append(f"{summary.name} has a single group: its {summary.images} images cannot be split")
+        elif summary.groups < _FEW_GROUPS:
+            found.append(f"{summary.name} has only {summary.groups} groups: train, validation and test need one each")
     unmarked = sum(m.sample.label != GOOD and not m.area for m in measures)
     if unmarked:
-        found.append(f"{unmarked} defective images have an empty mask: they are in no cell")
+        found.append(f"{unmarked} defective images have an empty mask: they are in no stratum")
     if not any(m.sample.group for m in measures):
-        found.append("no image has a group: images of one part may come to stand on both sides of a split")
+        found.append("no image has a group: images of one specimen may be on both sides of a split")
     return found
 
 

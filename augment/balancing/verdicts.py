@@ -1,4 +1,4 @@
-"""Which kinds of imbalance a set suffers from, each with the number that says so and the threshold it is held to."""
+"""Types of imbalance of a data set, each with its number and its threshold."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from augment.balancing.measures import Measure
+from augment.balancing.strata import Measure
 from defects.sample import GOOD
 
 _CLASSES = 1.5
 """Largest over smallest class; the KEEL repository counts a set as imbalanced from 1.5 and as highly so from 9."""
 
 _PIXELS = 10.0
-"""Background over defect pixels: from here on a network that finds no defect anywhere is right in 9 pixels of 10."""
+"""Background over defect pixels: from here on a network that predicts no defect is right in 9 pixels of 10."""
 
 _FOREGROUND = 10.0
-"""Picture over defect boxes: the part of all places at which a detector finds nothing."""
+"""Image area over that of the defect boxes: the share of positions without a detection."""
 
 _SCALE = 4.0
 """95th over 5th percentile of the boxes' sides: two octaves, more than one level of a feature pyramid spans."""
@@ -30,15 +30,15 @@ _SHAPE = 3.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """One kind of imbalance.
+    """One type of imbalance.
 
     Attributes:
         task: `classification`, `segmentation` or `detection`.
         name: of the imbalance.
-        suffers: None where it cannot be told.
-        value: the number that says so; None where there is none.
+        suffers: None where it is unknown.
+        value: the measured number; None where there is none.
         threshold: from which on a set suffers.
-        what: what the number is, and what it is made of.
+        what: what the number is, and what it is computed from.
     """
 
     task: str
@@ -62,7 +62,7 @@ class Verdict:
 
 
 def verdicts(measures: Sequence[Measure]) -> list[Verdict]:
-    """All kinds of the specification, in its order."""
+    """All types of the specification, in its order."""
     return [
         _binary(measures),
         _multi_class(measures),
@@ -75,8 +75,8 @@ def verdicts(measures: Sequence[Measure]) -> list[Verdict]:
     ]
 
 
-def _unknown(task: str, name: str, why: str, threshold: float | None = None) -> Verdict:
-    return Verdict(task, name, None, None, threshold, f"cannot be told: {why}")
+def _unknown(task: str, name: str, reason: str, threshold: float | None = None) -> Verdict:
+    return Verdict(task, name, None, None, threshold, f"unknown: {reason}")
 
 
 def _ratio(task: str, name: str, value: float, threshold: float, what: str) -> Verdict:
@@ -120,14 +120,16 @@ def _pixel_wise(measures: Sequence[Measure]) -> Verdict:
     area, pixels = sum(m.area for m in measures), sum(m.pixels for m in measures)
     if not area:
         return _unknown("segmentation", "pixel-wise", "no defect is marked", _PIXELS)
-    kinds: Counter[str] = Counter()
+    classes: Counter[str] = Counter()
     for m in measures:
         if m.sample.label != GOOD:
-            kinds[m.sample.label] += m.area
-    most, least = max(kinds, key=lambda k: kinds[k]), min(kinds, key=lambda k: kinds[k])
+            classes[m.sample.label] += m.area
+    most, least = max(classes, key=lambda k: classes[k]), min(classes, key=lambda k: classes[k])
     between = ""
-    if len(kinds) > 1:
-        between = f"; between kinds, {most} has {kinds[most] / max(kinds[least], 1):.1f} times the pixels of {least}"
+    if len(classes) > 1:
+        between = (
+            f"; between classes, {most} has {classes[most] / max(classes[least], 1):.1f} times the pixels of {least}"
+        )
     what = f"background pixels to one defect pixel ({area / pixels:.3%} of all pixels are defect){between}"
     return _ratio("segmentation", "pixel-wise", (pixels - area) / area, _PIXELS, what)
 
@@ -136,12 +138,12 @@ def _occlusion(measures: Sequence[Measure], task: str) -> Verdict:
     instances = [i for m in measures for i in m.instances]
     if not instances:
         return _unknown(task, "occlusion", "no defect is marked")
-    cut = sum(i.cut for i in instances)
+    truncated = sum(i.truncated for i in instances)
     return _unknown(
         task,
         "occlusion",
-        "a mask shows what is seen and not what is hidden behind something; "
-        f"what can be told is that {cut} of {len(instances)} defects reach the border of their picture",
+        "a mask marks what is visible and not what is occluded; "
+        f"known is that {truncated} of {len(instances)} defects reach the border of their image",
     )
 
 
@@ -153,7 +155,7 @@ def _foreground(measures: Sequence[Measure]) -> Verdict:
     empty = sum(not m.instances for m in measures)
     number = [len(m.instances) for m in measures if m.instances]
     what = (
-        f"picture area to one part of defect boxes; {empty} of {len(measures)} images hold no defect, "
+        f"image area to one part of defect boxes; {empty} of {len(measures)} images hold no defect, "
         f"the others {np.mean(number):.1f} on average"
     )
     return _ratio("detection", "foreground / background", pixels / boxes, _FOREGROUND, what)

@@ -23,10 +23,10 @@ def export(
     """Write a data set as MVTec AD, COCO, YOLO segmentation, WebDataset shards or plain folders."""
     import json as json_text
 
-    from augment.mixing.output import check_apart
     from defects.formats import export as exporting
     from defects.formats.dataset import open_dataset
     from engine.commands import Progress
+    from engine.run.sample_folder import check_apart
 
     check_apart(out, {"the folder": folder})
     formats = [name.strip() for name in to.split(",") if name.strip()]

@@ -1,9 +1,9 @@
-"""The pixels of one image of a mixture: the same whether a training asks for them or a folder is written."""
+"""PyTorch datasets of a mixture, from the plan and from the written folder, and the sampler of their epochs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,75 +12,24 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
-from augment.mixing.output import REQUEST
-from augment.mixing.plan import Item, Plan
-from augment.mixing.sampling_weights import Exposure, rank_part
+from augment.mixing.folder import REQUEST, Pixels, pixels
+from augment.mixing.plan import Plan
+from augment.mixing.selection import EpochSampling
 from defects.images.decode import read_sample
 from defects.manifest import read_manifest
-from defects.masks.width import Mask
-from defects.sample import GOOD
 from engine.errors import DataError, IssuesError
 from engine.files.atomic import from_json
-from engine.seeding import numpy_generator
-
-UNCHANGED = "unchanged"
-"""Named as what was applied where every try of the augmentation lost the defect."""
-
-_TRIES = 8
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """One version of an image.
-
-    Attributes:
-        image: (H, W, C) uint8.
-        mask: (H, W).
-        applied: The transforms, in order.
-    """
-
-    image: NDArray[np.uint8]
-    mask: Mask
-    applied: list[str]
-
-
-def pixels(plan: Plan, item: Item, version: int) -> Pixels:
-    """Reads an image and augments it.
-
-    A copy depends on the seed, the item's name and its number alone. A copy that lost the defect would be a wrong
-    label: it is drawn anew, and left unchanged if that does not help.
-
-    Args:
-        plan: Of the mixture.
-        item: Of the plan.
-        version: 0 for the image itself, 1 and up for augmented copies.
-
-    Raises:
-        DataError: The image or its mask does not open.
-        ValueError: A copy of an image that is not augmented.
-    """
-    image, mask = plan.cutter.read(item.sample)
-    if version == 0:
-        return Pixels(image, mask, [])
-    if plan.pipeline is None or item.split != "train":
-        raise ValueError(f"expected version 0 of {item.name}, got {version}; only training images have copies")
-    for attempt in range(_TRIES):
-        rng = numpy_generator(plan.request.seed, "augment", item.name, version, attempt)
-        other, marked, applied = plan.pipeline(image, mask, rng)
-        if item.sample.label == GOOD or marked.any():
-            return Pixels(other, marked, applied)
-    return Pixels(image, mask, [UNCHANGED])
-
-
-class _Exposed(Protocol):
+class _Sampled(Protocol):
     @property
-    def exposure(self) -> Exposure: ...
+    def sampling(self) -> EpochSampling: ...
 
 
 class MixedDataset(Dataset[dict[str, Any]]):
-    """The images of a plan, made when they are asked for.
+    """The images of a plan, read and augmented on demand.
 
-    Index `image * versions + version` is the image of that row of the split's manifest once the plan is written.
+    Index `image * variants + variant` is the image of that row of the split's manifest once the plan is written.
 
     Args:
         plan: Of the mixture.
@@ -89,16 +38,16 @@ class MixedDataset(Dataset[dict[str, Any]]):
 
     def __init__(self, plan: Plan, split: str = "train") -> None:
         self.plan, self.items = plan, plan.items[split]
-        self.versions = plan.versions if split == "train" else 1
-        self.kinds = plan.kinds
+        self.variants = plan.variants if split == "train" else 1
+        self.classes = plan.classes
 
     @property
-    def exposure(self) -> Exposure:
-        """What an epoch of training sees."""
-        return self.plan.exposure
+    def sampling(self) -> EpochSampling:
+        """The training images of each epoch."""
+        return self.plan.sampling
 
     def __len__(self) -> int:
-        return len(self.items) * self.versions
+        return len(self.items) * self.variants
 
     def read(self, index: int) -> Pixels:
         """The pixels at an index.
@@ -107,30 +56,29 @@ class MixedDataset(Dataset[dict[str, Any]]):
             IndexError: There is no such index.
             DataError: An image does not open.
         """
-        number, version = divmod(_checked(index, len(self)), self.versions)
-        return pixels(self.plan, self.items[number], version)
+        number, variant = divmod(_checked(index, len(self)), self.variants)
+        return pixels(self.plan, [(self.items[number], variant)])[0]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """`image` (C, H, W) and `mask` (1, H, W), float in [0, 1]; `label`, the kind's number; `source` and `name`."""
-        number, version = divmod(_checked(index, len(self)), self.versions)
+        """`image` (C, H, W) and `mask` (1, H, W), float in [0, 1]; `label`, the class index; `source` and `name`."""
+        number, variant = divmod(_checked(index, len(self)), self.variants)
         item = self.items[number]
-        made = pixels(self.plan, item, version)
-        return _tensors(made.image, made.mask) | {
-            "label": self.kinds.index(item.sample.label),
+        return _tensors(self.read(index)) | {
+            "label": self.classes.index(item.sample.label),
             "source": item.sample.source,
-            "name": item.version(version),
+            "name": item.variant(variant),
         }
 
 
 class MixedFolder(Dataset[dict[str, Any]]):
-    """The images of a mixture that was written, with the indices of `MixedDataset`.
+    """The images of a written mixture, with the indices of `MixedDataset`.
 
     Args:
         root: The folder that `mix-defects` wrote.
         split: `train`, `val` or `test`.
 
     Raises:
-        DataError: It is no such folder, or not finished.
+        DataError: It is no such folder, or not complete.
         IssuesError: Images are missing.
     """
 
@@ -140,21 +88,22 @@ class MixedFolder(Dataset[dict[str, Any]]):
             raise IssuesError(issues)
         try:
             self.request: dict[str, Any] = from_json((root / REQUEST).read_bytes())
-            self.kinds: list[str] = list(self.request["kinds"])
-            self.versions = 1 + int(self.request["copies"]) if split == "train" else 1
+            self.classes: list[str] = list(self.request["kinds"])
+            self.variants = 1 + int(self.request["copies"]) if split == "train" else 1
         except (OSError, ValueError, KeyError, TypeError):
-            raise DataError(f"{root / REQUEST}: missing or unreadable; give a folder of mix-defects") from None
+            what = f"{root / REQUEST}: missing or unreadable; give a folder of mix-defects"
+            raise DataError(what, code="E-mix-no-mixture") from None
         self.samples, self.split = samples, split
 
     @property
-    def exposure(self) -> Exposure:
-        """What an epoch of training sees."""
+    def sampling(self) -> EpochSampling:
+        """The training images of each epoch."""
         members: dict[str, list[int]] = {}
-        for number, sample in enumerate(self.samples[:: self.versions]):
+        for number, sample in enumerate(self.samples[:: self.variants]):
             source = "real" if sample.source == "procedural" else sample.source
             members.setdefault(source, []).append(number)
         length = self.request["epoch"] or len(self.samples)
-        return Exposure(members, self.request["shares"], length, self.versions, self.request["seed"])
+        return EpochSampling(members, self.request["shares"], length, self.variants, self.request["seed"])
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -166,17 +115,26 @@ class MixedFolder(Dataset[dict[str, Any]]):
         return Pixels(image, mask, [name for name in str(sample.metadata.get("applied") or "").split(", ") if name])
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """As `MixedDataset` gives it."""
-        sample, made = self.samples[_checked(index, len(self))], self.read(index)
-        return _tensors(made.image, made.mask) | {
-            "label": self.kinds.index(sample.label),
+        """As that of `MixedDataset`."""
+        sample = self.samples[_checked(index, len(self))]
+        return _tensors(self.read(index)) | {
+            "label": self.classes.index(sample.label),
             "source": sample.source,
             "name": sample.name,
         }
 
 
-class ExposureSampler(Sampler[int]):
-    """The training indices of one epoch after another; every process of a training draws its own part.
+def rank_indices(indices: NDArray[np.int64], rank: int, world: int) -> NDArray[np.int64]:
+    """The indices of one of several processes: every `world`-th, repeated so that all have equally many."""
+    if not 0 <= rank < world:
+        raise ValueError(f"expected a rank from 0 to {world - 1}, got {rank}; ranks count from 0")
+    each = math.ceil(len(indices) / world)
+    selected: NDArray[np.int64] = np.resize(indices, each * world)[rank::world]
+    return selected
+
+
+class EpochSampler(Sampler[int]):
+    """The training indices of one epoch after another; each process of a training gets its own.
 
     Args:
         data: A `MixedDataset` or `MixedFolder` of the training split.
@@ -184,18 +142,18 @@ class ExposureSampler(Sampler[int]):
         world: Number of processes.
     """
 
-    def __init__(self, data: _Exposed, *, rank: int = 0, world: int = 1) -> None:
-        self.exposure, self.rank, self.world, self.number = data.exposure, rank, world, 0
+    def __init__(self, data: _Sampled, *, rank: int = 0, world: int = 1) -> None:
+        self.sampling, self.rank, self.world, self.number = data.sampling, rank, world, 0
 
     def set_epoch(self, number: int) -> None:
-        """Chooses the epoch that is drawn next."""
+        """Sets the epoch of the next iteration."""
         self.number = number
 
     def __iter__(self) -> Iterator[int]:
-        yield from rank_part(self.exposure.epoch(self.number), self.rank, self.world).tolist()
+        yield from rank_indices(self.sampling.epoch(self.number), self.rank, self.world).tolist()
 
     def __len__(self) -> int:
-        return -(-self.exposure.length // self.world)
+        return -(-self.sampling.length // self.world)
 
 
 def _checked(index: int, length: int) -> int:
@@ -205,8 +163,8 @@ def _checked(index: int, length: int) -> int:
     return index % length
 
 
-def _tensors(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> dict[str, Any]:
-    return {
-        "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255,
-        "mask": torch.from_numpy(np.ascontiguousarray(mask[None])).float(),
-    }
+def _tensors(result: Pixels) -> dict[str, Any]:
+    def tensor(values: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).float()
+
+    return {"image": tensor(result.image.transpose(2, 0, 1)) / 255, "mask": tensor(result.mask[None])}

@@ -1,4 +1,4 @@
-"""Which image goes where, how often it is seen and how it is cut: everything that is decided before a pixel is made."""
+"""The plan of a mixture: which image is in which split, how often it is sampled and how it is cropped."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from augment.mixing.leak_check import Findings
-from augment.mixing.request import KINDS_OF_SOURCE, Request
-from augment.mixing.sampling_weights import Exposure
-from augment.mixing.selection import Fill
-from augment.mixing.sources import Cutter, Dropped, counted
-from augment.mixing.splits import SPLITS
+from augment.mixing.leak_check import NearDuplicates
+from augment.mixing.request import SOURCES, Request
+from augment.mixing.selection import EpochSampling, StrataFill
+from augment.mixing.sources import Cropper, Dropped, count_dropped
 from augment.transforms.pipeline import Pipeline
+from defects.formats.listing import SPLITS
 from defects.sample import GOOD, Sample
 from engine.files.atomic import sha256_bytes, to_json
 
@@ -24,7 +23,7 @@ class Item:
 
     Attributes:
         name: Unique, its folder's name first, such as `real/MT_Crack/exp1_num_265613`.
-        sample: Where it comes from.
+        sample: The image.
         source: `real`, `synthetic` or `pasted`.
         split: `train`, `val` or `test`.
         sha256: Of its image file.
@@ -37,13 +36,18 @@ class Item:
     sha256: str = ""
 
     @property
-    def origin(self) -> str:
-        """Name of the folder it comes from."""
+    def folder(self) -> str:
+        """Name of the folder it is from."""
         return self.name.partition("/")[0]
 
-    def version(self, number: int) -> str:
-        """Name of a version of it: its own for 0, else that of an augmented copy."""
+    def variant(self, number: int) -> str:
+        """Name of a variant: the item's own for 0, else that of an augmentation."""
         return f"{self.name}_aug{number}" if number else self.name
+
+    def files(self, number: int) -> tuple[str, str]:
+        """Image and mask of a variant, relative to the folder of the mixture."""
+        name = self.variant(number)
+        return f"{self.split}/images/{name}.png", f"{self.split}/masks/{name}.png"
 
 
 @dataclass(frozen=True)
@@ -51,164 +55,114 @@ class Plan:
     """A mixture.
 
     Attributes:
-        request: What was asked for.
-        items: Images by split, photographs first, then by folder and name.
-        cutter: How they are read.
-        pipeline: How the copies are augmented; None for none.
-        shares: How often an epoch sees each source, summing to 1.
-        dropped: What was left out, and why.
-        fill: The cells before and after; None without balance.
+        request: The settings.
+        items: Images by split, real ones first, then by folder and name.
+        cropper: Reads them.
+        pipeline: Of the augmentations; None for none.
+        weights: Share of each source in an epoch, summing to 1.
+        dropped: What is left out, and why.
+        fill: The strata before and after; None without balance.
         split_by: In words.
-        findings: Of the search for copies of held-out photographs; None where it was not made.
-        warnings: What one should know.
+        near_duplicates: Of the leak check; None where it compares checksums only.
+        warnings: For the user.
     """
 
     request: Request
     items: dict[str, list[Item]]
-    cutter: Cutter
+    cropper: Cropper
     pipeline: Pipeline | None
-    shares: dict[str, float]
+    weights: dict[str, float]
     dropped: list[Dropped] = field(default_factory=list)
-    fill: Fill | None = None
+    fill: StrataFill | None = None
     split_by: str = ""
-    findings: Findings | None = None
+    near_duplicates: NearDuplicates | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
-    def versions(self) -> int:
-        """Of every training image: itself and its augmented copies."""
-        return 1 + self.request.copies_each
+    def variants(self) -> int:
+        """Of every training image: the image itself and its augmentations."""
+        return 1 + self.request.augmentations_each
 
     @property
-    def kinds(self) -> list[str]:
-        """`good` first, then by name; the number of a kind is its place here."""
+    def classes(self) -> list[str]:
+        """`good` first, then by name; the index of a class is its position here."""
         labels = {item.sample.label for items in self.items.values() for item in items}
         return sorted(labels, key=lambda name: (name != GOOD, name))
 
     def entries(self) -> Iterator[tuple[Item, int]]:
-        """Every image that is written, with the number of its version: 0 for itself, 1 and up for copies."""
+        """Every image that is written, with the number of its variant: 0 for itself, 1 and up for augmentations."""
         for split in SPLITS:
             for item in self.items[split]:
-                for version in range(self.versions if split == "train" else 1):
-                    yield item, version
+                for variant in range(self.variants if split == "train" else 1):
+                    yield item, variant
 
     def __len__(self) -> int:
-        return sum(len(items) * (self.versions if split == "train" else 1) for split, items in self.items.items())
+        return sum(len(items) * (self.variants if split == "train" else 1) for split, items in self.items.items())
 
     @property
     def members(self) -> dict[str, list[int]]:
         """Numbers of the training images of each source."""
-        found: dict[str, list[int]] = {name: [] for name in KINDS_OF_SOURCE}
+        numbers: dict[str, list[int]] = {name: [] for name in SOURCES}
         for number, item in enumerate(self.items["train"]):
-            found[item.source].append(number)
-        return {name: numbers for name, numbers in found.items() if numbers}
+            numbers[item.source].append(number)
+        return {name: members for name, members in numbers.items() if members}
 
     @property
-    def exposure(self) -> Exposure:
-        """What an epoch sees, and in which order."""
-        length = self.request.epoch or len(self.items["train"]) * self.versions
-        return Exposure(self.members, self.shares, length, self.versions, self.request.seed)
-
-    def _named(self) -> Iterator[tuple[str, Item]]:
-        for split in SPLITS:
-            yield from ((f"{split}/{item.name}", item) for item in self.items[split])
+    def sampling(self) -> EpochSampling:
+        """The training images of each epoch."""
+        length = self.request.epoch or len(self.items["train"]) * self.variants
+        return EpochSampling(self.members, self.weights, length, self.variants, self.request.seed)
 
     def weight(self, item: Item) -> float:
-        """How often a mean epoch of as many draws as there are training images sees each version of an image."""
+        """Mean number of draws of each variant in an epoch of as many draws as there are training images."""
         if item.split != "train":
             return 1.0
-        share, number = self.shares.get(item.source, 0.0), len(self.members[item.source])
+        share, number = self.weights.get(item.source, 0.0), len(self.members[item.source])
         return share * len(self.items["train"]) / number
 
     def describe(self) -> dict[str, Any]:
-        """Everything that decides the bytes, as JSON; a folder begun with another description is not gone on with."""
-        crop_spec = self.cutter.crop_spec
+        """Everything that decides the bytes, as JSON; a folder begun with another description is not resumed."""
+        crop_spec, pipeline = self.cropper.crop_spec, None
+        if self.pipeline is not None:
+            stored = {"min_defect_share": "min_defect_kept"}
+            pipeline = {stored.get(k, k): v for k, v in self.pipeline.config.model_dump(mode="json").items()}
+        inputs = [[f"{split}/{item.name}", item.sha256] for split in SPLITS for item in self.items[split]]
         return {
             **self.request.describe(),
             "framing": None
             if crop_spec is None
             else {"size": crop_spec.size, "window": crop_spec.crop, "channels": crop_spec.channels},
-            "channels": self.cutter.channels,
-            "pipeline": None if self.pipeline is None else self.pipeline.config.model_dump(mode="json"),
-            "shares": self.shares,
-            "kinds": self.kinds,
+            "channels": self.cropper.channels,
+            "pipeline": pipeline,
+            "shares": self.weights,
+            "kinds": self.classes,
             "images": len(self),
-            "inputs": sha256_bytes(to_json([[name, item.sha256] for name, item in self._named()])),
+            "inputs": sha256_bytes(to_json(inputs)),
         }
 
     def summary(self) -> dict[str, Any]:
-        """What is in it, as JSON."""
+        """The content of the mixture, as JSON."""
+        near = self.near_duplicates
         return {
             "images": len(self),
-            "kinds": self.kinds,
-            "splits": {name: _table(self.items[name]) for name in SPLITS},
-            "versions": self.versions,
+            "kinds": self.classes,
+            "splits": {name: _counts(self.items[name]) for name in SPLITS},
+            "versions": self.variants,
             "split_by": self.split_by,
-            "exposure": {name: round(share, 6) for name, share in self.shares.items()},
-            "draws_of_an_epoch": self.exposure.draws,
-            "dropped": counted(self.dropped),
-            "likeness_of_a_copy": None if self.findings is None else round(self.findings.least, 4),
+            "exposure": {name: round(share, 6) for name, share in self.weights.items()},
+            "draws_of_an_epoch": self.sampling.draws,
+            "dropped": count_dropped(self.dropped),
+            "likeness_of_a_copy": None if near is None else round(near.threshold, 4),
             "cells": None if self.fill is None else self.fill.to_dict(),
             "warnings": self.warnings,
         }
 
 
-def _table(items: Sequence[Item]) -> dict[str, dict[str, int]]:
-    """Images by source and kind."""
+def _counts(items: Sequence[Item]) -> dict[str, dict[str, int]]:
+    """Number of images by source and class."""
     counts = Counter((item.source, item.sample.label) for item in items)
-    found: dict[str, dict[str, int]] = {}
-    for source in KINDS_OF_SOURCE:
-        row = {kind: number for (name, kind), number in sorted(counts.items()) if name == source}
-        if row:
-            found[source] = row
-    return found
-
-
-def plan_lines(plan: Plan) -> list[str]:
-    """What goes where, what an epoch sees, what was left out and which cells are filled."""
-    summary = plan.summary()
-    kinds = plan.kinds
-    rows = [["split", "source", "images", *kinds]]
-    for split in SPLITS:
-        for source, counts in summary["splits"][split].items():
-            rows.append([split, source, str(sum(counts.values())), *(str(counts.get(kind, 0)) for kind in kinds)])
-    lines = _plan_table(rows)
-    lines.append(f"split: {plan.split_by}")
-    crop_spec = plan.cutter.crop_spec
-    if crop_spec is None:
-        lines.append("images: whole, at their own size")
-    else:
-        what = "the shorter side" if crop_spec.crop is None else f"{crop_spec.crop} px"
-        how = "grey" if crop_spec.channels == 1 else "RGB"
-        lines.append(f"images: {crop_spec.size} x {crop_spec.size} px {how}, {what} of a photograph")
-    if plan.versions > 1:
-        each = plan.versions - 1
-        lines.append(f"training images are written with {each} augmented {'copy' if each == 1 else 'copies'} each "
-                     f"({plan.request.augment}): {len(plan.items['train']) * plan.versions} in all")  # fmt: skip
-    draws = summary["draws_of_an_epoch"]
-    seen = ", ".join(f"{name} {draws[name]} ({share:.0%})" for name, share in plan.shares.items())
-    lines.append(f"an epoch of {plan.exposure.length} draws: {seen}")
-    for source, reasons in counted(plan.dropped).items():
-        told = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
-        lines.append(f"left out of {source}: {told}")
-    if plan.findings is not None:
-        lines.append(f"copies of held-out images: none left (likeness over {plan.findings.least:.2f} counts as one)")
-    if plan.fill is not None:
-        before, after = plan.fill.before, plan.fill.after
-        axes = " x ".join(plan.fill.axes)
-        lines.append(
-            f"cells ({axes}): {sum(not n for n in before.values())} of {len(before)} empty before, "
-            f"{sum(not n for n in after.values())} after; {min(after.values())} to {max(after.values())} images each"
-        )
-    return lines
-
-
-def _plan_table(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    rows = {
+        source: {label: number for (name, label), number in sorted(counts.items()) if name == source}
+        for source in SOURCES
+    }
+    return {source: row for source, row in rows.items() if row}

@@ -1,10 +1,11 @@
-"""From a request to a plan: the steps in their order, each in a room of its own."""
+"""From a request to a plan: open, split, filter, check for leaks, balance."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,271 +14,280 @@ from augment.balancing.plan import make_generation_plan
 from augment.balancing.plan_commands import read_generator
 from augment.mixing.filtering import filter_by_scores, read_scores
 from augment.mixing.leak_check import (
-    Findings,
-    find_copies,
-    held_out_masks,
-    image_hashes,
-    pasted_from,
-    refuse,
-    refuse_seen,
-    same_files,
+    NearDuplicates,
+    check_generator,
+    check_leaks,
+    find_near_duplicates,
+    from_held_out_masks,
+    identical_files,
+    pasted_leaks,
 )
 from augment.mixing.plan import Item, Plan
-from augment.mixing.request import KINDS_OF_SOURCE, Request
-from augment.mixing.sampling_weights import check_exposure
-from augment.mixing.selection import Cells, Fill, choose, counts_for, level_up
-from augment.mixing.sources import Cutter, Dropped, Source, Sources, choose_crop_spec, open_sources
-from augment.mixing.splits import SPLITS, Assignment, KnownSplit, assign, grouped, read_split
+from augment.mixing.request import SOURCES, Request
+from augment.mixing.selection import (
+    StrataFill,
+    Stratifier,
+    check_sampling_weights,
+    count_to_level,
+    counts_for,
+    select,
+)
+from augment.mixing.sources import Cropper, Dropped, Source, Sources, cropper_for, open_sources
+from augment.mixing.splits import (
+    GeneratorSplit,
+    SplitResult,
+    hashes_by_name,
+    read_generator_split,
+    split_real,
+    with_groups,
+)
 from augment.transforms.pipeline import Pipeline
+from defects.formats.listing import SPLITS
 from defects.images.decode import read_mask
 from defects.images.header import image_info
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError
 
-_NAMED = 3
+_EXAMPLES = 3
 
 
 class Counter(Protocol):
-    """What counts progress."""
+    """Counts progress."""
 
     def update(self, n: int = 1) -> None:
         """Counts `n` more."""
 
 
-Watch = Callable[[int, str], AbstractContextManager[Counter | None]]
+OpenProgress = Callable[[int, str], AbstractContextManager[Counter | None]]
 
 
-def make_plan(request: Request, *, memory: Path | None = None, watch: Watch | None = None, workers: int = 2) -> Plan:
-    """Decides everything; nothing is written.
+def make_plan(
+    request: Request, *, record: Path | None = None, open_progress: OpenProgress | None = None, workers: int = 2
+) -> Plan:
+    """Plans a mixture; nothing is written.
 
     Args:
-        request: What is asked for.
-        memory: Record of the leak check of an interrupted run, which is not repeated then.
-        watch: Given the number of images and the name of a step, opens what counts them.
+        request: The settings.
+        record: Record of the leak check of an interrupted run, which is then not repeated.
+        open_progress: Called with the number of images and the name of a step; opens its progress counter.
         workers: Threads.
 
     Raises:
-        DataError: Folders that do not fit together, images that leak, kinds that cannot be split.
-        UsageError: A setting that cannot be met.
+        DataError: Folders do not fit together, images leak, or classes cannot be split.
+        UsageError: A setting cannot be met.
     """
-    watch = watch or (lambda _total, _label: nullcontext())
-    pipeline = Pipeline.from_preset(request.augment) if request.augment else None
-    sources = open_sources(request)
-    warnings = list(sources.warnings)
-    real, how = grouped(sources.real.samples)
-    warnings += [how] if how else []
-    hashes = image_hashes(real)
-    assignment = _split(request, sources, real, hashes)
-    warnings += assignment.warnings
-    held = [*assignment.parts["val"], *assignment.parts["test"]]
-    for source in sources.synthetic:
-        refuse_seen(source, held, hashes)
-        painted = held_out_masks(source, held)
-        if painted:
-            warnings.append(
-                f"{source.root}: {len(painted)} images are painted from masks of held-out photographs, "
-                f"such as {', '.join(painted[:_NAMED])}; make them from other masks"
-            )
-    train, dropped = _marked("real", assignment.parts["train"], workers)
-    made, more = _good_enough(request, sources, warnings)
-    dropped += more
-    for source in sources.made:
-        made[source.name], more = _marked(source.name, made[source.name], workers)
-        dropped += more
-    own = {source.name: image_hashes(made[source.name]) for source in sources.made}
-    cutter = choose_crop_spec(request, sources)
-    leaks, findings = _leaks(request, sources, train, made, held, hashes, own, cutter, memory, watch, workers)
-    if leaks and not request.drop_copies:
-        refuse(leaks)
-    gone = {(drop.source, drop.name) for drop in leaks}
-    dropped += leaks
-    train = [sample for sample in train if ("real", sample.name) not in gone]
-    made = {name: [s for s in samples if (name, s.name) not in gone] for name, samples in made.items()}
-    train, chosen, fill = _choose(request, sources, train, made, cutter, watch, workers)
-    every = {"real": hashes, **own}
-    items = _items(assignment, train, chosen, every)
-    counts = {name: sum(item.source == name for item in items["train"]) for name in KINDS_OF_SOURCE}
-    shares = check_exposure(request.exposure, counts)
-    if not shares:
-        shares = {name: count / len(items["train"]) for name, count in counts.items() if count}
-    return Plan(
-        request, items, cutter, pipeline, shares, dropped, fill, assignment.how, findings, warnings
-    )  # fmt: skip
+    return _Planning(request, open_progress or (lambda _total, _label: nullcontext()), workers).plan(record)
 
 
-def _split(request: Request, sources: Sources, real: Sequence[Sample], hashes: dict[str, str]) -> Assignment:
-    known: KnownSplit | None = None
-    if request.split_from == "auto":
+@dataclass
+class _Planning:
+    request: Request
+    open_progress: OpenProgress
+    workers: int
+    dropped: list[Dropped] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def plan(self, record: Path | None) -> Plan:
+        request = self.request
+        pipeline = Pipeline.from_preset(request.augment) if request.augment else None
+        sources = open_sources(request)
+        self.warnings += sources.warnings
+        real, message = with_groups(sources.real.samples)
+        self.warnings += [message] if message else []
+        real_hashes = hashes_by_name(real)
+        split = self._split(sources, real, real_hashes)
+        self.warnings += split.warnings
+        self._check_generators(sources, split.held_out, real_hashes)
+        train = self._with_pixels("real", split.samples["train"])
+        passed = self._passed_scores(sources)
+        passed = {name: self._with_pixels(name, samples) for name, samples in passed.items()}
+        hashes = {name: hashes_by_name(samples) for name, samples in passed.items()} | {"real": real_hashes}
+        cropper = cropper_for(request, sources)
+        leaks, near_duplicates = self._leaks(sources, train, passed, split.held_out, hashes, cropper, record)
+        if not request.drop_near_duplicates:
+            check_leaks(leaks)
+        self.dropped += leaks
+        leaking = {(drop.source, drop.name) for drop in leaks}
+        train = [sample for sample in train if ("real", sample.name) not in leaking]
+        passed = {name: [s for s in some if (name, s.name) not in leaking] for name, some in passed.items()}
+        train, selected, fill = self._select(sources, train, passed, cropper)
+        items = _items({**split.samples, "train": train}, selected, hashes)
+        counts = {name: sum(item.source == name for item in items["train"]) for name in SOURCES}
+        weights = check_sampling_weights(request.sampling_weights, counts)
+        return Plan(
+            request, items, cropper, pipeline, weights, self.dropped, fill, split.method, near_duplicates, self.warnings
+        )
+
+    def _split(self, sources: Sources, real: Sequence[Sample], hashes: Mapping[str, str]) -> SplitResult:
+        request = self.request
+        known: GeneratorSplit | None = None
+        if request.split_from == "auto":
+            for source in sources.synthetic:
+                if source.provenance is not None:
+                    one = GeneratorSplit(frozenset(source.provenance.test), source.provenance.train_sha256)
+                    known = one if known is None else known | one
+        elif request.split_from not in ("none", "column"):
+            known = read_generator_split(Path(request.split_from))
+        fractions = {"val": request.val, "test": request.test}
+        column = request.split_from == "column"
+        return split_real(real, fractions, request.seed, known=known, hashes=hashes, column=column)
+
+    def _check_generators(self, sources: Sources, held_out: Sequence[Sample], hashes: Mapping[str, str]) -> None:
         for source in sources.synthetic:
-            if source.provenance is not None:
-                one = KnownSplit(frozenset(source.provenance.test), source.provenance.train_sha256)
-                known = one if known is None else known | one
-    elif request.split_from not in ("none", "column"):
-        known = read_split(Path(request.split_from))
-    fractions = {"val": request.val, "test": request.test}
-    column = request.split_from == "column"
-    return assign(real, fractions, request.seed, known=known, hashes=hashes, column=column)
-
-
-def _marked(source: str, samples: Sequence[Sample], workers: int) -> tuple[list[Sample], list[Dropped]]:
-    """Images called defective of which no pixel is marked would teach that a defect looks good."""
-
-    def marked(sample: Sample) -> bool:
-        return sample.label == GOOD or bool(read_mask(sample, image_info(sample.image)).any())
-
-    with ThreadPoolExecutor(workers) as pool:
-        keep = list(pool.map(marked, samples))
-    dropped = [
-        Dropped(source, sample.name, "empty mask", f"of kind {sample.label} and no pixel marked")
-        for sample, good in zip(samples, keep, strict=True)
-        if not good
-    ]
-    return [sample for sample, good in zip(samples, keep, strict=True) if good], dropped
-
-
-def _good_enough(
-    request: Request, sources: Sources, warnings: list[str]
-) -> tuple[dict[str, list[Sample]], list[Dropped]]:
-    """Made images by folder, the synthetic ones filtered by their scores."""
-    made = {source.name: list(source.samples) for source in sources.made}
-    dropped: list[Dropped] = []
-    if request.scores:
-        scores = read_scores(request.scores)
-        for source in sources.synthetic:
-            keep = request.keep_unscored or not request.thresholds
-            kept, gone, unscored = filter_by_scores(source, scores, request.thresholds, keep_unscored=keep)
-            made[source.name] = kept
-            dropped += gone
-            if unscored:
-                what = "kept" if keep else "dropped, --keep-unscored keeps them"
-                warnings.append(
-                    f"{source.root}: {len(unscored)} images without the scores asked for are {what}, "
-                    f"such as {', '.join(unscored[:_NAMED])}"
+            check_generator(source, held_out, hashes)
+            generated = from_held_out_masks(source, held_out)
+            if generated:
+                self.warnings.append(
+                    f"{source.root}: {len(generated)} images are generated from masks of held-out images, "
+                    f"such as {', '.join(generated[:_EXAMPLES])}; generate them from other masks"
                 )
-    return made, dropped
 
+    def _with_pixels(self, source: str, samples: Sequence[Sample]) -> list[Sample]:
+        """Drops defective images without a defective pixel, which would teach that a defect looks good."""
 
-def _leaks(
-    request: Request,
-    sources: Sources,
-    train: Sequence[Sample],
-    made: dict[str, list[Sample]],
-    held: Sequence[Sample],
-    hashes: dict[str, str],
-    own: dict[str, dict[str, str]],
-    cutter: Cutter,
-    memory: Path | None,
-    watch: Watch,
-    workers: int,
-) -> tuple[list[Dropped], Findings | None]:
-    by_hash = {hashes[sample.name]: sample.name for sample in held}
-    found = same_files("real", train, hashes, by_hash)
-    for source in sources.made:
-        found += same_files(source.name, made[source.name], own[source.name], by_hash)
-        if source.kind == "pasted":
-            found += pasted_from(source, by_hash)
-    findings = None
-    if request.check == "copies" and held:
-        files = {str(s.image): hashes[s.name] for s in (*train, *held)}
-        files |= {str(s.image): own[name][s.name] for name, samples in made.items() for s in samples}
-        total = len(train) + sum(map(len, made.values()))
-        with watch(total, "leak check") as counter:
-            tell = counter.update if counter is not None else None
-            findings = find_copies(
-                train,
-                made,
-                held,
-                hashes=files,
-                cutter=cutter,
-                workers=workers,
-                on_progress=tell,
-                memory=memory,
+        def has_pixels(sample: Sample) -> bool:
+            return sample.label == GOOD or bool(read_mask(sample, image_info(sample.image)).any())
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            usable = list(pool.map(has_pixels, samples))
+        self.dropped += [
+            Dropped(source, sample.name, "empty mask", f"of class {sample.label} and no pixel marked")
+            for sample, good in zip(samples, usable, strict=True)
+            if not good
+        ]
+        return [sample for sample, good in zip(samples, usable, strict=True) if good]
+
+    def _passed_scores(self, sources: Sources) -> dict[str, list[Sample]]:
+        """Synthetic and pasted images by folder, the synthetic ones filtered by their scores."""
+        request = self.request
+        passed = {source.name: list(source.samples) for source in sources.training_only}
+        scores = read_scores(request.scores) if request.scores else {}
+        for source in sources.synthetic if request.scores else []:
+            keep = request.keep_unscored or not request.thresholds
+            passed[source.name], dropped, unscored = filter_by_scores(
+                source, scores, request.thresholds, keep_unscored=keep
             )
-        known = {(drop.source, drop.name) for drop in found}
-        found += [drop for drop in findings.drops if (drop.source, drop.name) not in known]
-    return found, findings
+            self.dropped += dropped
+            if unscored:
+                result = "used" if keep else "dropped, --keep-unscored uses them"
+                self.warnings.append(
+                    f"{source.root}: {len(unscored)} images without the required scores are {result}, "
+                    f"such as {', '.join(unscored[:_EXAMPLES])}"
+                )
+        return passed
 
+    def _leaks(
+        self,
+        sources: Sources,
+        train: Sequence[Sample],
+        passed: Mapping[str, list[Sample]],
+        held_out: Sequence[Sample],
+        hashes: Mapping[str, Mapping[str, str]],
+        cropper: Cropper,
+        record: Path | None,
+    ) -> tuple[list[Dropped], NearDuplicates | None]:
+        by_hash = {hashes["real"][sample.name]: sample.name for sample in held_out}
+        leaks = identical_files("real", train, hashes["real"], by_hash)
+        for source in sources.training_only:
+            leaks += identical_files(source.name, passed[source.name], hashes[source.name], by_hash)
+            if source.origin == "pasted":
+                leaks += pasted_leaks(source, by_hash)
+        near_duplicates = None
+        if self.request.check == "near-duplicates" and held_out:
+            files = {str(s.image): hashes["real"][s.name] for s in (*train, *held_out)}
+            files |= {str(s.image): hashes[name][s.name] for name, samples in passed.items() for s in samples}
+            with self.open_progress(len(train) + sum(map(len, passed.values())), "leak check") as counter:
+                near_duplicates = find_near_duplicates(
+                    train,
+                    passed,
+                    held_out,
+                    hashes=files,
+                    cropper=cropper,
+                    workers=self.workers,
+                    on_progress=None if counter is None else counter.update,
+                    record=record,
+                )
+            known = {(drop.source, drop.name) for drop in leaks}
+            leaks += [drop for drop in near_duplicates.drops if (drop.source, drop.name) not in known]
+        return leaks, near_duplicates
 
-def _choose(
-    request: Request,
-    sources: Sources,
-    train: list[Sample],
-    made: dict[str, list[Sample]],
-    cutter: Cutter,
-    watch: Watch,
-    workers: int,
-) -> tuple[list[Sample], list[tuple[Source, Sample]], Fill | None]:
-    """The made images that train, and the photographs unless the ratio leaves them out."""
-    of_kind = {
-        kind: [(source, s) for source in sources.made if source.kind == kind for s in made[source.name]]
-        for kind in ("synthetic", "pasted")
-    }
-    counts = counts_for(request.ratio, {"real": len(train), **{kind: len(some) for kind, some in of_kind.items()}})
-    cells = None
-    if request.balance:
-        defective = sum(sample.label != GOOD for sample in train)
-        with watch(defective + sum(map(len, of_kind.values())), "measuring") as counter:
-            tell = counter.update if counter is not None else None
-            cells = Cells(request.balance, train, cutter, workers=workers, on_progress=tell)
-            keys = {kind: cells.keys([s for _, s in some]) for kind, some in of_kind.items()}
-    chosen: list[tuple[Source, Sample]] = []
-    filled: list[tuple[str, ...]] = []
-    for kind, some in of_kind.items():
-        if cells is None:
-            chosen += choose(some, counts[kind], seed=request.seed, name=kind)
-            continue
-        now = cells.fill(filled).after
-        count = counts[kind] if request.ratio else level_up(keys[kind], now)
-        taken = choose(range(len(some)), count, keys=keys[kind], start=now, seed=request.seed, name=kind)
-        chosen += [some[i] for i in taken]
-        filled += [keys[kind][i] for i in taken]
-    fill = cells.fill(filled) if cells is not None else None
-    return (train if counts["real"] else []), chosen, fill
+    def _select(
+        self, sources: Sources, train: list[Sample], passed: Mapping[str, list[Sample]], cropper: Cropper
+    ) -> tuple[list[Sample], list[tuple[Source, Sample]], StrataFill | None]:
+        """The real images that train, none where the ratio leaves them out, and the synthetic and pasted ones."""
+        request = self.request
+        by_origin = {
+            origin: [(one, s) for one in sources.training_only if one.origin == origin for s in passed[one.name]]
+            for origin in ("synthetic", "pasted")
+        }
+        available = {"real": len(train), **{origin: len(some) for origin, some in by_origin.items()}}
+        counts = counts_for(request.ratio, available)
+        real = train if counts["real"] else []
+        selected: list[tuple[Source, Sample]] = []
+        if not request.balance:
+            for origin, some in by_origin.items():
+                selected += select(some, counts[origin], seed=request.seed, name=origin)
+            return real, selected, None
+        total = sum(sample.label != GOOD for sample in train) + sum(map(len, by_origin.values()))
+        with self.open_progress(total, "measuring") as counter:
+            report = None if counter is None else counter.update
+            strata = Stratifier(request.balance, train, cropper, workers=self.workers, on_progress=report)
+            keys = {origin: strata.keys([s for _, s in some]) for origin, some in by_origin.items()}
+        added: list[tuple[str, ...]] = []
+        for origin, some in by_origin.items():
+            now = strata.fill(added).after
+            count = counts[origin] if request.ratio else count_to_level(keys[origin], now)
+            numbers = select(range(len(some)), count, keys=keys[origin], start=now, seed=request.seed, name=origin)
+            selected += [some[i] for i in numbers]
+            added += [keys[origin][i] for i in numbers]
+        return real, selected, strata.fill(added)
 
 
 def _items(
-    assignment: Assignment,
-    train: Sequence[Sample],
-    chosen: Sequence[tuple[Source, Sample]],
+    real: Mapping[str, Sequence[Sample]],
+    selected: Sequence[tuple[Source, Sample]],
     hashes: Mapping[str, Mapping[str, str]],
 ) -> dict[str, list[Item]]:
-    def item(source: str, kind: str, sample: Sample, split: str) -> Item:
-        return Item(f"{source}/{sample.name}", sample, kind, split, hashes[source][sample.name])
+    def item(folder: str, origin: str, sample: Sample, split: str) -> Item:
+        return Item(f"{folder}/{sample.name}", sample, origin, split, hashes[folder][sample.name])
 
-    photographs = {**assignment.parts, "train": train}
-    items = {split: [item("real", "real", sample, split) for sample in photographs[split]] for split in SPLITS}
-    items["train"] += [item(source.name, source.kind, sample, "train") for source, sample in chosen]
+    items = {split: [item("real", "real", sample, split) for sample in real[split]] for split in SPLITS}
+    items["train"] += [item(source.name, source.origin, sample, "train") for source, sample in selected]
     if not items["train"]:
-        raise DataError("nothing is left to train on; loosen the filter or the ratio")
+        what = "nothing is left to train on; lower the thresholds or change the ratio"
+        raise DataError(what, code="E-mix-no-training-images")
     return items
 
 
-def write_wishes(plan: Plan, out: Path, *, checkpoint: Path | None = None, dry_run: bool = False) -> dict[str, Any]:
-    """Writes masks, guides and a script of commands; only training photographs are looked at.
+def write_generation_plan(
+    plan: Plan, out: Path, *, checkpoint: Path | None = None, dry_run: bool = False
+) -> dict[str, Any]:
+    """Writes masks, guides and commands for `gen-defects`, from the real training images only.
 
     Args:
         plan: Of the mixture.
-        out: Folder of the masks and the script.
-        checkpoint: Generator to ask; else that of the first synthetic folder.
-        dry_run: Say only what would be asked for.
+        out: Folder of the masks and the commands.
+        checkpoint: Generator the plan is for; else that of the first synthetic folder.
+        dry_run: Only describe the plan.
 
     Returns:
-        `lines` for a terminal and what `plan.json` holds.
+        `lines` for a terminal and the content of `plan.json`.
 
     Raises:
-        DataError: No training photograph has a marked defect.
+        DataError: No real training image has a marked defect.
         OutputError: The folder is not empty or cannot be written.
-        UsageError: No photograph trains.
+        UsageError: No real image trains.
     """
     train = [item.sample for item in plan.items["train"] if item.source == "real"]
     if not train:
-        raise UsageError("--plan: no photograph trains, so there is no mask to plan from; leave --plan out")
+        what = "--plan: no real image trains, so there is no mask to plan from; leave --plan out"
+        raise UsageError(what, code="E-plan-no-defect")
     known = [path for path in plan.request.synthetic.values() if (path / "generator.json").is_file()]
-    told = checkpoint or (known[0] if known else None)
-    generator = read_generator(told) if told is not None else None
-    wishes = make_generation_plan(train, plan.cutter.crop_spec, generator=generator, seed=plan.request.seed)
-    lines = [f"plan: {line}" for line in wishes.lines()]
+    path = checkpoint or (known[0] if known else None)
+    generator = read_generator(path) if path is not None else None
+    generation = make_generation_plan(train, plan.cropper.crop_spec, generator=generator, seed=plan.request.seed)
+    lines = [f"plan: {line}" for line in generation.lines()]
     if not dry_run:
-        write_plan(wishes, out)
+        write_plan(generation, out)
         lines.append(f"plan written: sh {out}/commands.sh")
-    return {"folder": str(out), "lines": lines, **wishes.to_dict()}
+    return {"folder": str(out), "lines": lines, **generation.to_dict()}

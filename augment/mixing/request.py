@@ -1,4 +1,4 @@
-"""What a user asks `mix-defects` for."""
+"""The request of a mixture: everything that a user of `mix-defects` chooses."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from typing import Any
 from engine.config import nearest
 from engine.errors import UsageError
 
-KINDS_OF_SOURCE = ("real", "synthetic", "pasted")
-AXES = ("kind", "size", "brightness")
-CHECKS = ("copies", "files")
+SOURCES = ("real", "synthetic", "pasted")
+AXES = ("class", "size", "brightness")
+CHECKS = ("near-duplicates", "files")
+DEVICES = ("", "auto", "cpu", "cuda")
+# As they stand in files: mix.json and summary.json keep the words of their first version.
+STORED = {"class": "kind", "near-duplicates": "copies"}
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What a synthetic image must reach to be used; None asks nothing.
+    """The scores that a synthetic image must reach; None requires nothing.
 
     Attributes:
-        label_iou: Overlap of the written label with what a segmenter finds, 0 to 1.
-        realism: 1 and more lies among the real images (Kynkäänniemi et al. 2019, eq. 3).
-        nearest_ratio: Distance to the nearest training image in units of a held-out image's; near 0 is a copy.
+        label_iou: Overlap of the label mask with the prediction of a segmenter, 0 to 1.
+        realism: From 1 on the image lies among the real images (Kynkäänniemi et al. 2019, eq. 3).
+        nearest_ratio: Distance to the nearest training image in units of a held-out image's; near 0 is memorized.
     """
 
     label_iou: float | None = None
@@ -40,32 +43,33 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Request:
-    """Everything that decides the bytes, apart from what lies in the folders.
+    """Everything that decides the bytes, apart from the content of the folders.
 
     Attributes:
-        real: Folder of the photographs, in any layout.
+        real: Folder of the real images, in any layout.
         synthetic: Folders of gen-defects by name.
         pasted: Folder of pasted images.
         layout: Of `real`.
-        ratio: Real : synthetic : pasted images in training; empty takes all there are.
-        balance: Any of `AXES`: the cells of which are filled evenly, empty ones first.
-        augment: Name or file of a pipeline; empty for none.
-        copies: Augmented copies of every training image, beside the image itself.
-        val: Share of the photographs kept for validation.
-        test: Share of the photographs kept for the test.
-        split_from: `auto`, `none`, `column`, or a `generator.json` or checkpoint whose split is taken over.
-        exposure: How often an epoch sees each source, shares by name; empty for as often as there are files.
-        epoch: Draws an epoch; None for as many as there are training images with their copies.
-        size: Side of the squares, px; None for the generator's.
-        window: That many px of a photograph become a square.
-        native: Leave photographs as they are.
-        scores: Files of per-sample scores.
-        thresholds: What the scores must reach.
-        keep_unscored: Keep synthetic images without a score.
-        rename: Kinds to call otherwise.
-        check: `copies` looks for copies of held-out images by their pixels, `files` by checksums only.
-        drop_copies: Drop what shows a held-out image instead of refusing.
-        seed: Same seed, same bytes.
+        ratio: Real : synthetic : pasted images in training; empty takes all of them.
+        balance: Any of `AXES`: their strata are filled evenly, empty ones first.
+        augment: Name or file of a preset; empty for none.
+        augmentations: Augmented images per training image, in addition to the image itself.
+        val: Share of the real images for validation.
+        test: Share of the real images for the test.
+        split_from: `auto`, `none`, `column`, or a `generator.json` or checkpoint whose split is used.
+        sampling_weights: Share of each source in an epoch; empty for shares by the number of images.
+        epoch: Images per epoch; None for as many as there are training images with their augmentations.
+        size: Side of the crops after resizing, px; None for the generator's.
+        crop: Side of the crops in the image, px.
+        native: Use whole images at their own size.
+        scores: Files of per-image scores.
+        thresholds: The scores that are required.
+        keep_unscored: Use synthetic images without a score.
+        class_map: New names of classes.
+        check: `near-duplicates` compares with held-out images by pixels, `files` by checksums only.
+        drop_near_duplicates: Drop near-duplicates of held-out images instead of raising an error.
+        seed: Of all random choices.
+        device: Augment in batches on `auto`, `cpu` or `cuda`; empty for one image at a time on the CPU.
 
     Raises:
         UsageError: A value is unknown or out of range.
@@ -78,72 +82,87 @@ class Request:
     ratio: tuple[float, ...] = ()
     balance: tuple[str, ...] = ()
     augment: str = ""
-    copies: int = 1
+    augmentations: int = 1
     val: float = 0.1
     test: float = 0.2
     split_from: str = "auto"
-    exposure: dict[str, float] = field(default_factory=dict)
+    sampling_weights: dict[str, float] = field(default_factory=dict)
     epoch: int | None = None
     size: int | None = None
-    window: int | None = None
+    crop: int | None = None
     native: bool = False
     scores: tuple[Path, ...] = ()
     thresholds: Thresholds = field(default_factory=Thresholds)
     keep_unscored: bool = False
-    rename: dict[str, str] = field(default_factory=dict)
-    check: str = "copies"
-    drop_copies: bool = False
+    class_map: dict[str, str] = field(default_factory=dict)
+    check: str = "near-duplicates"
+    drop_near_duplicates: bool = False
     seed: int = 0
+    device: str = ""
 
     def __post_init__(self) -> None:
-        for axis in self.balance:
-            if axis not in AXES:
-                raise UsageError(f"--balance: unknown {axis!r}; {nearest(axis, AXES)}")
-        if self.check not in CHECKS:
-            raise UsageError(f"--check: unknown {self.check!r}; choose from {', '.join(CHECKS)}")
+        for flag, values, known in (
+            ("--balance", self.balance, AXES),
+            ("--check", (self.check,), CHECKS),
+            ("--device", (self.device,), DEVICES),
+        ):
+            for value in values:
+                if value not in known:
+                    raise UsageError(f"{flag}: unknown {value!r}; {nearest(value, known)}", code="E-mix-unknown-value")
         if not 0 <= self.val < 1 or not 0 <= self.test < 1 or self.val + self.test >= 1:
             raise UsageError(
                 f"--val {self.val:g} --test {self.test:g}: expected shares from 0 that leave something to train on; "
-                "give for example --val 0.1 --test 0.2"
+                "give for example --val 0.1 --test 0.2",
+                code="E-mix-bad-shares",
             )
-        if self.native and (self.size or self.window):
-            raise UsageError("--native: leaves photographs as they are; leave out --size and --window, or --native")
-        if self.thresholds and not self.scores:
-            raise UsageError("--min-...: needs the scores of the synthetic images; give --scores scores.jsonl")
-        if len(self.ratio) == 3 and self.ratio[2] and self.pasted is None:
-            raise UsageError("--ratio: asks for pasted images; give --pasted DIR, or leave the third number out")
-        if len(self.ratio) >= 2 and self.ratio[1] and not self.synthetic:
-            raise UsageError("--ratio: asks for synthetic images; give --synthetic DIR, or 0 as the second number")
+        conflicts = {
+            "--native: uses whole images; leave out --size and --crop, or --native": self.native
+            and bool(self.size or self.crop),
+            "--min-...: needs the scores of the synthetic images; give --scores scores.jsonl": bool(self.thresholds)
+            and not self.scores,
+            "--device: augments on a device, but no augmentation is requested; give --augment PRESET": bool(self.device)
+            and not self.augment,
+            "--ratio: requests pasted images; give --pasted DIR, or leave the third number out": len(self.ratio) == 3
+            and bool(self.ratio[2])
+            and self.pasted is None,
+            "--ratio: requests synthetic images; give --synthetic DIR, or 0 as the second number": len(self.ratio) >= 2
+            and bool(self.ratio[1])
+            and not self.synthetic,
+        }
+        for message, conflict in conflicts.items():
+            if conflict:
+                raise UsageError(message, code="E-mix-conflicting-options")
 
     @property
-    def copies_each(self) -> int:
-        """Augmented copies of every training image; none without a pipeline."""
-        return self.copies if self.augment else 0
+    def augmentations_each(self) -> int:
+        """Augmented images per training image; none without a preset."""
+        return self.augmentations if self.augment else 0
 
     def describe(self) -> dict[str, Any]:
-        """Every setting by name, as JSON."""
+        """Every setting by its name in `mix.json`."""
         return {
             "real": str(self.real),
             "synthetic": {name: str(path) for name, path in self.synthetic.items()},
             "pasted": None if self.pasted is None else str(self.pasted),
             "layout": self.layout,
             "ratio": list(self.ratio),
-            "balance": list(self.balance),
+            "balance": [STORED.get(axis, axis) for axis in self.balance],
             "augment": self.augment,
-            "copies": self.copies_each,
+            "copies": self.augmentations_each,
             "val": self.val,
             "test": self.test,
             "split_from": self.split_from,
-            "exposure": self.exposure,
+            "exposure": self.sampling_weights,
             "epoch": self.epoch,
             "native": self.native,
             "scores": [str(path) for path in self.scores],
             "thresholds": self.thresholds.to_dict(),
             "keep_unscored": self.keep_unscored,
-            "rename": self.rename,
-            "check": self.check,
-            "drop_copies": self.drop_copies,
+            "rename": self.class_map,
+            "check": STORED.get(self.check, self.check),
+            "drop_copies": self.drop_near_duplicates,
             "seed": self.seed,
+            **({"device": self.device} if self.device else {}),
         }
 
 
@@ -159,63 +178,69 @@ def parse_ratio(text: str) -> tuple[float, ...]:
     if not text:
         return ()
     try:
-        values = tuple(float(part) for part in text.split(":"))
+        values = tuple(float(number) for number in text.split(":"))
     except ValueError:
         values = ()
     if len(values) not in (2, 3) or not all(math.isfinite(v) and v >= 0 for v in values) or not any(values):
-        raise UsageError(f"--ratio: {text!r} is no ratio; give real:synthetic or real:synthetic:pasted, such as 1:2")
+        what = f"--ratio: {text!r} is no ratio; give real:synthetic or real:synthetic:pasted, such as 1:2"
+        raise UsageError(what, code="E-mix-bad-ratio")
     return values
 
 
-def pairs(flag: str, text: str) -> dict[str, str]:
+def parse_pairs(flag: str, text: str) -> dict[str, str]:
     """`a=b,c=d` as a mapping.
 
     Raises:
-        UsageError: A part has no equals sign, or a name is given twice.
+        UsageError: A pair has no equals sign, or a name is given twice.
     """
-    found: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
+    pairs: dict[str, str] = {}
+    for pair in filter(None, (pair.strip() for pair in text.split(","))):
+        name, equals, value = (piece.strip() for piece in pair.partition("="))
         if not equals or not name or not value:
-            raise UsageError(f"{flag}: expected name=value, got {part!r}; separate several by commas")
-        if name in found:
-            raise UsageError(f"{flag}: {name} is given twice; give it once")
-        found[name] = value
-    return found
+            what = f"{flag}: expected name=value, got {pair!r}; separate several by commas"
+            raise UsageError(what, code="E-mix-bad-pair")
+        if name in pairs:
+            raise UsageError(f"{flag}: {name} is given twice; give it once", code="E-mix-bad-pair")
+        pairs[name] = value
+    return pairs
+
+
+def parse_sampling_weights(text: str) -> dict[str, float]:
+    """`real=0.5,synthetic=0.5` as numbers.
+
+    Raises:
+        UsageError: A value is no number or a source is unknown.
+    """
+    weights = {}
+    for name, value in parse_pairs("--sampling-weights", text).items():
+        try:
+            weights[name] = float(value)
+        except ValueError:
+            what = f"--sampling-weights: {name}={value} is no number; give a share from 0 to 1"
+            raise UsageError(what, code="E-mix-bad-weights") from None
+        if name not in SOURCES or not math.isfinite(weights[name]):
+            what = f"--sampling-weights: {name}={value} is unknown; give shares of {', '.join(SOURCES)}"
+            raise UsageError(what, code="E-mix-bad-weights")
+    return weights
 
 
 def named_folders(values: Sequence[str]) -> dict[str, Path]:
-    """`DIR` and `NAME=DIR` as folders by name; a lone folder is called synthetic, of several each by its own name.
+    """`DIR` and `NAME=DIR` as folders by name; a single folder is called synthetic, several by their own names.
 
     Raises:
-        UsageError: Two have one name, or a name cannot be a folder's.
+        UsageError: Two folders have the same name, or a name cannot be that of a folder.
     """
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for value in values:
         name, equals, folder = value.partition("=")
         if not equals or "/" in name:
             folder = value
             name = "synthetic" if len(values) == 1 else Path(value).resolve().name
         if name in ("real", "pasted", "") or name.startswith(".") or any(c in name for c in '/\\:*?"<>|'):
-            raise UsageError(f"--synthetic: {name!r} cannot be the name of a folder of images; give NAME=DIR")
-        if name.casefold() in {known.casefold() for known in found}:
-            raise UsageError(f"--synthetic: two folders are called {name}; give each a name by NAME=DIR")
-        found[name] = Path(folder)
-    return found
-
-
-def parse_shares(flag: str, text: str) -> dict[str, float]:
-    """`real=0.5,synthetic=0.5` as numbers.
-
-    Raises:
-        UsageError: A value is no number.
-    """
-    found = {}
-    for name, value in pairs(flag, text).items():
-        try:
-            found[name] = float(value)
-        except ValueError:
-            raise UsageError(f"{flag}: {name}={value} is no number; give a share from 0 to 1") from None
-        if name not in KINDS_OF_SOURCE or not math.isfinite(found[name]):
-            raise UsageError(f"{flag}: {name}={value} is unknown; give shares of {', '.join(KINDS_OF_SOURCE)}")
-    return found
+            what = f"--synthetic: {name!r} cannot be the name of a folder of images; give NAME=DIR"
+            raise UsageError(what, code="E-mix-folder-name")
+        if name.casefold() in {known.casefold() for known in folders}:
+            what = f"--synthetic: two folders are called {name}; give each a name by NAME=DIR"
+            raise UsageError(what, code="E-mix-folder-name")
+        folders[name] = Path(folder)
+    return folders

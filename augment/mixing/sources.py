@@ -1,9 +1,9 @@
-"""Why an image is not in the mixture."""
+"""The folders of a mixture: opened, their classes compared, and how their images are cropped."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -24,13 +24,13 @@ from engine.errors import DataError, UsageError
 
 @dataclass(frozen=True)
 class Dropped:
-    """One image left out.
+    """One image that is left out of the mixture.
 
     Attributes:
         source: Name of its folder.
         name: Of the sample.
-        reason: One word or two: `held-out`, `label_iou`, `realism`, `nearest_ratio`, `no score`, `empty mask`.
-        detail: What was found.
+        reason: `held-out`, `label_iou`, `realism`, `nearest_ratio`, `no score` or `empty mask`.
+        detail: The measured value, or the held-out image.
     """
 
     source: str
@@ -43,13 +43,12 @@ class Dropped:
         return asdict(self)
 
 
-def counted(drops: Iterable[Dropped]) -> dict[str, dict[str, int]]:
-    """How many of each source for each reason."""
-    counts = Counter((drop.source, drop.reason) for drop in drops)
-    found: dict[str, dict[str, int]] = {}
-    for (source, reason), number in sorted(counts.items()):
-        found.setdefault(source, {})[reason] = number
-    return found
+def count_dropped(drops: Iterable[Dropped]) -> dict[str, dict[str, int]]:
+    """Number of dropped images by source and reason."""
+    counts: dict[str, dict[str, int]] = {}
+    for (source, reason), number in sorted(Counter((drop.source, drop.reason) for drop in drops).items()):
+        counts.setdefault(source, {})[reason] = number
+    return counts
 
 
 @dataclass(frozen=True)
@@ -57,15 +56,15 @@ class Source:
     """One folder.
 
     Attributes:
-        name: `real`, `pasted`, or the name a synthetic folder was given.
-        kind: `real`, `synthetic` or `pasted`.
+        name: `real`, `pasted`, or the name of a synthetic folder.
+        origin: `real`, `synthetic` or `pasted`.
         root: The folder.
         samples: In the order of their names.
-        provenance: Of its generator, where it says so.
+        provenance: Of its generator, if the folder has one.
     """
 
     name: str
-    kind: str
+    origin: str
     root: Path
     samples: list[Sample]
     provenance: Provenance | None = None
@@ -76,10 +75,10 @@ class Sources:
     """All folders.
 
     Attributes:
-        real: The photographs.
+        real: The real images.
         synthetic: Folders of generated images.
         pasted: The folder of pasted images, if any.
-        warnings: What was left out or is not known.
+        warnings: What is left out or unknown.
     """
 
     real: Source
@@ -88,96 +87,86 @@ class Sources:
     warnings: list[str] = field(default_factory=list)
 
     @property
-    def made(self) -> list[Source]:
-        """Synthetic and pasted ones."""
+    def training_only(self) -> list[Source]:
+        """Synthetic and pasted folders."""
         return [*self.synthetic, *([self.pasted] if self.pasted is not None else [])]
 
 
 def open_sources(request: Request) -> Sources:
-    """Opens every folder of a request and compares their kinds.
+    """Opens every folder of a request and compares their classes.
 
     Raises:
-        IssuesError: Every fault of a folder's structure.
-        DataError: A folder is missing, empty or of no known layout, holds no image of its source, or has kinds
-            that the photographs do not have.
+        IssuesError: All issues of a folder's structure.
+        DataError: A folder is missing, empty or of no known layout, has no image of its source, or has classes that
+            the real images do not have.
     """
     warnings: list[str] = []
-    real = _open(request.real, "real", "real", request.layout, ("real", "procedural"), request.rename, warnings)
-    synthetic = [
-        _open(root, name, "synthetic", "auto", ("synthetic",), request.rename, warnings)
-        for name, root in request.synthetic.items()
-    ]
-    pasted = None
+    sources = Sources(_open(request, "real", "real", request.real, warnings), warnings=warnings)
+    for name, root in request.synthetic.items():
+        sources.synthetic.append(_open(request, name, "synthetic", root, warnings))
     if request.pasted is not None:
-        pasted = _open(request.pasted, "pasted", "pasted", "auto", ("pasted",), request.rename, warnings)
-    known = {sample.label for sample in real.samples}
-    for source in (*synthetic, *([pasted] if pasted is not None else [])):
-        _check_kinds(source, known)
-        if source.kind == "synthetic" and source.provenance is None:
-            warnings.append(
-                f"{source.root}: has no generator.json, so it is not known what its generator has seen; "
-                "make it again by gen-defects to have that checked"
+        sources = replace(sources, pasted=_open(request, "pasted", "pasted", request.pasted, warnings))
+    known = {sample.label for sample in sources.real.samples}
+    for source in sources.training_only:
+        unknown = sorted({sample.label for sample in source.samples} - known)
+        if unknown:
+            raise DataError(
+                f"{source.root}: no real image has class {unknown[0]!r}; {nearest(unknown[0], known - {GOOD})} "
+                f"(then give --class-map {unknown[0]}=CLASS, or leave those images out)",
+                code="E-mix-unknown-class",
             )
-    return Sources(real, synthetic, pasted, warnings)
+        if source.origin == "synthetic" and source.provenance is None:
+            warnings.append(
+                f"{source.root}: has no generator.json, so the training images of its generator are unknown; "
+                "generate it again by gen-defects to have them checked"
+            )
+    return sources
 
 
-def _open(
-    root: Path,
-    name: str,
-    kind: str,
-    layout: str,
-    wanted: tuple[str, ...],
-    rename: Mapping[str, str],
-    warnings: list[str],
-) -> Source:
-    found = open_dataset(root, layout).samples
-    if layout == "auto" and found and all(sample.source == "real" for sample in found) and kind != "real":
-        raise DataError(f"{root}: holds real images where {kind} ones are expected; give it as --real, or another one")
-    usable = [s for s in found if s.source in wanted and s.has_pixels]
-    others = Counter(
-        f"of source {s.source}" if s.source not in wanted else "defective without a mask"
-        for s in found
-        if s.source not in wanted or not s.has_pixels
+def _open(request: Request, name: str, origin: str, root: Path, warnings: list[str]) -> Source:
+    layout = request.layout if origin == "real" else "auto"
+    allowed = ("real", "procedural") if origin == "real" else (origin,)
+    samples = open_dataset(root, layout).samples
+    if origin != "real" and samples and all(sample.source == "real" for sample in samples):
+        what = f"{root}: has real images where {origin} ones are expected; give it as --real, or another folder"
+        raise DataError(what, code="E-mix-wrong-source")
+    usable = [s for s in samples if s.source in allowed and s.has_pixels]
+    unusable = Counter(
+        f"of source {s.source}" if s.source not in allowed else "defective without a mask"
+        for s in samples
+        if s.source not in allowed or not s.has_pixels
     )
-    for reason, count in sorted(others.items()):
+    for reason, count in sorted(unusable.items()):
         warnings.append(f"{root}: {count} images left out: {reason}")
     if not usable:
-        raise DataError(f"{root}: no {kind} image with known pixels in it; see `check-data {root}` for what was read")
-    samples = [replace(s, label=rename.get(s.label, s.label)) for s in usable]
-    return Source(name, kind, root, samples, read_provenance(root) if kind == "synthetic" else None)
-
-
-def _check_kinds(source: Source, known: set[str]) -> None:
-    labels: Sequence[str] = sorted({sample.label for sample in source.samples} - known)
-    if labels:
-        kinds = sorted(known - {GOOD})
-        raise DataError(
-            f"{source.root}: kind {labels[0]!r} is none of the photographs'; {nearest(labels[0], kinds)} "
-            f"(then give --rename {labels[0]}=KIND, or leave those images out)"
-        )
+        what = f"{root}: no {origin} image with known pixels in it; see `check-data {root}` for what was read"
+        raise DataError(what, code="E-mix-no-images")
+    mapped = [replace(s, label=request.class_map.get(s.label, s.label)) for s in usable]
+    return Source(name, origin, root, mapped, read_provenance(root) if origin == "synthetic" else None)
 
 
 @dataclass(frozen=True)
-class Cutter:
-    """How images are read.
+class Cropper:
+    """Reads the images of a mixture at one size.
 
     Attributes:
-        crop_spec: Of the photographs; None leaves every image whole and at its own resolution.
-        channels: Of what is read; None for those of each file.
+        crop_spec: Of the real images; None for every image whole and at its own resolution.
+        channels: Of the images; None for those of each file.
     """
 
     crop_spec: CropSpec | None
     channels: int | None = None
 
-    def frame(self, sample: Sample) -> CropSpec | None:
-        """How one sample is cut: a photograph by its window, an image made at a square's size as a whole."""
+    def spec_of(self, sample: Sample) -> CropSpec | None:
+        """The crop spec of one sample: images of the generator's size are used whole."""
         crop_spec = self.crop_spec
         if crop_spec is None or crop_spec.crop is None:
             return crop_spec
+        whole = CropSpec(crop_spec.size, None, crop_spec.channels)
         if sample.source == "synthetic":
-            return CropSpec(crop_spec.size, None, crop_spec.channels)
+            return whole
         if sample.source == "pasted" and image_info(sample.image).upright == (crop_spec.size, crop_spec.size):
-            return CropSpec(crop_spec.size, None, crop_spec.channels)
+            return whole
         return crop_spec
 
     def read(self, sample: Sample) -> tuple[NDArray[np.uint8], Mask]:
@@ -186,53 +175,50 @@ class Cutter:
         Raises:
             DataError: The image or its mask does not open.
         """
-        crop_spec = self.frame(sample)
+        crop_spec = self.spec_of(sample)
         if crop_spec is not None:
             return read_crop(sample, crop_spec)
         image, mask = read_sample(sample)
         return image if self.channels is None else as_channels(image, self.channels), mask
 
-    def whole(self, sample: Sample, shape: tuple[int, ...]) -> bool:
-        """Whether a picture of this shape (H, W) read from a sample is all of its file, neither cut nor resized."""
+    def is_whole(self, sample: Sample, shape: tuple[int, ...]) -> bool:
+        """Whether an image of this shape (H, W) read from a sample is its whole file, neither cropped nor resized."""
         return self.crop_spec is None or image_info(sample.image).upright == tuple(shape)
 
 
-def choose_crop_spec(request: Request, sources: Sources) -> Cutter:
-    """The framing asked for, else that of the generators, else photographs as they are.
+def cropper_for(request: Request, sources: Sources) -> Cropper:
+    """The requested crop spec, else that of the generators, else whole images.
 
     Raises:
-        UsageError: Generators of different framings, and none was asked for.
-        DataError: A synthetic image that is no square and has no generator.json.
+        UsageError: The generators have different crop specs, and none is requested.
+        DataError: A synthetic image has different sides and no generator.json.
     """
-    channels = _channels(sources)
     known = {s.provenance.crop_spec for s in sources.synthetic if s.provenance is not None}
+    first = image_info(sources.real.samples[0].image)
+    channels = next((s.provenance.channels for s in sources.synthetic if s.provenance is not None), 0)
+    channels = channels or (3 if first.channels >= 3 else 1)
     if request.native:
-        mixed = len({image_info(s.samples[0].image).channels for s in (sources.real, *sources.made)}) > 1
-        return Cutter(None, channels if mixed else None)
-    if request.size is not None or request.window is not None:
+        folders = (sources.real, *sources.training_only)
+        mixed = len({image_info(source.samples[0].image).channels for source in folders}) > 1
+        return Cropper(None, channels if mixed else None)
+    if request.size is not None or request.crop is not None:
         one = next(iter(known)) if len(known) == 1 else None
         size = request.size or (one.size if one else None)
         if size is None:
-            raise UsageError("--window: how many px the squares get is not known; give --size too")
-        window = request.window if request.window is not None else (one.crop if one else None)
-        return Cutter(CropSpec(size, window, channels))
+            raise UsageError("--crop: the size of the resized crops is unknown; give --size too", code="E-mix-no-size")
+        crop = request.crop if request.crop is not None else (one.crop if one else None)
+        return Cropper(CropSpec(size, crop, channels))
     if len(known) > 1:
         named = ", ".join(f"{s.name} {s.provenance.crop_spec}" for s in sources.synthetic if s.provenance is not None)
-        raise UsageError(f"--synthetic: the generators see different squares ({named}); give --size and --window")
+        what = f"--synthetic: the generators have different crop specs ({named}); give --size and --crop"
+        raise UsageError(what, code="E-mix-no-size")
     if known:
-        return Cutter(next(iter(known)))
+        return Cropper(next(iter(known)))
     if sources.synthetic:
-        first = sources.synthetic[0].samples[0].image
-        height, width = image_info(first).upright
+        image = sources.synthetic[0].samples[0].image
+        height, width = image_info(image).upright
         if height != width:
-            raise DataError(f"{first}: {width} x {height} px is no square; give --size, or --native to leave all whole")
-        return Cutter(CropSpec(height, None, channels))
-    return Cutter(None)
-
-
-def _channels(sources: Sources) -> int:
-    """Those of the generator, else 3 where a photograph has them."""
-    for source in sources.synthetic:
-        if source.provenance is not None:
-            return source.provenance.channels
-    return 3 if image_info(sources.real.samples[0].image).channels >= 3 else 1
+            what = f"{image}: {width} x {height} px has different sides; give --size, or --native for whole images"
+            raise DataError(what, code="E-mix-no-size")
+        return Cropper(CropSpec(height, None, channels))
+    return Cropper(None)

@@ -1,4 +1,4 @@
-"""Putting a defect into a ground: by a soft edge, or by its gradients."""
+"""Putting a defect into a background: by a soft edge, or by its gradients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from defects.masks.width import Mask
 Image = NDArray[np.uint8]
 
 MARGIN = 1.5
-"""Px around a mask in which the defect still counts in full: labels are drawn a little tight."""
+"""Px around a mask in which the defect still counts in full: masks are often a little tight."""
 
 
 def edge_width(mask: Mask) -> float:
@@ -27,42 +27,42 @@ def soft_edge(mask: Mask, fade: float) -> Floats:
     return np.asarray(1 - t * t * (3 - 2 * t), np.float32)
 
 
-def alpha_blend(ground: Image, patch: Floats, mask: Mask, fade: float) -> Image:
-    """The ground with the patch over it, through a soft edge.
+def alpha_blend(background: Image, patch: Floats, mask: Mask, fade: float) -> Image:
+    """The background with the patch over it, through a soft edge.
 
     Args:
-        ground: (H, W, C) uint8.
-        patch: (H, W, C) grey values, already of the ground's brightness.
-        mask: (H, W) the defect; further than `MARGIN + fade` px from it the ground comes back bit for bit.
+        background: (H, W, C) uint8.
+        patch: (H, W, C) gray values, already of the background's brightness.
+        mask: (H, W) the defect; further than `MARGIN + fade` px from it the background comes back bit for bit.
         fade: px.
     """
     share = soft_edge(mask, fade)
-    mixed = np.clip(np.rint(ground + share[..., None] * (patch - ground)), 0, 255).astype(np.uint8)
-    result: Image = np.where((share > 0)[..., None], mixed, ground)
+    mixed = np.clip(np.rint(background + share[..., None] * (patch - background)), 0, 255).astype(np.uint8)
+    result: Image = np.where((share > 0)[..., None], mixed, background)
     return result
 
 
-def poisson_blend(ground: Image, patch: Floats, mask: Mask, fade: float) -> Image:
-    """The ground with the patch's gradients in it (Perez et al., Poisson image editing, 2003, section 2).
+def poisson_blend(background: Image, patch: Floats, mask: Mask, fade: float) -> Image:
+    """The background with the patch's gradients in it (Perez et al., Poisson image editing, 2003, section 2).
 
-    The patch is corrected by the membrane that meets the ground along the edge of the region (solving for
-    the correction is the same as importing the gradients). Along the border of the picture, where there is no ground
-    to meet, the membrane is free, so that a defect may reach it; `cv2.seamlessClone` cannot.
+    The patch is corrected by the membrane that equals the background along the edge of the region (solving for
+    the correction is the same as importing the gradients). Along the border of the image, where there is no background,
+    the membrane is free, so that a defect may reach it; `cv2.seamlessClone` cannot.
 
     Args:
-        ground: (H, W, C) uint8.
-        patch: (H, W, C) grey values.
-        mask: (H, W) the defect; the region is the mask and `MARGIN + fade` px around it, and beyond it the ground
+        background: (H, W, C) uint8.
+        patch: (H, W, C) gray values.
+        mask: (H, W) the defect; the region is the mask and `MARGIN + fade` px around it, and beyond it the background
             comes back bit for bit.
         fade: px.
     """
     away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     region: Mask = away < MARGIN + fade
     if region.all():
-        return alpha_blend(ground, patch, mask, fade)
-    correction = membrane(ground.astype(np.float32) - patch, region)
+        return alpha_blend(background, patch, mask, fade)
+    correction = membrane(background.astype(np.float32) - patch, region)
     mixed = np.clip(np.rint(patch + correction), 0, 255).astype(np.uint8)
-    result: Image = np.where(region[..., None], mixed, ground)
+    result: Image = np.where(region[..., None], mixed, background)
     return result
 
 
@@ -86,18 +86,18 @@ def membrane(values: Floats, region: Mask) -> Floats:
         return result
     number[region] = np.arange(count)
     ys, xs = np.nonzero(region)
-    height, breadth = region.shape
+    height, width = region.shape
     degree = np.zeros(count)
     known = np.zeros((count, values.shape[2]))
     rows, columns = [], []
     for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
         y, x = ys + dy, xs + dx
-        here = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < breadth))
+        here = np.flatnonzero((y >= 0) & (y < height) & (x >= 0) & (x < width))
         degree[here] += 1
-        neighbour = number[y[here], x[here]]
-        inner = neighbour >= 0
+        neighbor = number[y[here], x[here]]
+        inner = neighbor >= 0
         rows.append(here[inner])
-        columns.append(neighbour[inner])
+        columns.append(neighbor[inner])
         outer = here[~inner]
         known[outer] += values[y[outer], x[outer]]
     row, column = np.concatenate([*rows, np.arange(count)]), np.concatenate([*columns, np.arange(count)])

@@ -1,4 +1,4 @@
-"""Real defects cut out of their photographs by their masks, with a margin."""
+"""Real defects cut out of their images by their masks, with a margin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.pasting.images import Box, Photograph, edges_reached, part_box
+from augment.pasting.images import Box, LoadedImage, edges_reached, part_box
 from defects.attributes.background import Floats, background_level
 from defects.masks.width import Mask, bounding_box
 
@@ -21,11 +21,11 @@ class Cutout:
     """One defect with its surroundings.
 
     Attributes:
-        patch: (h, w, C) uint8: the defect's box and a margin, where the photograph has one.
+        patch: (h, w, C) uint8: the defect's box and a margin, where the image has one.
         mask: (h, w) the defect.
-        level: (h, w, C) smooth ground level, filled in under the defect.
-        corner: (x, y) of the patch in its photograph.
-        part: box of the part in the photograph.
+        level: (h, w, C) smooth background level, interpolated under the defect.
+        corner: (x, y) of the patch in its image.
+        part: box of the part in the image.
         hull: (2, K) x and y of the defect's convex hull in the patch.
         edges: whether the defect reaches its part's left, top, right and bottom edge.
     """
@@ -45,22 +45,22 @@ class Cutout:
 
 
 def clusters(mask: Mask) -> list[Mask]:
-    """The defects of a mask: parts that lie near one another, as measured by the largest, stay together.
+    """The defects of a mask: components closer than half the size of the largest are one defect.
 
-    Specks are left out: most are slips of the pen.
+    Specks are left out: most are annotation errors.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
         return [mask] if mask.sum() >= _LEAST_AREA else []
-    reach = int(np.clip(0.5 * np.sqrt(stats[1:, cv2.CC_STAT_AREA].max()), 4, 40))
-    near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    distance = int(np.clip(0.5 * np.sqrt(stats[1:, cv2.CC_STAT_AREA].max()), 4, 40))
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * distance + 1, 2 * distance + 1), np.uint8))
     count, labels = cv2.connectedComponents(near, connectivity=8)
     found = [mask & (labels == i) for i in range(1, count)]
     return [part for part in found if part.sum() >= _LEAST_AREA]
 
 
-def cut_out(photograph: Photograph, defect: Mask) -> Cutout:
-    """One of the `clusters` of a photograph, with a margin.
+def cut_out(loaded: LoadedImage, defect: Mask) -> Cutout:
+    """One of the `clusters` of an image, with a margin.
 
     Raises:
         ValueError: the defect is empty.
@@ -71,11 +71,11 @@ def cut_out(photograph: Photograph, defect: Mask) -> Cutout:
     x, y, w, h = box
     scale = float(np.sqrt(defect.sum()))
     margin = int(np.clip(scale, 16, 64))
-    height, breadth = defect.shape
+    height, width = defect.shape
     left, top, right, bottom = max(0, x - margin), max(0, y - margin), x + w + margin, y + h + margin
-    cut = slice(top, min(height, bottom)), slice(left, min(breadth, right))
-    part = part_box(photograph.region)
-    patch, whole = photograph.image[cut], photograph.mask[cut]
+    cut = slice(top, min(height, bottom)), slice(left, min(width, right))
+    part = part_box(loaded.region)
+    patch, whole = loaded.image[cut], loaded.mask[cut]
     hidden = cv2.dilate(whole.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     sigma = smoothing(scale)
     return Cutout(
@@ -90,7 +90,7 @@ def cut_out(photograph: Photograph, defect: Mask) -> Cutout:
 
 
 def smoothing(scale: float) -> float:
-    """Sigma of the ground level for a defect of `scale` (root of its area) px."""
+    """Sigma of the background level for a defect of `scale` (root of its area) px."""
     return float(np.clip(0.35 * scale, 4, 24))
 
 

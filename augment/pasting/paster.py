@@ -1,4 +1,4 @@
-"""What pasting makes: an image, its label, and where both come from."""
+"""Pasting: defects of real images into backgrounds, with their labels and where both come from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from augment.pasting.blending import MARGIN, alpha_blend, edge_width, poisson_blend
 from augment.pasting.cutouts import clusters, cut_out, smoothing
-from augment.pasting.images import Photograph, Photographs, part_box, part_of, view_of, window_at_random
+from augment.pasting.images import ImageReader, LoadedImage, crop_around, cropped, part_box, random_crop
 from augment.pasting.placement import Limits, Pose, box_of, mismatch, propose, surroundings, warp
 from augment.pasting.texture_defects import texture_defect
 from defects.attributes.background import background_level, matched
@@ -27,17 +27,17 @@ METHODS = ("alpha", "poisson", "perlin")
 
 
 @dataclass(frozen=True)
-class Made:
+class PastedImage:
     """One pasted image.
 
     Attributes:
         name: Unique for (seed, index), without extension.
         image: (H, W, C) uint8.
-        mask: (H, W) bool, the label: the pasted defect, and any that the ground already had.
-        label: Kind of the defect.
-        group: Of the ground, so that it stays with the part it shows.
+        mask: (H, W) bool, the label: the pasted defect, and any that the background has of its own.
+        label: Class of the defect.
+        group: Of the background, so that it stays with the part it shows.
         metadata: Columns for the manifest: `method`, `seed`, `index`, `band` (px around the label beyond which the
-            ground is unchanged), `defect` and `ground` (name, sha256, group of the real samples), `pose`,
+            background is unchanged), `defect` and `background` (name, sha256, group of the real samples), `pose`,
             `guide` (raw thickness and brightness as measured on the result).
     """
 
@@ -50,97 +50,97 @@ class Made:
 
 
 _PLACES = 10
-"""Places looked at in each ground."""
+"""Poses tried in each background."""
 
 
 @dataclass(frozen=True)
-class Pasted:
-    """A ground with a defect in it.
+class Composite:
+    """A background with a defect in it.
 
     Attributes:
         image: (H, W, C) uint8.
         mask: (H, W) the pasted defect alone.
-        ground: the photograph it went into.
-        pose: how it lies there.
-        band: px around the mask beyond which the ground is unchanged.
+        background: the image it is pasted into.
+        pose: of the defect.
+        band: px around the mask beyond which the background is unchanged.
     """
 
     image: NDArray[np.uint8]
     mask: Mask
-    ground: Photograph
+    background: LoadedImage
     pose: Pose
     band: float
 
 
 def paste_into(
-    source: Photograph,
+    source: LoadedImage,
     defect: Mask,
-    background_stats: list[Photograph],
+    backgrounds: list[LoadedImage],
     method: str,
     rng: np.random.Generator,
     limits: Limits,
-) -> Pasted | None:
+) -> Composite | None:
     """Paste one defect of `source` where it fits best among random places; None where it fits nowhere.
 
     Args:
-        source: the photograph with the defect.
+        source: the image with the defect.
         defect: (H, W), one of its clusters.
-        background_stats: photographs to choose from.
+        backgrounds: images to choose from.
         method: `alpha` or `poisson`.
-        rng: draws the places.
+        rng: draws the poses.
         limits: how far the pose may go.
     """
     cutout = cut_out(source, defect)
     own = surroundings(cutout)
-    best: tuple[float, Photograph, Pose] | None = None
-    for ground in background_stats:
-        if ground.image.shape[2] != cutout.patch.shape[2]:
+    best: tuple[float, LoadedImage, Pose] | None = None
+    for background in backgrounds:
+        if background.image.shape[2] != cutout.patch.shape[2]:
             continue
-        part = part_box(ground.region)
+        part = part_box(background.region)
         for _ in range(_PLACES):
             pose = propose(cutout, part, rng, limits)
             if pose is None:
                 continue
-            cost = mismatch(cutout, own, pose, ground)
+            cost = mismatch(cutout, own, pose, background)
             if np.isfinite(cost) and (best is None or cost < best[0]):
-                best = cost, ground, pose
+                best = cost, background, pose
     if best is None:
         return None
-    _, ground, pose = best
+    _, background, pose = best
     sigma = smoothing(float(np.sqrt(cutout.area)) * float(np.sqrt(pose.scale[0] * pose.scale[1])))
-    left, top, right, bottom = box = box_of(cutout, pose, ground.mask.shape, int(np.ceil(3 * sigma)) + 12)
+    left, top, right, bottom = box = box_of(cutout, pose, background.mask.shape, int(np.ceil(3 * sigma)) + 12)
     cut = slice(top, bottom), slice(left, right)
     patch, level, mask = warp(cutout, pose, box)
     if not mask.any():
         return None
-    under = ground.image[cut]
+    under = background.image[cut]
     patch = matched(patch, level, background_level(under, sigma))
     fade = edge_width(mask)
     blend = alpha_blend if method == "alpha" else poisson_blend
-    image, whole = ground.image.copy(), np.zeros_like(ground.mask)
+    image, whole = background.image.copy(), np.zeros_like(background.mask)
     image[cut] = blend(under, patch, mask, fade)
     whole[cut] = mask
-    return Pasted(image, whole, ground, pose, round(MARGIN + fade, 3))
+    return Composite(image, whole, background, pose, round(MARGIN + fade, 3))
 
 
 _ATTEMPTS = 8
 
 
 class Paster:
-    """Makes pasted images; item i depends on the samples, the seed and i alone.
+    """Pastes defects; item i depends on the samples, the seed and i alone.
 
-    Kinds take turns, so that every kind of defect is pasted equally often; within a kind every photograph gets its
-    turn before any gets a second one.
+    Classes take turns, so that each is pasted equally often; within a class every image is used once before any is
+    used again.
 
     Args:
-        defective: samples with defects to cut out; for `perlin` the images whose texture is taken, may be empty.
-        good: the grounds; where it is empty, the defective ones are.
+        defective: samples with defects to cut out; for `perlin` the sources of texture, may be empty.
+        good: the backgrounds; the defective images where there are none.
         method: `alpha`, `poisson` or `perlin`.
-        seed: another seed, other images.
-        crop_spec: how the photographs become squares; None keeps them whole and at their own resolution.
+        seed: of all random choices.
+        crop_spec: how the images are cropped; None leaves them whole and at their own resolution.
         limits: how far a defect may be turned, scaled and stretched.
-        texture_label: kind of the defects that `perlin` makes.
-        photographs: what reads them, with the same framing; several may share it. Its own without it.
+        texture_label: class of the defects of `perlin`.
+        reader: reads the images, with the same crop spec; several pasters may share it.
 
     Raises:
         ValueError: the method is unknown.
@@ -157,98 +157,109 @@ class Paster:
         crop_spec: CropSpec | None = None,
         limits: Limits | None = None,
         texture_label: str = "texture",
-        photographs: Photographs | None = None,
+        reader: ImageReader | None = None,
     ) -> None:
         if method not in METHODS:
             raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}; choose one of them")
         marked = sorted((s for s in defective if s.label != GOOD and s.has_pixels), key=lambda s: s.name)
-        self.background_stats = sorted(good, key=lambda s: s.name) or marked
+        self.backgrounds = sorted(good, key=lambda s: s.name) or marked
         if not marked and method != "perlin":
-            raise DataError("no defective image with a mask to cut a defect out of; give real images with masks")
-        if not self.background_stats:
-            raise DataError("no image to paste into; give good images, or defective ones with room beside the defect")
+            raise DataError(
+                "no defective image with a mask to cut a defect out of; give real images with masks",
+                code="E-paste-no-defect",
+            )
+        if not self.backgrounds:
+            raise DataError(
+                "no image to paste into; give good images, or defective ones with room next to the defect",
+                code="E-paste-no-background",
+            )
         self.method, self.seed, self.crop_spec = method, seed, crop_spec
         self.limits, self.texture_label = limits or Limits(), texture_label
         self.defective = marked
-        self._of_kind: dict[str, list[Sample]] = defaultdict(list)
+        self._by_class: dict[str, list[Sample]] = defaultdict(list)
         for sample in marked:
-            self._of_kind[sample.label].append(sample)
-        self._photographs = photographs or Photographs(crop_spec)
+            self._by_class[sample.label].append(sample)
+        self._reader = reader or ImageReader(crop_spec)
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """What it makes, in the order in which they take turns."""
-        return (self.texture_label,) if self.method == "perlin" else tuple(sorted(self._of_kind))
+    def classes(self) -> tuple[str, ...]:
+        """The classes of its images, in the order in which they take turns."""
+        return (self.texture_label,) if self.method == "perlin" else tuple(sorted(self._by_class))
 
-    def make(self, index: int) -> Made:
+    def name_of(self, index: int) -> str:
+        """Name of item number `index`."""
+        return f"paste-{self.method}-{self.seed}-{index:06d}"
+
+    def make(self, index: int) -> PastedImage:
         """Item number `index`.
 
         Raises:
-            DataError: an image does not open, or no defect of the kind fits into any ground that was tried.
+            DataError: an image does not open, or no defect of the class fits into a background.
             ValueError: the index is negative.
         """
         if index < 0:
             raise ValueError(f"expected an index from 0, got {index}; count from 0")
         for attempt in range(_ATTEMPTS):
             rng = numpy_generator(self.seed, "paste", self.method, index, attempt)
-            made = self._perlin(index, rng) if self.method == "perlin" else self._paste(index, attempt, rng)
-            if made is not None:
-                return made
-        kind = self.kinds[index % len(self.kinds)]
+            pasted_image = self._perlin(index, rng) if self.method == "perlin" else self._paste(index, attempt, rng)
+            if pasted_image is not None:
+                return pasted_image
+        class_name = self.classes[index % len(self.classes)]
         raise DataError(
-            f"pasting item {index}: no {kind!r} defect fits into the images tried; "
-            "give larger or more good images, or leave that kind out"
+            f"pasting item {index}: no {class_name!r} defect fits into the images tried; "
+            "give larger or more good images, or leave that class out",
+            code="E-paste-no-fit",
         )
 
-    def _paste(self, index: int, attempt: int, rng: np.random.Generator) -> Made | None:
-        turn, kind = divmod(index, len(self.kinds))
-        sources = self._of_kind[self.kinds[kind]]
-        source = sources[self._order(self.kinds[kind], turn // len(sources), len(sources))[turn % len(sources)]]
+    def _paste(self, index: int, attempt: int, rng: np.random.Generator) -> PastedImage | None:
+        turn, class_name = divmod(index, len(self.classes))
+        sources = self._by_class[self.classes[class_name]]
+        source = sources[self._order(self.classes[class_name], turn // len(sources), len(sources))[turn % len(sources)]]
         if attempt:
             source = sources[int(rng.integers(len(sources)))]
-        photograph = self._photographs.read(source)
-        defects = clusters(photograph.mask)
+        loaded = self._reader.read(source)
+        defects = clusters(loaded.mask)
         if not defects:
             return None
         weights = np.sqrt([float(d.sum()) for d in defects])
         defect = defects[int(rng.choice(len(defects), p=weights / weights.sum()))]
-        candidates = [self._photographs.read(self._ground(rng, source.label)) for _ in range(3)]
-        found = paste_into(photograph, defect, candidates, self.method, rng, self.limits)
+        candidates = [self._reader.read(self._background(rng, source.label)) for _ in range(3)]
+        found = paste_into(loaded, defect, candidates, self.method, rng, self.limits)
         if found is None:
             return None
-        ground = found.ground
-        more = {"defect": self._photographs.origin(source), "band": found.band, "pose": found.pose.to_dict()}
-        return self._finish(index, rng, ground.sample, source.label, found.image, ground.mask, found.mask, more)
+        background = found.background
+        more = {"defect": self._reader.origin(source), "band": found.band, "pose": found.pose.to_dict()}
+        return self._finish(index, rng, background.sample, source.label, found.image, background.mask, found.mask, more)
 
-    def _perlin(self, index: int, rng: np.random.Generator) -> Made | None:
-        ground = self._photographs.read(self._ground(rng, None))
+    def _perlin(self, index: int, rng: np.random.Generator) -> PastedImage | None:
+        background = self._reader.read(self._background(rng, None))
         if self.crop_spec is not None:
-            ground = part_of(ground, window_at_random(ground.mask, self.crop_spec.size, rng))
-        others = self.defective or self.background_stats
+            background = cropped(background, random_crop(background.mask, self.crop_spec.size, rng))
+        others = self.defective or self.backgrounds
         texture = others[int(rng.integers(len(others)))]
-        found = texture_defect(ground, self._photographs.read(texture), rng)
+        found = texture_defect(background, self._reader.read(texture), rng)
         if found is None:
             return None
         more = {"band": 0.0, "opacity": round(found.opacity, 4), "texture": found.texture}
         if found.texture == "image":
-            more["defect"] = self._photographs.origin(texture)
+            more["defect"] = self._reader.origin(texture)
         label = self.texture_label
-        return self._finish(index, rng, ground.sample, label, found.image, ground.mask, found.mask, more)
+        return self._finish(index, rng, background.sample, label, found.image, background.mask, found.mask, more)
 
     def _finish(
         self,
         index: int,
         rng: np.random.Generator,
-        ground: Sample,
+        background: Sample,
         label: str,
         image: Any,
         own: Mask,
         pasted: Mask,
         more: dict[str, Any],
-    ) -> Made | None:
+    ) -> PastedImage | None:
         mask = own | pasted
         if self.crop_spec is not None and self.method != "perlin":
-            cut = view_of(pasted, own, self.crop_spec.size, rng)
+            cut = crop_around(pasted, own, self.crop_spec.size, rng)
             image, mask, pasted = np.ascontiguousarray(image[cut]), mask[cut].copy(), pasted[cut]
         if not pasted.any():
             return None
@@ -256,20 +267,19 @@ class Paster:
             "method": self.method,
             "seed": self.seed,
             "index": index,
-            "ground": self._photographs.origin(ground),
+            "ground": self._reader.origin(background),
             **more,
             "guide": {"brightness": round(brightness(image, mask), 5)},
         }
-        name = f"paste-{self.method}-{self.seed}-{index:06d}"
-        return Made(name, image, mask, label, ground.group or ground.name, metadata)
+        return PastedImage(self.name_of(index), image, mask, label, background.group or background.name, metadata)
 
-    def _ground(self, rng: np.random.Generator, label: str | None) -> Sample:
-        """A ground at random; one with a defect of its own only where it is of the same kind."""
-        fitting = [s for s in self.background_stats if s.label in (GOOD, label)] or self.background_stats
+    def _background(self, rng: np.random.Generator, label: str | None) -> Sample:
+        """A random background; one with a defect of its own only where that is of the same class."""
+        fitting = [s for s in self.backgrounds if s.label in (GOOD, label)] or self.backgrounds
         return fitting[int(rng.integers(len(fitting)))]
 
-    def _order(self, kind: str, turn: int, count: int) -> list[int]:
-        return [int(i) for i in numpy_generator(self.seed, "order", kind, turn).permutation(count)]
+    def _order(self, class_name: str, turn: int, count: int) -> list[int]:
+        return [int(i) for i in numpy_generator(self.seed, "order", class_name, turn).permutation(count)]
 
 
 def pasted_samples(
@@ -280,7 +290,7 @@ def pasted_samples(
     method: str = "alpha",
     seed: int = 0,
     crop_spec: CropSpec | None = None,
-) -> Iterator[Made]:
+) -> Iterator[PastedImage]:
     """The first `count` items of a `Paster`; see there."""
     paster = Paster(defective, good, method=method, seed=seed, crop_spec=crop_spec)
     return (paster.make(index) for index in range(count))

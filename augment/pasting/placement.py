@@ -1,4 +1,4 @@
-"""Where and how a cut-out defect goes into a ground: moved, rotated, scaled, flipped, within the part."""
+"""Placement of a cut-out defect in a background: translated, rotated, scaled and flipped, within the part."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.pasting.cutouts import Cutout
-from augment.pasting.images import Box, Photograph
+from augment.pasting.images import Box, LoadedImage
 from defects.images.crops import as_channels
 from defects.masks.width import Mask
 
@@ -22,27 +22,27 @@ class Limits:
     """How far a pose may go.
 
     Attributes:
-        turn: degrees to either side, for defects that reach no edge; what reaches one is not turned.
+        rotation: degrees to either side, for defects that reach no edge; others are not rotated.
         scale: smallest and largest factor.
         stretch: largest ratio of the two scales, for defects that span their part.
-        as_it_is: share of the poses that are only flipped and moved, whose pixels are not resampled.
+        unscaled: share of the poses that are only flipped and translated, whose pixels are not resampled.
     """
 
-    turn: float = 12.0
+    rotation: float = 12.0
     scale: tuple[float, float] = (0.75, 1.35)
     stretch: float = 1.5
-    as_it_is: float = 0.3
+    unscaled: float = 0.3
 
 
 @dataclass(frozen=True)
 class Pose:
-    """From the patch of a cut-out to the ground.
+    """From the patch of a cut-out to the background.
 
     Attributes:
-        matrix: (2, 3) affine map of pixel centres.
+        matrix: (2, 3) affine map of pixel centers.
         angle: degrees.
         scale: factors across and down.
-        flip: whether left and right, and top and bottom, change places.
+        flip: horizontal and vertical.
     """
 
     matrix: Array
@@ -64,13 +64,13 @@ class Pose:
 def propose(cutout: Cutout, part: Box, rng: np.random.Generator, limits: Limits) -> Pose | None:
     """One random pose, or None where the defect does not fit.
 
-    A defect that reaches an edge of its part keeps to that edge (to the opposite one when flipped), and one that
-    spans its part spans the other.
+    A defect at an edge of its part stays at that edge (at the opposite one when flipped), and one that spans its part
+    spans the other.
 
     Args:
         cutout: what to place.
-        part: box of the part in the ground.
-        rng: seven numbers are drawn from it, whatever comes out.
+        part: box of the part in the background.
+        rng: seven numbers are sampled from it in any case.
         limits: how far the pose may go.
     """
     draw = rng.random(7)
@@ -78,8 +78,8 @@ def propose(cutout: Cutout, part: Box, rng: np.random.Generator, limits: Limits)
     left, top, right, bottom = cutout.edges
     ends = [(right, left) if flip[0] else (left, right), (bottom, top) if flip[1] else (top, bottom)]
     free = not any(cutout.edges)
-    plain = bool(draw[2] < limits.as_it_is)
-    angle = 0.0 if plain or not free else float((2 * draw[3] - 1) * limits.turn)
+    plain = bool(draw[2] < limits.unscaled)
+    angle = 0.0 if plain or not free else float((2 * draw[3] - 1) * limits.rotation)
     low, high = np.log(limits.scale)
     zoom = 1.0 if plain else float(np.exp(low + draw[4] * (high - low)))
     sizes = [(cutout.part[2] - cutout.part[0], part[2] - part[0]), (cutout.part[3] - cutout.part[1], part[3] - part[1])]
@@ -109,10 +109,10 @@ def propose(cutout: Cutout, part: Box, rng: np.random.Generator, limits: Limits)
 
 
 def warp(cutout: Cutout, pose: Pose, box: Box) -> tuple[NDArray[np.float32], NDArray[np.float32], Mask]:
-    """Patch, ground level and mask of a cut-out as they lie in a box of the ground.
+    """Patch, background level and mask of a cut-out, warped into a box of the background.
 
     Returns:
-        (h, w, C) grey values, (h, w, C) level, (h, w) mask.
+        (h, w, C) gray values, (h, w, C) level, (h, w) mask.
     """
     matrix = pose.matrix - np.asarray([[0, 0, box[0]], [0, 0, box[1]]])
     size = (box[2] - box[0], box[3] - box[1])
@@ -127,7 +127,7 @@ def warp(cutout: Cutout, pose: Pose, box: Box) -> tuple[NDArray[np.float32], NDA
 
 
 def box_of(cutout: Cutout, pose: Pose, shape: tuple[int, int], margin: int) -> Box:
-    """The box in the ground that a pasted defect and `margin` px around it take; may be empty."""
+    """The box in the background that a pasted defect and `margin` px around it take; may be empty."""
     points = pose.matrix[:, :2] @ cutout.hull + pose.matrix[:, 2:]
     (left, top), (right, bottom) = np.floor(points.min(axis=1)) - margin, np.ceil(points.max(axis=1)) + margin + 1
     return max(0, int(left)), max(0, int(top)), min(shape[1], int(right)), min(shape[0], int(bottom))
@@ -141,7 +141,7 @@ def _linear(angle: float, scale: tuple[float, float], flip: tuple[bool, bool]) -
 
 
 def _anchored(cutout: Cutout, part: Box, matrix: Array, axis: int, flipped: bool, *, at_start: bool) -> float:
-    """The shift that brings an edge of the cut-out's part onto the same edge of the ground's."""
+    """The translation that aligns an edge of the cut-out's part with the same edge of the background's."""
     first, last = cutout.part[axis] - cutout.corner[axis], cutout.part[axis + 2] - 1 - cutout.corner[axis]
     own = (last if flipped else first) if at_start else (first if flipped else last)
     goal = part[axis] if at_start else part[axis + 2] - 1
@@ -153,28 +153,28 @@ Floats = NDArray[np.float32]
 _RING = 8
 """Px around a defect that are compared."""
 
-_LOOKED_AT = 192
-"""Px above which a cut-out is made smaller before it is compared."""
+_ANALYSIS_SIDE = 192
+"""Px above which a cut-out is compared at a smaller scale."""
 
 
 class Surroundings:
-    """What the pixels around a defect look like.
+    """Statistics of the pixels around a defect.
 
     Args:
-        light: (h, w) luminance in grey levels.
-        ring: (h, w) the pixels to look at.
+        luminance: (h, w) luminance in gray levels.
+        ring: (h, w) the pixels that count.
         sigma: px below which structure counts as texture.
     """
 
-    def __init__(self, light: Floats, ring: Mask, sigma: float = 3.0) -> None:
-        coarse = cv2.GaussianBlur(light, (0, 0), sigma)
-        fine = (light - coarse)[ring]
-        self.level = float(light[ring].mean())
+    def __init__(self, luminance: Floats, ring: Mask, sigma: float = 3.0) -> None:
+        coarse = cv2.GaussianBlur(luminance, (0, 0), sigma)
+        fine = (luminance - coarse)[ring]
+        self.level = float(luminance[ring].mean())
         self.texture = float(fine.std())
         self.slope = float(coarse[ring].std())
         self.darkest = float(np.percentile(coarse[ring], 3))
         gx, gy = (np.asarray(cv2.Sobel(coarse, cv2.CV_32F, *d), np.float64)[ring] for d in ((1, 0), (0, 1)))
-        gx0, gy0 = (np.asarray(cv2.Sobel(light, cv2.CV_32F, *d), np.float64)[ring] for d in ((1, 0), (0, 1)))
+        gx0, gy0 = (np.asarray(cv2.Sobel(luminance, cv2.CV_32F, *d), np.float64)[ring] for d in ((1, 0), (0, 1)))
         xx, yy, xy = (gx * gx + gx0 * gx0).mean(), (gy * gy + gy0 * gy0).mean(), (gx * gy + gx0 * gy0).mean()
         total = xx + yy + 1e-6
         # The double angle's vector of the structure tensor: its length is how much the texture has one direction.
@@ -182,43 +182,43 @@ class Surroundings:
 
 
 def surroundings(cutout: Cutout) -> Surroundings:
-    """Of a defect where it was found."""
+    """The surroundings of a defect in its own image."""
     step = _step(cutout)
-    light = as_channels(cutout.patch, 1)[..., 0]
-    size = (max(3, light.shape[1] // step), max(3, light.shape[0] // step))
-    small = cv2.resize(light, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    luminance = as_channels(cutout.patch, 1)[..., 0]
+    size = (max(3, luminance.shape[1] // step), max(3, luminance.shape[0] // step))
+    small = cv2.resize(luminance, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     mask = cv2.resize(cutout.mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     return Surroundings(small, _ring(mask, around_only=True))
 
 
-def mismatch(cutout: Cutout, own: Surroundings, pose: Pose, ground: Photograph) -> float:
-    """0 for a place just like the one where the defect was found; infinite for one that is no place for it.
+def mismatch(cutout: Cutout, own: Surroundings, pose: Pose, background: LoadedImage) -> float:
+    """0 for surroundings equal to the defect's own; infinite where the defect cannot be placed.
 
     Args:
         cutout: the defect.
         own: its `surroundings`.
-        pose: where it goes.
-        ground: the photograph it goes into.
+        pose: in the background.
+        background: the image to paste into.
     """
     step = _step(cutout)
-    left, top, right, bottom = box_of(cutout, pose, ground.mask.shape, (_RING + 2) * step)
+    left, top, right, bottom = box_of(cutout, pose, background.mask.shape, (_RING + 2) * step)
     if right - left < 3 or bottom - top < 3:
         return float("inf")
     size = (max(3, (right - left) // step), max(3, (bottom - top) // step))
     matrix = (pose.matrix - np.asarray([[0, 0, left], [0, 0, top]])) / step
     moved = cv2.warpAffine(cutout.mask.astype(np.uint8), matrix, size) > 0
     cut = slice(top, bottom), slice(left, right)
-    light = cv2.resize(ground.light[cut], size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    luminance = cv2.resize(background.luminance[cut], size, interpolation=cv2.INTER_AREA).astype(np.float32)
     taken, part = (
         cv2.resize(m[cut].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-        for m in (ground.mask, ground.region)
+        for m in (background.mask, background.region)
     )
     near = cv2.dilate(moved.astype(np.uint8), np.ones((2 * _RING + 1, 2 * _RING + 1), np.uint8)) > 0
     if not moved.any() or (taken & near).any():
-        return float("inf")  # nothing of it left, or over a defect that is there already
+        return float("inf")  # outside the image, or on a defect of the background
     if not any(cutout.edges) and not part[moved].all():
         return float("inf")
-    there = Surroundings(light, _ring(moved, around_only=bool(moved.mean() > 0.8)))
+    there = Surroundings(luminance, _ring(moved, around_only=bool(moved.mean() > 0.8)))
     u = _turned(own.direction, pose)
     agree = float(np.linalg.norm(u - there.direction))
     return float(
@@ -232,7 +232,7 @@ def mismatch(cutout: Cutout, own: Surroundings, pose: Pose, ground: Photograph) 
 
 def _step(cutout: Cutout) -> int:
     """Large defects are compared at a coarser scale."""
-    return int(1 + max(cutout.mask.shape) // _LOOKED_AT)
+    return int(1 + max(cutout.mask.shape) // _ANALYSIS_SIDE)
 
 
 def _ring(mask: Mask, *, around_only: bool) -> Mask:

@@ -1,42 +1,28 @@
-"""What a setting of a transform may be, and how a value is drawn from it."""
+"""The catalog of transforms with their settings, and a pipeline of them as written in YAML."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
-from engine.config import nearest
+from augment.transforms.geometry import Border
+from engine.config import Section, nearest
 
 Draw = Callable[[], float]
 
 
-class Uniforms:
-    """Numbers in [0, 1) from a generator, drawn in blocks: a tenth of the time of single draws."""
-
-    __slots__ = ("_block", "_rng")
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self._block: list[float] = []
-
-    def __call__(self) -> float:
-        if not self._block:
-            self._block = self._rng.random(32).tolist()
-        return self._block.pop()
-
-
 @dataclass(frozen=True)
 class Between:
-    """A number drawn evenly between two bounds.
+    """A uniform random number between two bounds.
 
     Attributes:
         default: (low, high).
         limits: the widest bounds allowed.
         unit: in words.
-        count: how many numbers are drawn, each on its own; above 1 the value is a tuple.
+        count: how many independent numbers are sampled; above 1 the value is a tuple.
     """
 
     default: tuple[float, float]
@@ -48,7 +34,7 @@ class Between:
         """A number or a pair of numbers as (low, high).
 
         Raises:
-            ValueError: not a number or a pair, not finite, the wrong way round, or outside the limits.
+            ValueError: The value is no number or pair, not finite, not in order, or outside the limits.
         """
         pair = value if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
         if len(pair) != 2 or any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in pair):
@@ -72,7 +58,7 @@ class Between:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of several words, drawn evenly among those allowed."""
+    """A random choice of several words."""
 
     default: tuple[str, ...]
     known: tuple[str, ...]
@@ -81,7 +67,7 @@ class OneOf:
         """A word or a list of words as a tuple.
 
         Raises:
-            ValueError: none given, or a word that is not known.
+            ValueError: No word is given, or one is unknown.
         """
         words = (value,) if isinstance(value, str) else value
         if not isinstance(words, Sequence) or not words:
@@ -98,7 +84,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Switch:
-    """Yes or no; nothing is drawn."""
+    """True or false; not random."""
 
     default: bool
 
@@ -106,7 +92,7 @@ class Switch:
         """The value itself.
 
         Raises:
-            ValueError: neither true nor false.
+            ValueError: The value is neither true nor false.
         """
         if not isinstance(value, bool):
             raise ValueError(f"expected true or false, got {value!r}")
@@ -126,13 +112,13 @@ class Transform:
 
     Attributes:
         name: as written in a pipeline.
-        family: `camera` (where the camera stands) or `lighting` (how the light falls and the sensor answers).
-        about: what it does, in one line.
-        settings: name to what may be written there.
-        moves: pixels change place, and the mask's with them.
-        loses: part of the defect may leave the picture or be covered.
-        color: works on three channels only, and is passed over on grey pictures.
-        field: needs a field of random numbers, one for each pixel.
+        family: `camera` (position of the camera) or `lighting` (illumination and sensor).
+        about: its effect, in one line.
+        settings: by name.
+        moves: whether it warps the image, and the mask with it.
+        loses: whether part of the defect may leave the image or be covered.
+        color: whether it needs three channels; skipped on gray images.
+        field: whether it needs a random number per pixel.
     """
 
     name: str
@@ -148,7 +134,7 @@ class Transform:
         """All settings, those not given at their defaults.
 
         Raises:
-            ValueError: an unknown setting, named with the nearest known one, or a refused value.
+            ValueError: A setting is unknown or its value is not allowed.
         """
         for name in given:
             if name not in self.settings:
@@ -163,7 +149,7 @@ class Transform:
         return parsed
 
     def draw(self, settings: Mapping[str, Any], draw: Draw) -> dict[str, Any]:
-        """One value of each setting; `field` is a key that stands for the whole field of random numbers."""
+        """One value of each setting; `field` is the seed of the random numbers per pixel."""
         values = {name: setting.draw(settings[name], draw) for name, setting in self.settings.items()}
         if self.field:
             values["field"] = int(draw() * 2.0**53)
@@ -183,21 +169,21 @@ _SIDE = "a share of the side"
 _WHITE = "a share of white"
 
 _ALL = (
-    _camera("centre_crop", "The middle is cut out and enlarged to the old size.",
+    _camera("centre_crop", "The center is cropped and resized to the old size.",
             keep=Between((0.7, 1.0), (0.1, 1.0), _SIDE)),
-    _camera("horizontal_flip", "Left and right change places.", loses=False),
-    _camera("vertical_flip", "Top and bottom change places.", loses=False),
-    _camera("flip", "One flip, along one axis or both.", loses=False,
+    _camera("horizontal_flip", "Mirrored left to right.", loses=False),
+    _camera("vertical_flip", "Mirrored top to bottom.", loses=False),
+    _camera("flip", "A flip along one axis or both.", loses=False,
             axis=OneOf(("horizontal", "vertical", "both"), ("horizontal", "vertical", "both"))),
-    _camera("rotation", "Turned about the middle, anticlockwise.",
+    _camera("rotation", "Rotated about the center, counterclockwise.",
             degrees=Between((-15.0, 15.0), (-180.0, 180.0), _DEGREES)),
-    _camera("shear", "Rows and columns slide by an angle.",
+    _camera("shear", "Sheared by an angle in x and y.",
             x=Between((-10.0, 10.0), (-60.0, 60.0), _DEGREES), y=Between((-10.0, 10.0), (-60.0, 60.0), _DEGREES)),
-    _camera("translation", "Moved right and down.",
+    _camera("translation", "Translated right and down.",
             x=Between((-0.1, 0.1), (-0.9, 0.9), _SIDE), y=Between((-0.1, 0.1), (-0.9, 0.9), _SIDE)),
-    _camera("zoom", "Enlarged (above 1) or reduced about the middle.",
+    _camera("zoom", "Scaled about the center, enlarged above 1.",
             factor=Between((0.9, 1.1), (0.25, 8.0), "a factor")),
-    _camera("perspective", "Each corner moves by itself: all 8 degrees of freedom of a camera's position.",
+    _camera("perspective", "Each corner moves on its own: a homography of 8 degrees of freedom.",
             corner=Between((-0.08, 0.08), (-0.3, 0.3), _SIDE, count=8)),
     _lighting("gaussian_noise", "Normal noise is added to every channel of every pixel.", field=True,
               sigma=Between((0.02, 0.06), (0.0, 1.0), _WHITE), bank=Switch(True)),
@@ -211,23 +197,23 @@ _ALL = (
               hue=Between((-15.0, 15.0), (-180.0, 180.0), _DEGREES),
               saturation=Between((-0.12, 0.12), (-1.0, 1.0), "a share of full saturation"),
               value=Between((-0.08, 0.08), (-1.0, 1.0), _WHITE)),
-    _lighting("channel_shift", "Each channel is brightened or darkened by itself.",
+    _lighting("channel_shift", "Each channel is brightened or darkened on its own.",
               by=Between((-0.08, 0.08), (-1.0, 1.0), _WHITE, count=3)),
-    _lighting("mixing", "Another picture shines through; its defects join the mask.",
-              weight=Between((0.2, 0.4), (0.0, 0.5), "the other picture's weight")),
-    _lighting("random_erasing", "A box is covered; the defect is spared, or the label follows.", field=True,
-              area=Between((0.02, 0.1), (0.001, 0.9), "a share of the picture"),
+    _lighting("mixing", "Another image is blended in; its defects are added to the mask.",
+              weight=Between((0.2, 0.4), (0.0, 0.5), "the other image's weight")),
+    _lighting("random_erasing", "A box is covered; the defect is avoided, or the mask is cleared with it.", field=True,
+              area=Between((0.02, 0.1), (0.001, 0.9), "a share of the image"),
               aspect=Between((0.4, 2.5), (0.05, 20.0), "height by width"),
               fill=OneOf(("noise",), ("noise", "mean", "black")), defect=OneOf(("spare",), ("spare", "follow")),
               bank=Switch(True)),
-    _lighting("sharpness", "Blended with its smoothed self: 0 is smooth, 1 unchanged, 2 sharper.",
+    _lighting("sharpness", "Blended with a smoothed copy: 0 is smooth, 1 unchanged, 2 sharper.",
               factor=Between((0.5, 2.0), (0.0, 10.0), "a factor")),
-    _lighting("brightness", "All levels are raised or lowered.", by=Between((-0.1, 0.1), (-1.0, 1.0), _WHITE)),
-    _lighting("contrast", "Levels move away from the picture's mean (above 1) or towards it.",
+    _lighting("brightness", "A constant is added to all gray levels.", by=Between((-0.1, 0.1), (-1.0, 1.0), _WHITE)),
+    _lighting("contrast", "Gray levels move away from the image's mean (above 1) or towards it.",
               factor=Between((0.75, 1.25), (0.0, 10.0), "a factor")),
-    _lighting("gamma", "Levels are raised to a power; below 1 is brighter.",
+    _lighting("gamma", "Gray levels are raised to a power; below 1 is brighter.",
               gamma=Between((0.75, 1.33), (0.05, 20.0), "an exponent")),
-    _lighting("gaussian_blur", "Smoothed with a Gaussian.", sigma=Between((0.3, 1.5), (0.05, 20.0), "px")),
+    _lighting("gaussian_blur", "Smoothed with a Gaussian kernel.", sigma=Between((0.3, 1.5), (0.05, 20.0), "px")),
 )  # fmt: skip
 
 CATALOG: dict[str, Transform] = {one.name: one for one in _ALL}
@@ -237,8 +223,72 @@ def transform(name: object) -> Transform:
     """A transform by its name.
 
     Raises:
-        ValueError: no transform has that name; the nearest known one is named.
+        ValueError: No transform has that name.
     """
     if not isinstance(name, str) or name not in CATALOG:
         raise ValueError(f"unknown transform {name}; {nearest(str(name), CATALOG)}")
     return CATALOG[name]
+
+
+class StepConfig(BaseModel):
+    """One step, written `rotation: {p: 0.5, degrees: [-5, 5]}` or just `rotation`.
+
+    Attributes:
+        transform: a name of the catalog.
+        p: probability.
+        settings: all settings of the transform; the catalog's defaults where none are given.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    transform: str
+    p: float = Field(0.5, ge=0.0, le=1.0)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            data = {data: None}
+        if not isinstance(data, Mapping) or ("transform" not in data and len(data) != 1):
+            raise ValueError("expected one transform with its settings, as in `- rotation: {degrees: [-5, 5]}`")
+        if "transform" in data:
+            return {**data, "settings": transform(data["transform"]).parse(data.get("settings", {}))}
+        ((name, settings),) = data.items()
+        if settings is not None and not isinstance(settings, Mapping):
+            raise ValueError(f"expected settings of {name}, as in `{{p: 0.5}}`, got {settings!r}")
+        given = dict(settings or {})
+        step = {"p": given.pop("p")} if "p" in given else {}
+        return {"transform": name, **step, "settings": transform(name).parse(given)}
+
+    @model_serializer
+    def _write(self) -> dict[str, Any]:
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in self.settings.items()}
+        return {self.transform: {"p": self.p, **plain}}
+
+    @property
+    def entry(self) -> Transform:
+        """The catalog's entry."""
+        return transform(self.transform)
+
+
+class PipelineConfig(Section):
+    """A pipeline.
+
+    Attributes:
+        description: origin of the numbers, and which ones were chosen here.
+        min_defect_share: share of the defect's pixels that must stay in the image and uncovered, over all steps
+            together; a transform that would leave less is sampled again, and skipped if that does not help. 0 allows
+            any loss.
+        redraws: how often a transform is sampled again.
+        border: padding of warped images and masks: reflection, replication of the edge, or black.
+        steps: in order; camera transforms that follow one another are applied as one warp.
+    """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"min_defect_kept": "min_defect_share"}
+
+    description: str = ""
+    min_defect_share: float = Field(0.5, ge=0.0, le=1.0)
+    redraws: int = Field(8, ge=0, le=100)
+    border: Border = "reflect"
+    steps: list[StepConfig] = Field(default_factory=list)

@@ -1,8 +1,8 @@
-"""Fields of random numbers, one a pixel, that both engines take from the same place.
+"""Transforms of gray levels on uint8 images, and the random numbers per pixel that both engines share.
 
-Drawing a normal number for each pixel is the slowest part of a pipeline with noise. A *bank* of numbers is drawn once a
-process, from a fixed seed, and a field is a stretch of it that begins at a place drawn for the image. Each stretch has
-the bank's distribution, and two stretches that begin at different places are uncorrelated.
+To sample a normal number for each pixel is the slowest part of a pipeline with noise. A *bank* of numbers is sampled
+once per process, from a fixed seed, and a field is a slice of it with a random offset. Each slice has the bank's
+distribution, and two slices of different offsets are uncorrelated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.transforms.operations import Erase
+from augment.transforms.geometry import Erase
 from engine.seeding import numpy_generator
 
 BANK = 1 << 22  # numbers in a bank: 16 MiB
@@ -37,7 +37,7 @@ def uniform_bank() -> Field:
 
 
 def offset_in_bank(key: int, count: int) -> int | None:
-    """Where the stretch of `count` numbers for a key begins, or None where it is too long for the bank."""
+    """Offset of the `count` numbers for a key, or None where the bank is too short."""
     return key % (BANK - count + 1) if count <= BANK // 2 else None
 
 
@@ -90,7 +90,7 @@ def _library_hue_saturation(image: Image, hue: float, saturation: float, value: 
 
 
 def _library_salt_and_pepper(image: Image, salt: NDArray[np.bool_], pepper: NDArray[np.bool_]) -> Image:
-    """Image (H, W, C) made white or black where the masks (H, W) say so."""
+    """Image (H, W, C) set to white or black where the masks (H, W) say so."""
     return np.asarray(_pixels().apply_salt_and_pepper(image, salt, pepper), np.uint8)
 
 
@@ -112,7 +112,7 @@ def brightness(image: Image, values: Values) -> Table:  # noqa: ARG001 - one way
 
 
 def contrast(image: Image, values: Values) -> Table:
-    """mean + factor (x - mean), with the mean of the picture's luminance."""
+    """mean + factor (x - mean), with the mean of the image's luminance."""
     gray = image if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return _table(_LEVELS * values["factor"] + float(cv2.mean(gray)[0]) * (1 - values["factor"]))
 
@@ -193,7 +193,7 @@ def blur_side(sigma: float) -> int:
 
 
 def erase(image: Image, operation: Erase) -> Image:
-    """The box filled with noise, the mean colour or black."""
+    """The box filled with noise, the mean color or black."""
     left, top, width, height = operation.box
     result = image.copy()
     box = result[top : top + height, left : left + width]

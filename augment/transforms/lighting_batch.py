@@ -1,6 +1,6 @@
-"""Transforms of grey levels on batches, through kornia; the same formulas as on the CPU, without rounding.
+"""Transforms of gray levels on batches, through kornia; the same formulas as on the CPU, without rounding.
 
-Every function takes images (N, C, H, W), float in [0, 1], and the drawn values of each of the N.
+Every function takes images (N, C, H, W), float in [0, 1], and the sampled values of each of the N.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ Many = Sequence[Mapping[str, Any]]
 
 
 def _column(values: Many, name: str, images: Tensor) -> Tensor:
-    """(N,) drawn numbers, or (N, count)."""
+    """(N,) sampled numbers, or (N, count)."""
     return torch.tensor([one[name] for one in values], dtype=images.dtype, device=images.device)
 
 
 @cache
-def _bank_on(kind: str, device: torch.device) -> Tensor:
-    bank: Field = normal_bank() if kind == "normal" else uniform_bank()
+def _bank_on(distribution: str, device: torch.device) -> Tensor:
+    bank: Field = normal_bank() if distribution == "normal" else uniform_bank()
     return torch.from_numpy(bank.copy()).to(device)
 
 
-def random_fields(kind: str, values: Many, shape: tuple[int, ...], images: Tensor) -> Tensor:
+def random_fields(distribution: str, values: Many, shape: tuple[int, ...], images: Tensor) -> Tensor:
     """(N, *shape) random numbers: those that the CPU engine takes for the same keys."""
     count = math.prod(shape)
     if all(one["bank"] for one in values) and offset_in_bank(0, count) is not None:
         offsets = [offset_in_bank(one["field"], count) or 0 for one in values]
-        bank = _bank_on(kind, images.device)
+        bank = _bank_on(distribution, images.device)
         if images.device.type == "cpu":
             fields = torch.stack([bank[offset : offset + count] for offset in offsets])
         else:  # one kernel for all
             fields = bank.unfold(0, count, 1)[torch.tensor(offsets, device=images.device)]
         return fields.view(len(values), *shape)
-    draw = normal_field if kind == "normal" else uniform_field
-    drawn = np.stack([draw(one["field"], shape, bank=one["bank"]) for one in values])
-    return torch.from_numpy(drawn).to(images.device)
+    draw = normal_field if distribution == "normal" else uniform_field
+    sampled = np.stack([draw(one["field"], shape, bank=one["bank"]) for one in values])
+    return torch.from_numpy(sampled).to(images.device)
 
 
 def _normal(values: Many, images: Tensor) -> Tensor:
-    """(N, C, H, W), drawn pixel by pixel, as an image lies in memory on the CPU."""
+    """(N, C, H, W), sampled pixel by pixel, as an image lies in memory on the CPU."""
     _, channels, height, width = images.shape
     return random_fields("normal", values, (height, width, channels), images).permute(0, 3, 1, 2)
 
@@ -91,7 +91,7 @@ def color_space(images: Tensor, values: Many) -> Tensor:  # noqa: ARG001 - one w
 
 
 def hue_saturation(images: Tensor, values: Many) -> Tensor:
-    """Shifted in hue, saturation and value; grey stays grey."""
+    """Shifted in hue, saturation and value; gray stays gray."""
     hue, saturation, value = kornia.color.rgb_to_hsv(images).unbind(1)
     by = [_column(values, name, images).view(-1, 1, 1) for name in ("hue", "saturation", "value")]
     hue = (hue + torch.deg2rad(by[0])) % (2 * math.pi)

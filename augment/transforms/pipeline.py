@@ -1,24 +1,27 @@
-"""The engine for one image at a time: carries a plan out on uint8 pixels."""
+"""The engine for one image at a time: applies a plan to uint8 pixels; and a pipeline with both engines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.transforms.config import Border, PipelineConfig
-from augment.transforms.geometry import any_set, warp
+from augment.transforms.catalog import PipelineConfig
+from augment.transforms.geometry import Border, Image, Light, Mask, Mix, Partner, Plan, Warp, any_set, warp
 from augment.transforms.lighting import LIGHTING, TABLES, erase, look_up, mix
-from augment.transforms.mask_tracking import inside, moved_points, within
-from augment.transforms.operations import Erase, Light, Mask, Mix, Partner, Plan, Warp
-from augment.transforms.plan import draw_plan, slots_of
+from augment.transforms.plan import draw_plan, generator_for, last_pixel, slots_of
 from engine.config import config_names, load_config
-from engine.seeding import numpy_generator
 
-Image = NDArray[np.uint8]
+if TYPE_CHECKING:
+    import torch
+
+    from augment.transforms.batch import Batch
+
+_UINT8, _BOOL = np.dtype(np.uint8), np.dtype(np.bool_)  # compared with a type, a dtype takes four times as long
 
 
 def carry_out(
@@ -58,22 +61,6 @@ def carry_out(
     return image, mask
 
 
-def last_pixel(mask: Mask, plan: Plan) -> Mask:
-    """A mask with the one pixel of a defect that became too small to fill half of any; empty where none is left."""
-    ys, xs = np.nonzero(mask)
-    points = np.stack((xs, ys)).astype(np.float64)
-    for operation in plan.operations:
-        if isinstance(operation, Warp):
-            points = moved_points(points[:, inside(points, operation.matrix, mask.shape)], operation.matrix)
-        elif isinstance(operation, Erase) and operation.follow:
-            points = points[:, ~within(points, operation.box)]
-    result = np.zeros_like(mask)
-    if points.shape[1]:
-        x, y = points[:, points.shape[1] // 2]
-        result[min(mask.shape[0] - 1, max(0, round(y))), min(mask.shape[1] - 1, max(0, round(x)))] = True
-    return result
-
-
 def _joined(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The table that does what two do one after the other; each is (256,) or (1, 256, 3)."""
     if second.ndim == 1:
@@ -86,15 +73,10 @@ def _joined(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.u
 _UINT8, _BOOL = np.dtype(np.uint8), np.dtype(np.bool_)  # compared with a type, a dtype takes four times as long
 
 
-def generator_for(seed: int) -> np.random.Generator:
-    """The generator of an image's choices, the same for both engines."""
-    return numpy_generator(seed, "augment")
-
-
 class Pipeline:
-    """Transforms in order, all choices drawn before any pixel is touched.
+    """Transforms in order: all random choices are sampled, then applied.
 
-    The same generator state gives the same bytes, in any process. Nothing is kept between calls.
+    The same generator state gives the same bytes, in any process. A pipeline has no state of its own.
     """
 
     def __init__(self, config: PipelineConfig) -> None:
@@ -106,43 +88,97 @@ class Pipeline:
         """A pipeline from a packaged preset or a YAML file.
 
         Raises:
-            UsageError: no such preset or file, or a fault in it; one line.
+            UsageError: There is no such preset or file, or it has an error.
         """
         return cls(load_config(str(name_or_path), PipelineConfig, sets, folder="augment"))
 
     def plan(self, mask: Mask, channels: int, rng: np.random.Generator, partners: Sequence[Mask] = ()) -> Plan:
-        """Draws what is done to an image with this mask (H, W)."""
+        """Samples what is done to an image with this mask (H, W)."""
         return draw_plan(self.config, self.slots, mask, channels, rng, partners)
 
     def __call__(
         self, image: Image, mask: Mask, rng: np.random.Generator, partners: Sequence[Partner] = ()
     ) -> tuple[Image, Mask, list[str]]:
-        """One image.
+        """Augments one image.
 
         Args:
-            image: (H, W, C), C 1 or 3.
-            mask: (H, W); all False for a good one.
-            rng: where all choices come from.
-            partners: (image, mask) of the same shapes for `mixing` to choose from; it is passed over without any. The
-                caller sees to it that they are good or of the same kind of defect, since an image has one label.
+            image: (H, W, C) uint8, C 1 or 3.
+            mask: (H, W) bool; all False for a good image.
+            rng: Source of all random choices.
+            partners: (image, mask) of the same shapes for `mixing`, which is skipped without any. They must be good or
+                of the same class, since an image has one label.
 
         Returns:
-            Image and mask of the same shapes, and the transforms applied, in order; one that was passed over is listed
-            as `name:skipped`. Nothing given is changed; what nothing was done to is returned itself.
+            Image and mask of the same shapes, and the names of the transforms applied, in order; a skipped one is
+            listed as `name:skipped`. Without a change the arguments themselves are returned.
 
         Raises:
-            ValueError: the image is not uint8 of 1 or 3 channels, or the mask or a partner does not fit it.
+            ValueError: The image is not uint8 of 1 or 3 channels, or the mask or a partner does not fit it.
         """
         _check(image, mask)
         for other, others_mask in partners:
             if other.shape != image.shape or others_mask.shape != mask.shape:
                 raise ValueError(
                     f"expected partners of shape {image.shape}, got {other.shape} with mask {others_mask.shape}; "
-                    "cut them by the same framing"
+                    "crop them to the same size"
                 )
         plan = self.plan(mask, image.shape[2], rng, [other for _, other in partners] if partners else ())
         image, mask = carry_out(plan, image, mask, self.config.border, partners)
         return image, mask, plan.applied
+
+    def batch(
+        self,
+        images: torch.Tensor,
+        masks: torch.Tensor,
+        *,
+        seeds: Sequence[int] | None = None,
+        device: str | torch.device | None = None,
+        partners: tuple[torch.Tensor, torch.Tensor] | None = None,
+    ) -> Batch:
+        """Augments a batch of tensors, on a device.
+
+        Args:
+            images: (N, C, H, W), float in [0, 1], C 1 or 3.
+            masks: (N, 1, H, W), 0 or 1.
+            seeds: One for each image, 0 to N - 1 by default: image i is augmented as by a call with
+                `generator_for(seeds[i])`, except for rounded gray levels.
+            device: Where to compute, `auto` for a GPU if there is one; None for that of the images.
+            partners: Images (M, C, H, W) and masks (M, 1, H, W) for `mixing`; by default others of the batch.
+
+        Returns:
+            `images` and `masks` of the same shapes, on the device, and `applied`, the names of the transforms.
+
+        Raises:
+            ValueError: Shapes, types or the number of seeds do not fit together.
+        """
+        from augment.transforms.batch import apply_batch
+        from engine.runtime.device import select_device
+
+        where = images.device if device is None else select_device(str(device))
+        if partners is not None:
+            partners = partners[0].to(where), partners[1].to(where)
+        generators = [generator_for(seed) for seed in (range(len(images)) if seeds is None else seeds)]
+        return apply_batch(self.config, self.slots, images.to(where), masks.to(where), generators, partners)
+
+    def batch_uint8(
+        self, images: Sequence[Image], masks: Sequence[Mask], generators: Sequence[np.random.Generator], device: str
+    ) -> list[tuple[Image, Mask, list[str]]]:
+        """Augments images (H, W, C) uint8 of one shape, with their masks (H, W), as one batch on a device.
+
+        For the same generators as a call for each of them, except that gray levels may differ by a rounding.
+        """
+        import torch
+
+        from augment.transforms.batch import apply_batch
+        from engine.runtime.device import select_device
+
+        where = select_device(device)
+        tensors = torch.from_numpy(np.stack(images)).to(where).permute(0, 3, 1, 2).float() / 255
+        bools = torch.from_numpy(np.stack(masks))[:, None].to(where).float()
+        batch = apply_batch(self.config, self.slots, tensors, bools, generators)
+        levels = (batch.images * 255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        marked = (batch.masks[:, 0] >= 0.5).cpu().numpy()
+        return [(levels[i], marked[i], batch.applied[i]) for i in range(len(levels))]
 
 
 def _check(image: Image, mask: Mask) -> None:
@@ -153,14 +189,18 @@ def _check(image: Image, mask: Mask) -> None:
 
 
 def preset_names() -> list[str]:
-    """Names that `preset` knows."""
+    """Names of the packaged presets."""
     return config_names("augment")
 
 
-def preset(name: str) -> Pipeline:
-    """A packaged pipeline, or one from a YAML file.
+def load_preset(name_or_path: str | Path) -> Pipeline:
+    """A pipeline from a packaged preset or a YAML file.
+
+    >>> import numpy as np
+    >>> image, mask = np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8), bool)
+    >>> image, mask, applied = load_preset("flips")(image, mask, np.random.default_rng(0))
 
     Raises:
-        UsageError: no such preset or file, or a fault in it; one line.
+        UsageError: There is no such preset or file, or it has an error.
     """
-    return Pipeline.from_preset(name)
+    return Pipeline.from_preset(name_or_path)

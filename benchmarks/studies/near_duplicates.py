@@ -17,9 +17,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.leakage.near_duplicates import find_keypoints, small_gray
-from augment.leakage.near_duplicates import MIN_SIMILARITY, MIN_CROP_SIMILARITY, ReferenceImages, calibrated_threshold
-from augment.mixing.splits import training_part
+from augment.leakage.near_duplicates import (
+    MIN_CROP_SIMILARITY,
+    MIN_SIMILARITY,
+    ReferenceImages,
+    calibrated_threshold,
+    find_keypoints,
+    small_gray,
+)
+from augment.mixing.splits import training_split
 from defects.formats.dataset import open_dataset
 from defects.images.crops import CropSpec, read_crop
 from defects.images.decode import read_image
@@ -43,7 +49,7 @@ def main() -> None:
 
 def measure(folder: Path, planted: int, clean: int, seed: int, squares: str) -> None:
     """Prints what is found in one set."""
-    train = training_part(folder, val=0.0, test=0.2, seed=seed).samples
+    train = training_split(folder, val=0.0, test=0.2, seed=seed).samples["train"]
     known = {sample.name for sample in train}
     held = [sample for sample in open_dataset(folder).samples if sample.name not in known and sample.has_pixels]
     rng = numpy_generator(seed, "leak")

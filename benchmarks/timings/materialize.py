@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from augment.mixing.materialize import materialize
+from augment.mixing.folder import write_mixture
 from augment.mixing.planning import make_plan
 from augment.mixing.request import Request
 from defects.images.decode import encode_image, read_sample
@@ -60,11 +60,13 @@ def main() -> None:
 
 def once(real: Path, number: int, preset: str) -> dict[str, float]:
     """Writes at least `number` images in this process."""
-    request = Request(real, val=0.0, test=0.0, augment=preset, copies=max(1, number // SOURCES - 1), check="files")
+    request = Request(
+        real, val=0.0, test=0.0, augment=preset, augmentations=max(1, number // SOURCES - 1), check="files"
+    )
     plan = make_plan(request)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with tempfile.TemporaryDirectory(dir=real.parent) as out:
-        done = materialize(plan, Path(out) / "out", workers=WORKERS)
+        done = write_mixture(plan, Path(out) / "out", workers=WORKERS)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"images": done.images, "rate": done.images / done.seconds, "peak": peak, "before": before}
 

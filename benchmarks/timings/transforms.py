@@ -27,8 +27,8 @@ import kornia.augmentation as K
 import numpy as np
 import torch
 
-from augment.transforms.batch import BatchPipeline
-from augment.transforms.pipeline import generator_for, preset
+from augment.transforms.pipeline import load_preset
+from augment.transforms.plan import generator_for
 from defects.synthetic.mpi_dataset import MpiPlan
 
 Run = Callable[[], object]
@@ -93,8 +93,8 @@ def kornia_steps(name: str, fused: bool) -> list[Any]:
 
 def contenders(name: str, images: np.ndarray, masks: np.ndarray) -> dict[str, Run]:
     """Everything that takes turns; each call treats all images once."""
-    pipeline = preset(name)
-    batched, greys = BatchPipeline(pipeline), masks.astype(np.uint8)
+    pipeline = load_preset(name)
+    greys = masks.astype(np.uint8)
     floats = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 255
     labels = torch.from_numpy(masks)[:, None].float()
     seeds = range(len(images))
@@ -102,7 +102,7 @@ def contenders(name: str, images: np.ndarray, masks: np.ndarray) -> dict[str, Ru
     runs: dict[str, Run] = {
         "ours": lambda: [pipeline(images[i], masks[i], rng) for i in seeds],
         "ours, a seed an image": lambda: [pipeline(images[i], masks[i], generator_for(i)) for i in seeds],
-        "ours, batch": lambda: batched(floats, labels, seeds),
+        "ours, batch": lambda: pipeline.batch(floats, labels, seeds=seeds),
     }
     for words, fused in (("a transform a step", False), ("fused by hand", True)):
         bare = A.Compose(albumentations_steps(name, fused), seed=0)

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from augment.transforms.batch import BatchPipeline
-from augment.transforms.catalog import CATALOG
-from augment.transforms.config import PipelineConfig
-from augment.transforms.pipeline import Pipeline, generator_for
-from tests.augment.blobs import SHAPE, defect, picture
+from augment.transforms.catalog import CATALOG, PipelineConfig
+from augment.transforms.pipeline import Pipeline
+from augment.transforms.plan import generator_for
+from tests.builders.blobs import SHAPE, defect, smooth_image
 
 # albumentations shifts hue on 8-bit values of 2 degrees each, kornia in floating point; all others agree to a rounding
 LEVELS = {"hue_saturation": 12.0, "poisson_noise": 7.0, "gaussian_blur": 1.5}
@@ -21,26 +20,26 @@ MEAN = {"hue_saturation": 1.2}
 
 def batch(count: int = 5, channels: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
     """Images (N, C, H, W) and masks (N, 1, H, W); the last one is good."""
-    images = np.stack([picture(channels, seed) for seed in range(count)])
+    images = np.stack([smooth_image(channels, seed) for seed in range(count)])
     masks = np.stack([np.roll(defect(), 3 * i, 1) & (i < count - 1) for i in range(count)])
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(masks)[:, None].float()
 
 
 def compare(config: dict[str, Any], channels: int, mean: float, most: float) -> None:
-    """Runs both engines on the same pictures and seeds."""
+    """Runs both engines on the same images and seeds."""
     pipeline = Pipeline(PipelineConfig.model_validate(config))
     images, masks = batch(channels=channels)
-    partner = picture(channels, 99), np.flip(defect()).copy()
+    partner = smooth_image(channels, 99), np.flip(defect()).copy()
     pool = (
         torch.from_numpy(partner[0]).permute(2, 0, 1)[None].float() / 255,
         torch.from_numpy(partner[1])[None, None].float(),
     )
-    made, labels, applied = BatchPipeline(pipeline)(images, masks, range(10, 15), partners=pool)
+    augmented, labels, applied = pipeline.batch(images, masks, seeds=range(10, 15), partners=pool)
     for i in range(len(images)):
         pixels = (images[i].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
         image, label, names = pipeline(pixels, masks[i, 0].numpy() > 0, generator_for(10 + i), [partner])
         assert names == applied[i]
-        difference = np.abs(image.astype(float) - made[i].permute(1, 2, 0).numpy() * 255)
+        difference = np.abs(image.astype(float) - augmented[i].permute(1, 2, 0).numpy() * 255)
         assert difference.mean() <= mean
         assert difference.max() <= most
         assert set(labels[i].unique().tolist()) <= {0.0, 1.0}
@@ -72,31 +71,31 @@ def test_engines_agree_on_the_papers_pipelines(name: str) -> None:
 
 def test_an_image_does_not_depend_on_the_rest_of_its_batch() -> None:
     steps = [{name: {"p": 0.6}} for name in CATALOG if name != "mixing"]
-    pipeline = BatchPipeline(Pipeline(PipelineConfig.model_validate({"steps": steps})))
+    pipeline = Pipeline(PipelineConfig.model_validate({"steps": steps}))
     images, masks = batch()
-    together, labels, _ = pipeline(images, masks, range(5))
+    together, labels, _ = pipeline.batch(images, masks)
     for i in range(5):
-        alone, label, _ = pipeline(images[i : i + 1], masks[i : i + 1], [i])
+        alone, label, _ = pipeline.batch(images[i : i + 1], masks[i : i + 1], seeds=[i])
         assert torch.allclose(alone[0], together[i], atol=1e-5)
         assert torch.equal(label[0], labels[i])
 
 
 def test_mixing_takes_another_of_the_batch_and_never_itself() -> None:
-    pipeline = BatchPipeline(Pipeline(PipelineConfig.model_validate({"steps": [{"mixing": {"p": 1, "weight": 0.4}}]})))
+    pipeline = Pipeline(PipelineConfig.model_validate({"steps": [{"mixing": {"p": 1, "weight": 0.4}}]}))
     images, masks = batch()
     for first in range(0, 30, 5):
-        made, labels, applied = pipeline(images, masks, range(first, first + 5))
+        augmented, labels, applied = pipeline.batch(images, masks, seeds=range(first, first + 5))
         assert applied == [["mixing"]] * 5
-        assert ((made - images).abs().flatten(1).amax(1) > 0.05).all()
+        assert ((augmented - images).abs().flatten(1).amax(1) > 0.05).all()
         assert (labels >= masks).all()
-    assert pipeline(images[:1], masks[:1], [0])[2] == [["mixing:skipped"]]
+    assert pipeline.batch(images[:1], masks[:1])[2] == [["mixing:skipped"]]
 
 
 def test_a_speck_is_not_lost_in_a_batch() -> None:
-    pipeline = BatchPipeline(Pipeline(PipelineConfig.model_validate({"steps": [{"zoom": {"p": 1, "factor": 0.3}}]})))
+    pipeline = Pipeline(PipelineConfig.model_validate({"steps": [{"zoom": {"p": 1, "factor": 0.3}}]}))
     masks = torch.zeros(2, 1, *SHAPE)
     masks[0, 0, 40, 50] = 1
-    _, labels, _ = pipeline(torch.rand(2, 3, *SHAPE), masks, [0, 1])
+    _, labels, _ = pipeline.batch(torch.rand(2, 3, *SHAPE), masks)
     assert labels.flatten(1).sum(1).tolist() == [1, 0]
 
 
@@ -105,16 +104,16 @@ def test_the_gpu_does_what_the_cpu_does() -> None:
     steps = [{name: {"p": 0.6}} for name in CATALOG if name != "mixing"]
     pipeline = Pipeline(PipelineConfig.model_validate({"steps": steps}))
     images, masks = batch()
-    here, there = (BatchPipeline(pipeline, device)(images, masks, range(5)) for device in ("cpu", "cuda"))
+    here, there = (pipeline.batch(images, masks, device=device) for device in ("cpu", "cuda"))
     assert (here[0] - there[0].cpu()).abs().mean() < 0.002
 
 
-def test_what_does_not_fit_together_is_refused() -> None:
-    pipeline = BatchPipeline(Pipeline(PipelineConfig()))
+def test_what_does_not_fit_together_is_an_error() -> None:
+    pipeline = Pipeline(PipelineConfig())
     images, masks = batch()
     with pytest.raises(ValueError, match="float images"):
-        pipeline((images * 255).to(torch.uint8), masks, range(5))
+        pipeline.batch((images * 255).to(torch.uint8), masks)
     with pytest.raises(ValueError, match=r"masks \(N, 1, H, W\)"):
-        pipeline(images, masks[:, 0], range(5))
+        pipeline.batch(images, masks[:, 0])
     with pytest.raises(ValueError, match="one seed for each of 5 images, got 4"):
-        pipeline(images, masks, range(4))
+        pipeline.batch(images, masks, seeds=range(4))

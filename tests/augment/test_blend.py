@@ -8,7 +8,7 @@ import pytest
 
 from augment.pasting.blending import MARGIN, alpha_blend, membrane, poisson_blend, soft_edge
 from defects.attributes.background import background_level, matched
-from tests.augment.surfaces import blob, surface
+from tests.builders.surfaces import blob, surface
 
 
 def test_a_membrane_continues_a_plane() -> None:
@@ -39,21 +39,23 @@ def test_the_soft_edge_is_whole_on_the_mask_and_ends_where_it_says() -> None:
 
 @pytest.mark.parametrize("blend", [alpha_blend, poisson_blend])
 def test_a_patch_like_the_ground_leaves_no_trace(blend: object) -> None:
-    ground = surface(0)
+    background = surface(0)
     assert callable(blend)
-    assert np.array_equal(blend(ground, ground.astype(np.float32), blob((60, 40), (20, 12)), 3.0), ground)
+    assert np.array_equal(blend(background, background.astype(np.float32), blob((60, 40), (20, 12)), 3.0), background)
 
 
 def test_poisson_takes_out_a_difference_in_brightness() -> None:
-    ground, mask = surface(0, level=100), blob((60, 40), (16, 12))
+    background, mask = surface(0, level=100), blob((60, 40), (16, 12))
     patch = surface(0, level=100).astype(np.float32) + 40
-    assert np.abs(poisson_blend(ground, patch, mask, 3.0).astype(int) - ground).max() <= 1
+    assert np.abs(poisson_blend(background, patch, mask, 3.0).astype(int) - background).max() <= 1
 
 
 def test_poisson_covers_a_picture_that_is_all_defect() -> None:
-    ground = surface(0, shape=(20, 20))
+    background = surface(0, shape=(20, 20))
     patch = surface(1, shape=(20, 20)).astype(np.float32)
-    assert np.array_equal(poisson_blend(ground, patch, np.ones((20, 20), bool), 2.0), np.rint(patch).astype(np.uint8))
+    assert np.array_equal(
+        poisson_blend(background, patch, np.ones((20, 20), bool), 2.0), np.rint(patch).astype(np.uint8)
+    )
 
 
 def test_a_patch_takes_on_the_brightness_of_its_new_ground() -> None:

@@ -9,26 +9,26 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from augment.mixing.dataset import ExposureSampler, MixedDataset, MixedFolder
-from augment.mixing.materialize import materialize
+from augment.mixing.dataset import EpochSampler, MixedDataset, MixedFolder
+from augment.mixing.folder import write_mixture
 from augment.mixing.plan import Plan
 from augment.mixing.planning import make_plan
 from augment.mixing.request import Request
 from engine.errors import DataError
-from tests.augment.mixing import generated, photographs, provenance
+from tests.builders.mixing import provenance, real_images, synthetic_images
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
     root = tmp_path_factory.mktemp("mixed")
-    real = photographs(root / "real", each=1)
-    synthetic = provenance(generated(root / "gan"), size=32)
+    real = real_images(root / "real", each=1)
+    synthetic = provenance(synthetic_images(root / "gan"), size=32)
     request = Request(
-        real, {"gan": synthetic}, augment="oliena", copies=2, exposure={"real": 0.25, "synthetic": 0.75},
+        real, {"gan": synthetic}, augment="oliena", augmentations=2, sampling_weights={"real": 0.25, "synthetic": 0.75},
         check="files", seed=3,
     )  # fmt: skip
     plan = make_plan(request)
-    materialize(plan, root / "out")
+    write_mixture(plan, root / "out")
     return plan, root / "out"
 
 
@@ -48,7 +48,7 @@ def test_every_index_gives_the_same_pixels_on_the_fly_and_from_the_folder(mixed:
 
 def test_epochs_are_the_same_on_the_fly_and_from_the_folder(mixed: tuple[Plan, Path]) -> None:
     plan, out = mixed
-    live, written = ExposureSampler(MixedDataset(plan)), ExposureSampler(MixedFolder(out))
+    live, written = EpochSampler(MixedDataset(plan)), EpochSampler(MixedFolder(out))
     for epoch in (0, 7):
         live.set_epoch(epoch)
         written.set_epoch(epoch)
@@ -58,15 +58,15 @@ def test_epochs_are_the_same_on_the_fly_and_from_the_folder(mixed: tuple[Plan, P
 
 def test_a_loader_with_workers_gives_batches_of_floats(mixed: tuple[Plan, Path]) -> None:
     data = MixedDataset(mixed[0])
-    sampler = ExposureSampler(data)
+    sampler = EpochSampler(data)
     batches = list(DataLoader(data, batch_size=5, sampler=sampler, num_workers=2))
     first = batches[0]
     assert first["image"].shape == (5, 1, 32, 32)
     assert first["mask"].shape == (5, 1, 32, 32)
     assert first["image"].dtype == torch.float32
     assert 0 <= float(first["image"].min()) < float(first["image"].max()) <= 1
-    seen = [source for batch in batches for source in batch["source"]]
-    assert abs(seen.count("synthetic") / len(seen) - 0.75) < 0.05
+    trained = [source for batch in batches for source in batch["source"]]
+    assert abs(trained.count("synthetic") / len(trained) - 0.75) < 0.05
     alone = list(DataLoader(data, batch_size=5, sampler=sampler))
     assert all(torch.equal(a["image"], b["image"]) for a, b in zip(batches, alone, strict=True))
 
@@ -74,7 +74,7 @@ def test_a_loader_with_workers_gives_batches_of_floats(mixed: tuple[Plan, Path])
 def test_copies_are_augmented_and_originals_are_not(mixed: tuple[Plan, Path]) -> None:
     plan, _ = mixed
     data = MixedDataset(plan)
-    assert data.versions == 3
+    assert data.variants == 3
     assert all(data.read(index).applied == [] for index in range(0, len(data), 3))
     assert any(not np.array_equal(data.read(i).image, data.read(i + 1).image) for i in range(0, len(data), 3))
     assert all(data.read(i).mask.any() for i in range(len(data)) if data.items[i // 3].sample.label != "good")
@@ -87,6 +87,6 @@ def test_indices_out_of_range_are_refused(mixed: tuple[Plan, Path]) -> None:
 
 
 def test_a_folder_that_is_no_mixture_is_one_line(tmp_path: Path) -> None:
-    photographs(tmp_path / "x" / "train")
+    real_images(tmp_path / "x" / "train")
     with pytest.raises(DataError, match="give a folder of mix-defects"):
         MixedFolder(tmp_path / "x")

@@ -1,4 +1,4 @@
-"""A mixed set in other forms, read back by independent readers."""
+"""Data sets in other formats, read back by independent readers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from defects.images.header import image_info
 from defects.sample import Sample
 from engine.files.atomic import sha256_file
 from tests import builders
-from tests.augment.mixing import generated, mix, photographs, rows_of, tree_hash
 from tests.builders.errors import raises
+from tests.builders.mixing import mix, real_images, rows_of, synthetic_images, tree_hash
 
 ALL = ("mvtec", "coco", "yolo", "webdataset")
 
@@ -31,8 +31,10 @@ ALL = ("mvtec", "coco", "yolo", "webdataset")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("mixed")
     out = root / "out"
-    assert mix("--real", photographs(root / "real", each=1), "--synthetic", generated(root / "gan"), "--check", "files",
-               "--pasted", generated(root / "pasted", 4, source="pasted", seed=2), "--out", out) == 0  # fmt: skip
+    real, synthetic = real_images(root / "real", each=1), synthetic_images(root / "gan")
+    pasted = synthetic_images(root / "pasted", 4, source="pasted", seed=2)
+    sources = ["--real", real, "--synthetic", synthetic, "--pasted", pasted]
+    assert mix(*sources, "--check", "files", "--out", out) == 0
     return out
 
 
@@ -52,23 +54,23 @@ def test_pycocotools_reads_masks_that_are_the_labels(mixed: Path, exported: Path
     from pycocotools.coco import COCO
 
     rows = {f"{r['split']}/{r['file_name'].split('/images/')[1].replace('/', '__')}": r for r in rows_of(mixed)}
-    seen = 0
+    trained = 0
     for path in sorted((exported / "coco" / "annotations").iterdir()):
         coco = COCO(str(path))
         names = {entry["id"]: entry["name"] for entry in coco.loadCats(coco.getCatIds())}
         for number in coco.getImgIds():
             entry = coco.loadImgs(number)[0]
             row = rows[entry["file_name"]]
-            drawn = np.zeros((entry["height"], entry["width"]), bool)
+            mask_file = np.zeros((entry["height"], entry["width"]), bool)
             for mark in coco.loadAnns(coco.getAnnIds(number)):
                 part = coco.annToMask(mark) > 0
                 assert mark["area"] == part.sum()
                 assert names[mark["category_id"]] == row["label"]
-                drawn |= part
-            assert np.array_equal(drawn, _mask(mixed, row))
+                mask_file |= part
+            assert np.array_equal(mask_file, _mask(mixed, row))
             assert (exported / "coco" / "images" / entry["file_name"]).is_file()
-            seen += 1
-    assert seen == len(rows)
+            trained += 1
+    assert trained == len(rows)
 
 
 @pytest.mark.filterwarnings("ignore")  # the reader leaves its files open
@@ -76,18 +78,18 @@ def test_webdataset_reads_every_image_mask_and_row(mixed: Path, exported: Path) 
     import webdataset
 
     rows = {(row["split"], row["sha256"]): row for row in rows_of(mixed)}
-    seen = 0
+    trained = 0
     for path in sorted((exported / "webdataset").glob("*.tar")):
         for sample in webdataset.WebDataset([str(path)], shardshuffle=False):
-            told = json.loads(sample["json"])
-            row = rows[told["split"], told["sha256"]]
-            assert told["label"] == row["label"]
-            assert path.name.startswith(told["split"])
+            description = json.loads(sample["json"])
+            row = rows[description["split"], description["sha256"]]
+            assert description["label"] == row["label"]
+            assert path.name.startswith(description["split"])
             image = np.asarray(Image.open(io.BytesIO(sample["png"])))
-            assert image.shape[:2] == (told["height"], told["width"])
+            assert image.shape[:2] == (description["height"], description["width"])
             assert np.array_equal(np.asarray(Image.open(io.BytesIO(sample["mask.png"]))) > 0, _mask(mixed, row))
-            seen += 1
-    assert seen == len(rows)
+            trained += 1
+    assert trained == len(rows)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -116,7 +118,7 @@ def test_yolo_is_read_back_with_the_same_masks(mixed: Path, exported: Path) -> N
         assert np.array_equal(read_sample(sample)[1], _mask(mixed, rows[sample.name]))
 
 
-def test_mvtec_holds_what_the_form_has_a_place_for(mixed: Path, exported: Path) -> None:
+def test_mvtec_has_the_images_it_has_a_place_for(mixed: Path, exported: Path) -> None:
     found = open_dataset(exported / "mvtec")
     assert found.layout == "mvtec"
     rows = rows_of(mixed)
@@ -126,7 +128,7 @@ def test_mvtec_holds_what_the_form_has_a_place_for(mixed: Path, exported: Path) 
     assert {s.label for s in found.samples if s.metadata["split"] == "train"} == {"good"}
 
 
-def test_an_export_is_the_same_again_and_goes_on_where_it_was_cut(mixed: Path, exported: Path, tmp_path: Path) -> None:
+def test_an_export_is_the_same_again_and_is_resumed(mixed: Path, exported: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     export(open_dataset(mixed), out, ALL)
     assert tree_hash(out) == tree_hash(exported)
@@ -140,7 +142,7 @@ def test_an_export_is_the_same_again_and_goes_on_where_it_was_cut(mixed: Path, e
     assert tree_hash(out) == tree_hash(exported)
 
 
-def test_shards_hold_no_more_than_asked(mixed: Path, tmp_path: Path) -> None:
+def test_shards_have_no_more_images_than_requested(mixed: Path, tmp_path: Path) -> None:
     data = open_dataset(mixed)
     write_shards(ExportRows.of(data.root, data.samples), tmp_path, on_progress=lambda _: None, shard=5)
     count = sum(row["split"] == "train" for row in rows_of(mixed))
@@ -153,7 +155,7 @@ def test_shards_hold_no_more_than_asked(mixed: Path, tmp_path: Path) -> None:
 
 
 def test_the_folder_of_another_export_is_not_continued(mixed: Path, exported: Path, tmp_path: Path) -> None:
-    other = open_dataset(photographs(tmp_path / "other", each=1))
+    other = open_dataset(real_images(tmp_path / "other", each=1))
     with raises("E-export-other-folder"):
         export(other, exported, ["coco"], resume=True)
 

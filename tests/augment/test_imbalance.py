@@ -1,4 +1,4 @@
-"""The imbalance report: numbers in closed form, verdicts on sets built to suffer or not, a page that needs nothing."""
+"""The imbalance report: numbers in closed form, verdicts on data sets built to suffer or not, a page of one file."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augment.balancing.measures import Measure, measure_image
 from augment.balancing.output import write_report
 from augment.balancing.report import imbalance_report
+from augment.balancing.strata import Measure, measure_image
 from augment.balancing.verdicts import Verdict, verdicts
 from defects.images.crops import CropSpec
 from defects.sample import Sample
-from engine.errors import DataError
-from tests.augment.surfaces import SHAPE, blob, defective, good, surface
+from tests.builders.errors import raises
+from tests.builders.surfaces import SHAPE, blob, defective, good, surface
 
 
 def _measure(label: str, mask: np.ndarray, group: str = "") -> Measure:
@@ -38,10 +38,10 @@ def _verdict(measures: list[Measure], name: str, task: str = "") -> Verdict:
 def test_an_instance_is_measured_in_closed_form() -> None:
     found = _measure("pit", _box(10, 20, 4, 12) | _box(0, 60, 5, 5))
     strip, corner = sorted(found.instances, key=lambda i: i.box[0])
-    assert (strip.area, strip.box, strip.cut) == (48, (20, 10, 12, 4), False)
+    assert (strip.area, strip.box, strip.truncated) == (48, (20, 10, 12, 4), False)
     assert strip.elongation == pytest.approx(3.0)
     assert strip.solidity == pytest.approx(1.0)
-    assert (corner.area, corner.cut, corner.elongation) == (25, True, pytest.approx(1.0))
+    assert (corner.area, corner.truncated, corner.elongation) == (25, True, pytest.approx(1.0))
     assert found.share == pytest.approx(73 / (96 * 128))
 
 
@@ -87,7 +87,7 @@ def test_pixels_and_foreground_are_counted_over_the_whole_set() -> None:
     assert _verdict(large, "foreground").suffers is False
 
 
-def test_scale_and_deformation_look_at_the_spread() -> None:
+def test_scale_and_deformation_measure_the_spread() -> None:
     same = [_measure("pit", _box(9, 9, 10, 10))] * 4
     spread = [_measure("pit", _box(9, 9, 3, 3)), _measure("pit", _box(9, 9, 60, 60))] * 3
     bent = [_measure("pit", _box(9, 9, 10, 10)), _measure("pit", _box(9, 9, 4, 60))] * 3
@@ -107,7 +107,7 @@ def test_occlusion_is_not_guessed() -> None:
 def test_every_verdict_says_its_number_or_why_there_is_none() -> None:
     for measures in ([_measure("good", NONE)], [_measure("pit", _box(3, 3, 5, 5))] * 3):
         for verdict in verdicts(measures):
-            assert (verdict.value is None) == (verdict.suffers is None) == verdict.what.startswith("cannot be told")
+            assert (verdict.value is None) == (verdict.suffers is None) == verdict.what.startswith("unknown")
     assert len(verdicts([_measure("good", NONE)])) == 8
 
 
@@ -120,22 +120,22 @@ def test_the_report_counts_classes_groups_and_pixels(tmp_path: Path) -> None:
     area = sum(int(blob((50 + 6 * i, 40 + 3 * i), (6 + 2 * i, 4 + i)).sum()) for i in range(4))
     assert data["kinds"]["pit"]["defect_pixels"] == area
     assert len(data["cells"]) == 18
-    assert sum(cell["count"] for cell in data["cells"]) == 5
-    assert set(data["empty_cells"]) == {c.name for c in report.cells if c.count == 0}
+    assert sum(stratum["count"] for stratum in data["cells"]) == 5
+    assert set(data["empty_cells"]) == {c.name for c in report.strata if c.count == 0}
     assert any("chip has a single image" in warning for warning in report.warnings)
     text = "\n".join(report.lines())
     assert "small/dark" in text
-    assert "cannot be told" in text
+    assert "unknown" in text
     json.dumps(data, allow_nan=False)
 
 
-def test_a_framing_measures_what_the_generator_sees(tmp_path: Path) -> None:
+def test_a_crop_spec_measures_crops(tmp_path: Path) -> None:
     report = imbalance_report(defective(tmp_path), CropSpec(32, 48, 1))
     assert {m.shape for m in report.measures} == {(32, 32)}
     assert report.to_dict()["framing"] == {"size": 32, "window": 48}
 
 
-def test_the_page_holds_its_pictures_and_escapes_names(tmp_path: Path) -> None:
+def test_the_page_holds_its_figures_and_escapes_names(tmp_path: Path) -> None:
     report = imbalance_report(good(tmp_path) + defective(tmp_path))
     paths = write_report(report, tmp_path / "report", title="<tiles>")
     page = paths[0].read_text()
@@ -148,8 +148,8 @@ def test_the_page_holds_its_pictures_and_escapes_names(tmp_path: Path) -> None:
 
 def test_a_set_without_defects_gets_a_report_too(tmp_path: Path) -> None:
     report = imbalance_report(good(tmp_path))
-    assert (report.cells, report.terciles) == ([], None)
+    assert (report.strata, report.terciles) == ([], None)
     assert write_report(report, tmp_path / "report")[0].is_file()
     assert report.lines()
-    with pytest.raises(DataError, match="no images"):
+    with raises("E-report-no-images"):
         imbalance_report([])

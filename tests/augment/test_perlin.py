@@ -12,9 +12,9 @@ def _rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-@pytest.mark.parametrize(("shape", "cells"), [((64, 96), (4, 6)), ((61, 47), (5, 3)), ((32, 32), (1, 1))])
-def test_noise_has_its_shape_and_stays_in_its_range(shape: tuple[int, int], cells: tuple[int, int]) -> None:
-    noise = perlin_noise(shape, cells, _rng())
+@pytest.mark.parametrize(("shape", "strata"), [((64, 96), (4, 6)), ((61, 47), (5, 3)), ((32, 32), (1, 1))])
+def test_noise_has_its_shape_and_stays_in_its_range(shape: tuple[int, int], strata: tuple[int, int]) -> None:
+    noise = perlin_noise(shape, strata, _rng())
     assert noise.shape == shape
     assert noise.dtype == np.float32
     assert np.abs(noise).max() <= 1.0001
@@ -39,6 +39,6 @@ def test_the_same_seed_gives_the_same_noise() -> None:
 
 
 def test_masks_are_of_many_sizes() -> None:
-    shares = [float(perlin_mask((64, 64), _rng(seed)).mean()) for seed in range(40)]
-    assert min(shares) < 0.02
-    assert max(shares) > 0.1
+    weights = [float(perlin_mask((64, 64), _rng(seed)).mean()) for seed in range(40)]
+    assert min(weights) < 0.02
+    assert max(weights) > 0.1

@@ -1,4 +1,4 @@
-"""The papers' pipelines have the papers' figures, and a fault in a pipeline is one line."""
+"""The pipelines have the numbers of their papers, and an error in a pipeline is one line."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augment.transforms.config import PipelineConfig
-from augment.transforms.pipeline import Pipeline, generator_for, preset, preset_names
+from augment.transforms.catalog import PipelineConfig
+from augment.transforms.pipeline import Pipeline, load_preset, preset_names
+from augment.transforms.plan import generator_for
 from engine.config import dump_config, load_config
 from engine.errors import UsageError
 
 TENTH, TWENTIETH = (-0.1, 0.1), (-0.05, 0.05)
 LIGHT = [("brightness", 0.2, {"by": TENTH}), ("gamma", 0.2, {"gamma": (0.9, 1.1)})]
 FLIP = ("flip", 0.5, {"axis": ("horizontal", "vertical", "both")})
-FIGURES = {
+NUMBERS = {
     "oliena": [("rotation", 0.5, {"degrees": (-5, 5)}), ("translation", 0.5, {"x": TENTH, "y": TENTH}), FLIP, *LIGHT],
     "bsdata": [("translation", 0.5, {"x": TWENTIETH, "y": TWENTIETH}), FLIP, *LIGHT],
     "pcb": [("translation", 0.5, {"x": TENTH, "y": TENTH}), FLIP, *LIGHT],
@@ -23,21 +24,21 @@ FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_preset_has_the_figures_of_its_paper(name: str) -> None:
-    assert [(step.transform, step.p, step.settings) for step in preset(name).config.steps] == FIGURES[name]
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_preset_has_the_numbers_of_its_paper(name: str) -> None:
+    assert [(step.transform, step.p, step.settings) for step in load_preset(name).config.steps] == NUMBERS[name]
 
 
 def test_the_gan_papers_presets_have_its_transforms() -> None:
     paper = {"horizontal_flip", "vertical_flip", "rotation", "zoom", "shear"}
-    assert {step.transform for step in preset("gan_paper").config.steps} == paper
-    assert {step.transform for step in preset("gan_paper_schemes").config.steps} == {*paper, "channel_shift"}
-    assert {step.transform for step in preset("gan_paper_noise").config.steps} == {*paper, "gaussian_noise"}
+    assert {step.transform for step in load_preset("gan_paper").config.steps} == paper
+    assert {step.transform for step in load_preset("gan_paper_schemes").config.steps} == {*paper, "channel_shift"}
+    assert {step.transform for step in load_preset("gan_paper_noise").config.steps} == {*paper, "gaussian_noise"}
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_built_described_and_comes_back_from_its_own_yaml(name: str, tmp_path: Path) -> None:
-    pipeline = preset(name)
+    pipeline = load_preset(name)
     assert pipeline.config.description
     image = np.random.default_rng(0).integers(0, 256, (32, 40, 3), dtype=np.uint8)
     mask = np.zeros((32, 40), bool)
@@ -51,11 +52,11 @@ def test_every_preset_is_built_described_and_comes_back_from_its_own_yaml(name: 
 
 
 def test_a_setting_can_be_changed_from_outside() -> None:
-    assert Pipeline.from_preset("oliena", ["min_defect_kept=0.9"]).config.min_defect_kept == 0.9
+    assert Pipeline.from_preset("oliena", ["min_defect_share=0.9"]).config.min_defect_share == 0.9
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("steps: [rotaton]", "steps.0: unknown transform rotaton; did you mean rotation?"),
         ("steps: [flips, {blurr: {}}]", "steps.0: unknown transform flips; did you mean flip?"),
@@ -73,17 +74,22 @@ def test_a_setting_can_be_changed_from_outside() -> None:
         ("steps: [{rotation: {}, zoom: {}}]", "expected one transform with its settings"),
         ("stepps: []", "unknown key stepps; did you mean steps?"),
         ("border: mirror", "border: Input should be 'reflect', 'edge' or 'black'"),
-        ("min_defect_kept: 2", "min_defect_kept: Input should be less than or equal to 1"),
+        ("min_defect_share: 2", "min_defect_share: Input should be less than or equal to 1"),
     ],
 )
-def test_a_fault_in_a_pipeline_is_named_in_one_line(text: str, said: str, tmp_path: Path) -> None:
+def test_an_error_in_a_pipeline_is_one_line(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         load_config(str(tmp_path / "mine.yaml"), PipelineConfig, [], folder="augment")
-    assert said in str(caught.value).splitlines()[0]
+    assert message in str(caught.value).splitlines()[0]
     assert "mine.yaml" in str(caught.value)
+
+
+def test_a_former_key_is_read_with_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    assert Pipeline.from_preset("oliena", ["min_defect_kept=0.9"]).config.min_defect_share == 0.9
+    assert "min_defect_kept is now called min_defect_share" in caplog.text
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean oliena"):
-        preset("olina")
+        load_preset("olina")

@@ -1,4 +1,4 @@
-"""The catalogue on the CPU: labels stay true, choices are seeded, results are those of albumentations."""
+"""The catalog on the CPU: masks stay true, random choices are seeded, results are those of albumentations."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import cv2
 import numpy as np
 import pytest
 
-from augment.transforms.catalog import CATALOG
-from augment.transforms.config import PipelineConfig
+from augment.transforms.catalog import CATALOG, PipelineConfig
+from augment.transforms.geometry import Matrix, matrix_of
 from augment.transforms.lighting import albumentations, normal_field, uniform_field
-from augment.transforms.operations import as_array, matrix_of
-from augment.transforms.pipeline import Pipeline, generator_for
-from tests.augment.blobs import SHAPE, defect, picture
+from augment.transforms.pipeline import Pipeline
+from augment.transforms.plan import generator_for
+from tests.builders.blobs import SHAPE, defect, smooth_image
 
-MOVES = [name for name, kind in CATALOG.items() if kind.moves]
+MOVES = [name for name, entry in CATALOG.items() if entry.moves]
+
+
+def as_array(matrix: Matrix) -> np.ndarray:
+    """(3, 3)."""
+    return np.array(matrix).reshape(3, 3)
 
 
 def one(name: str, least: float = 0.5, **settings: Any) -> Pipeline:
@@ -25,11 +30,11 @@ def one(name: str, least: float = 0.5, **settings: Any) -> Pipeline:
     return Pipeline(PipelineConfig.model_validate({"min_defect_kept": least, "steps": [{name: {"p": 1, **settings}}]}))
 
 
-def test_the_catalogue_has_every_transform_of_the_specification() -> None:
-    assert {name for name, kind in CATALOG.items() if kind.family == "camera"} >= {
+def test_the_catalog_has_every_transform_of_the_specification() -> None:
+    assert {name for name, entry in CATALOG.items() if entry.family == "camera"} >= {
         "centre_crop", "horizontal_flip", "vertical_flip", "rotation", "shear", "translation", "zoom", "perspective",
     }  # fmt: skip
-    assert {name for name, kind in CATALOG.items() if kind.family == "lighting"} >= {
+    assert {name for name, entry in CATALOG.items() if entry.family == "lighting"} >= {
         "gaussian_noise", "poisson_noise", "salt_and_pepper", "colour_space", "channel_shift", "mixing",
         "random_erasing", "sharpness", "brightness", "contrast", "gamma", "gaussian_blur",
     }  # fmt: skip
@@ -37,24 +42,24 @@ def test_the_catalogue_has_every_transform_of_the_specification() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", CATALOG)
-def test_every_transform_works_on_grey_and_colour_and_leaves_what_was_given(name: str, channels: int) -> None:
-    image, mask = picture(channels), defect()
-    kept = image.copy(), mask.copy()
-    partner = (picture(channels, seed=5), np.zeros(SHAPE, bool))
+def test_every_transform_works_on_gray_and_color_and_leaves_its_input(name: str, channels: int) -> None:
+    image, mask = smooth_image(channels), defect()
+    before = image.copy(), mask.copy()
+    partner = (smooth_image(channels, seed=5), np.zeros(SHAPE, bool))
     result, label, applied = one(name)(image, mask, generator_for(3), [partner])
     assert result.shape == image.shape
     assert result.dtype == np.uint8
     assert label.shape == SHAPE
     assert label.dtype == np.bool_
-    assert np.array_equal(image, kept[0])
-    assert np.array_equal(mask, kept[1])
-    made = result.copy(), label.copy()
-    one(name)(picture(channels, seed=6), mask, generator_for(4), [partner])
-    assert np.array_equal(result, made[0]), "no memory of the engine is given away"
-    assert np.array_equal(label, made[1])
-    passed_over = channels == 1 and CATALOG[name].color
-    assert applied == [f"{name}:skipped" if passed_over else name]
-    assert (result == image).all() == passed_over
+    assert np.array_equal(image, before[0])
+    assert np.array_equal(mask, before[1])
+    first = result.copy(), label.copy()
+    one(name)(smooth_image(channels, seed=6), mask, generator_for(4), [partner])
+    assert np.array_equal(result, first[0]), "no memory of the engine is returned"
+    assert np.array_equal(label, first[1])
+    skipped = channels == 1 and CATALOG[name].color
+    assert applied == [f"{name}:skipped" if skipped else name]
+    assert (result == image).all() == skipped
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -73,15 +78,15 @@ def test_a_mask_moves_with_its_image(name: str, border: str, channels: int) -> N
 
 @pytest.mark.parametrize("name", [name for name in CATALOG if name not in (*MOVES, "random_erasing", "mixing")])
 def test_lighting_leaves_the_mask_alone(name: str) -> None:
-    _, label, _ = one(name)(picture(), defect(), generator_for(0))
+    _, label, _ = one(name)(smooth_image(), defect(), generator_for(0))
     assert np.array_equal(label, defect())
 
 
 def test_moves_that_follow_one_another_are_one_warp() -> None:
-    """Turned there and back is the picture itself: nothing was cut off or smoothed in between."""
+    """Rotated there and back is the image itself: nothing is cut off or smoothed in between."""
     there = {"rotation": {"p": 1, "degrees": 40}}
     back = {"rotation": {"p": 1, "degrees": -40}}
-    image, mask = picture(), defect()
+    image, mask = smooth_image(), defect()
     result, label, _ = Pipeline(PipelineConfig.model_validate({"steps": [there, back]}))(image, mask, generator_for(0))
     assert np.abs(result.astype(int) - image).max() <= 1
     assert np.array_equal(label, mask)
@@ -89,27 +94,29 @@ def test_moves_that_follow_one_another_are_one_warp() -> None:
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     steps = [{name: {"p": 0.7}} for name in CATALOG]
-    partners = [(picture(seed=8), defect())]
+    partners = [(smooth_image(seed=8), defect())]
     runs = []
     for order in (range(8), reversed(range(8))):
         pipeline = Pipeline(PipelineConfig.model_validate({"steps": steps}))
-        made = {seed: pipeline(picture(), defect(), generator_for(seed), partners) for seed in order}
-        runs.append({seed: (image.tobytes(), mask.tobytes(), names) for seed, (image, mask, names) in made.items()})
+        augmented = {seed: pipeline(smooth_image(), defect(), generator_for(seed), partners) for seed in order}
+        runs.append(
+            {seed: (image.tobytes(), mask.tobytes(), names) for seed, (image, mask, names) in augmented.items()}
+        )
     assert runs[0] == runs[1]
     assert len({image for image, _, _ in runs[0].values()}) == 8
 
 
 def test_threads_and_processes_give_the_same_bytes_as_one_loop() -> None:
     seeds = range(12)
-    alone = [_made(seed) for seed in seeds]
+    alone = [_augmented(seed) for seed in seeds]
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(_made, seeds)) == alone
+        assert list(threads.map(_augmented, seeds)) == alone
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-        assert list(processes.map(_made, seeds)) == alone
+        assert list(processes.map(_augmented, seeds)) == alone
 
 
-def _made(seed: int) -> tuple[bytes, bytes]:
-    image, mask, _ = Pipeline.from_preset("gan_paper_noise")(picture(seed=seed), defect(), generator_for(seed))
+def _augmented(seed: int) -> tuple[bytes, bytes]:
+    image, mask, _ = Pipeline.from_preset("gan_paper_noise")(smooth_image(seed=seed), defect(), generator_for(seed))
     return image.tobytes(), mask.tobytes()
 
 
@@ -132,15 +139,15 @@ def test_the_chance_of_a_step_is_kept_to() -> None:
         ("random_erasing", {"area": [0.1, 0.9], "defect": "follow"}),
     ],
 )
-def test_enough_of_the_defect_is_kept(name: str, settings: dict[str, Any]) -> None:
+def test_enough_of_the_defect_stays(name: str, settings: dict[str, Any]) -> None:
     """Counted in an image of the pixels' numbers, so that nothing of the planner's own counting is trusted."""
     mask = np.zeros(SHAPE, bool)
     mask[4:16, 60:90] = True
     for seed in range(25):
         plan = one(name, 0.6, **settings).plan(mask, 1, generator_for(seed))
-        result, label, _ = one(name, 0.6, **settings)(picture(1), mask, generator_for(seed))
+        result, label, _ = one(name, 0.6, **settings)(smooth_image(1), mask, generator_for(seed))
         if plan.applied[0].endswith(":skipped"):
-            assert np.array_equal(result, picture(1))
+            assert np.array_equal(result, smooth_image(1))
             assert np.array_equal(label, mask)
             continue
         operation: Any = plan.operations[0]
@@ -149,13 +156,13 @@ def test_enough_of_the_defect_is_kept(name: str, settings: dict[str, Any]) -> No
             assert label.sum() >= 0.6 * mask.sum()
         else:
             x, y, w = as_array(operation.matrix) @ np.stack((xs, ys, np.ones_like(xs)))
-            seen = (np.abs(x / w - 47.5) <= 48) & (np.abs(y / w - 35.5) <= 36)
-            assert seen.mean() >= 0.6
+            inside = (np.abs(x / w - 47.5) <= 48) & (np.abs(y / w - 35.5) <= 36)
+            assert inside.mean() >= 0.6
         assert label.any()
 
 
 def test_the_defect_is_counted_over_all_steps_together() -> None:
-    """Each step alone would keep 60 %; both together may not take 64 % away."""
+    """Each step alone would leave 60 %; both together may not remove 64 %."""
     mask = np.zeros(SHAPE, bool)
     mask[:10, :10] = True
     box = [
@@ -164,13 +171,13 @@ def test_the_defect_is_counted_over_all_steps_together() -> None:
         {"translation": {"p": 1, "x": -4 / 96, "y": 0}},
     ]
     _, label, applied = Pipeline(PipelineConfig.model_validate({"min_defect_kept": 0.5, "steps": box}))(
-        picture(), mask, generator_for(0)
+        smooth_image(), mask, generator_for(0)
     )
     assert applied == ["translation", "gamma", "translation:skipped"]
     assert label.any()
 
 
-def test_with_nothing_to_keep_the_label_follows() -> None:
+def test_without_a_least_share_any_loss_is_allowed() -> None:
     mask = np.zeros(SHAPE, bool)
     mask[:6, :6] = True
     pipeline = Pipeline(
@@ -178,22 +185,22 @@ def test_with_nothing_to_keep_the_label_follows() -> None:
             {"min_defect_kept": 0, "border": "black", "steps": [{"translation": {"p": 1, "x": -0.3, "y": 0}}]}
         )
     )
-    _, label, applied = pipeline(picture(), mask, generator_for(0))
+    _, label, applied = pipeline(smooth_image(), mask, generator_for(0))
     assert applied == ["translation"]
     assert not label.any()
 
 
-def test_a_speck_is_not_lost_when_the_picture_shrinks() -> None:
+def test_a_speck_is_not_lost_when_the_image_shrinks() -> None:
     mask = np.zeros(SHAPE, bool)
     mask[40, 50] = True
-    _, label, applied = one("zoom", factor=0.3)(picture(), mask, generator_for(0))
+    _, label, applied = one("zoom", factor=0.3)(smooth_image(), mask, generator_for(0))
     assert applied == ["zoom"]
     assert label.sum() == 1
 
 
 @pytest.mark.parametrize("fill", ["noise", "mean", "black"])
 def test_random_erasing_spares_the_defect(fill: str) -> None:
-    image, mask = picture(), defect()
+    image, mask = smooth_image(), defect()
     for seed in range(20):
         result, label, applied = one("random_erasing", area=[0.05, 0.3], fill=fill)(image, mask, generator_for(seed))
         assert np.array_equal(result[mask], image[mask])
@@ -202,17 +209,17 @@ def test_random_erasing_spares_the_defect(fill: str) -> None:
             assert (result != image).any(2).sum() >= 0.03 * mask.size
 
 
-def test_random_erasing_is_passed_over_where_the_defect_is_everywhere() -> None:
-    image = picture()
+def test_random_erasing_is_skipped_where_the_defect_is_everywhere() -> None:
+    image = smooth_image()
     result, _, applied = one("random_erasing")(image, np.ones(SHAPE, bool), generator_for(0))
     assert applied == ["random_erasing:skipped"]
     assert np.array_equal(result, image)
 
 
-def test_mixing_joins_the_masks_and_is_passed_over_without_a_partner() -> None:
+def test_mixing_joins_the_masks_and_is_skipped_without_a_partner() -> None:
     other = np.zeros(SHAPE, bool)
     other[60:70, 80:90] = True
-    image, partner = picture(), picture(seed=9)
+    image, partner = smooth_image(), smooth_image(seed=9)
     result, label, applied = one("mixing", weight=0.25)(image, defect(), generator_for(0), [(partner, other)])
     assert applied == ["mixing"]
     assert np.array_equal(label, defect() | other)
@@ -220,7 +227,7 @@ def test_mixing_joins_the_masks_and_is_passed_over_without_a_partner() -> None:
     assert one("mixing")(image, defect(), generator_for(0))[2] == ["mixing:skipped"]
 
 
-def test_noise_from_the_bank_has_the_statistics_of_drawn_noise() -> None:
+def test_noise_from_the_bank_has_the_statistics_of_sampled_noise() -> None:
     fields = np.stack([normal_field(int(k), (64, 64)) for k in np.random.default_rng(1).integers(0, 2**53, 200)])
     assert abs(fields.mean()) < 0.01
     assert abs(fields.std() - 1) < 0.01
@@ -235,7 +242,7 @@ def test_noise_from_the_bank_has_the_statistics_of_drawn_noise() -> None:
     assert np.abs(np.histogram(even, 16, (0, 1))[0] / even.size - 1 / 16).max() < 0.002
 
 
-def test_fields_too_long_for_the_bank_and_fields_without_it_are_drawn_and_seeded() -> None:
+def test_fields_too_long_for_the_bank_and_fields_without_it_are_sampled_and_seeded() -> None:
     assert np.array_equal(normal_field(7, (50, 50), bank=False), normal_field(7, (50, 50), bank=False))
     assert not np.array_equal(normal_field(7, (50, 50), bank=False), normal_field(7, (50, 50)))
     assert normal_field(7, (1500, 1500)).shape == (1500, 1500)
@@ -289,8 +296,8 @@ def test_moves_are_those_of_albumentations(name: str, settings: dict[str, float]
     given = {"scale": 1.0, "rotate": 0.0, "shear": 0.0, "translate_px": None, **arguments}
     affine = package.Affine(**given, border_mode=cv2.BORDER_REFLECT_101, interpolation=cv2.INTER_LINEAR, p=1)
     mask = defect()
-    expected = package.Compose([affine])(image=picture(), mask=mask.astype(np.uint8))
-    result, label, _ = one(name, **settings)(picture(), mask, generator_for(0))
+    expected = package.Compose([affine])(image=smooth_image(), mask=mask.astype(np.uint8))
+    result, label, _ = one(name, **settings)(smooth_image(), mask, generator_for(0))
     difference = np.abs(result.astype(int) - expected["image"])
     assert difference.max() <= 1
     assert (label ^ (expected["mask"] > 0)).sum() <= 0.12 * mask.sum(), "only the outline, which it takes as nearest"
@@ -299,14 +306,14 @@ def test_moves_are_those_of_albumentations(name: str, settings: dict[str, float]
 @pytest.mark.parametrize("name", ["horizontal_flip", "vertical_flip", "centre_crop"])
 def test_flips_and_crops_are_those_of_albumentations(name: str) -> None:
     package = albumentations()
-    wanted = {
+    target = {
         "horizontal_flip": [package.HorizontalFlip(p=1)],
         "vertical_flip": [package.VerticalFlip(p=1)],
         "centre_crop": [package.CenterCrop(54, 72, p=1), package.Resize(72, 96, interpolation=cv2.INTER_LINEAR, p=1)],
     }[name]
     settings = {"keep": 0.75} if name == "centre_crop" else {}
-    result, _, _ = one(name, **settings)(picture(), defect(), generator_for(0))
-    difference = np.abs(result.astype(int) - package.Compose(wanted)(image=picture())["image"])
+    result, _, _ = one(name, **settings)(smooth_image(), defect(), generator_for(0))
+    difference = np.abs(result.astype(int) - package.Compose(target)(image=smooth_image())["image"])
     inner = difference[2:-2, 2:-2]  # beyond the crop's own edge the one sees the picture, the other a mirror
     assert inner.max() <= 1
 
@@ -328,8 +335,8 @@ def test_lighting_is_that_of_albumentations(
     name: str, settings: dict[str, float], transform: str, arguments: dict[str, Any], tolerance: int
 ) -> None:
     package = albumentations()
-    expected = package.Compose([getattr(package, transform)(**arguments, p=1)])(image=picture())["image"]
-    result, _, _ = one(name, **settings)(picture(), defect(), generator_for(0))
+    expected = package.Compose([getattr(package, transform)(**arguments, p=1)])(image=smooth_image())["image"]
+    result, _, _ = one(name, **settings)(smooth_image(), defect(), generator_for(0))
     assert np.abs(result.astype(int) - expected).max() <= tolerance
 
 
@@ -337,12 +344,12 @@ def test_sharpness_is_that_of_pillow() -> None:
     from PIL import Image as Pillow
     from PIL import ImageEnhance
 
-    expected = np.asarray(ImageEnhance.Sharpness(Pillow.fromarray(picture())).enhance(1.8))
-    result, _, _ = one("sharpness", factor=1.8)(picture(), defect(), generator_for(0))
+    expected = np.asarray(ImageEnhance.Sharpness(Pillow.fromarray(smooth_image())).enhance(1.8))
+    result, _, _ = one("sharpness", factor=1.8)(smooth_image(), defect(), generator_for(0))
     assert np.abs(result.astype(int) - expected).max() <= 1
 
 
-def test_a_perspective_takes_the_corners_where_they_were_drawn() -> None:
+def test_a_perspective_takes_the_corners_where_they_were_sampled() -> None:
     corner = (0.1, 0.0, -0.05, 0.02, 0.0, -0.1, 0.03, 0.04)
     matrix = as_array(matrix_of("perspective", {"corner": corner}, *SHAPE))
     x, y, w = matrix @ np.array([[0, 95, 95, 0], [0, 0, 71, 71], [1, 1, 1, 1]])
@@ -351,7 +358,7 @@ def test_a_perspective_takes_the_corners_where_they_were_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "mask", "said"),
+    ("image", "mask", "text"),
     [
         (np.zeros((8, 8), np.uint8), np.zeros((8, 8), bool), r"uint8 image \(H, W, 1 or 3\)"),
         (np.zeros((8, 8, 3), np.float32), np.zeros((8, 8), bool), "got float32"),
@@ -359,11 +366,11 @@ def test_a_perspective_takes_the_corners_where_they_were_drawn() -> None:
         (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8), "bool mask"),
     ],
 )
-def test_what_is_no_image_with_its_mask_is_refused(image: Any, mask: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_is_no_image_with_its_mask_is_an_error(image: Any, mask: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
         one("rotation")(image, mask, generator_for(0))
 
 
-def test_a_partner_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match="same framing"):
-        one("mixing")(picture(), defect(), generator_for(0), [(picture(1), defect())])
+def test_a_partner_of_another_shape_is_an_error() -> None:
+    with pytest.raises(ValueError, match="same size"):
+        one("mixing")(smooth_image(), defect(), generator_for(0), [(smooth_image(1), defect())])

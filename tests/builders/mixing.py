@@ -1,4 +1,4 @@
-"""Folders to mix: photographs of several parts, synthetic and pasted images, and the command run on them."""
+"""Folders to mix: real images of several specimens, synthetic and pasted ones, and the command run on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from augment.cli.mix import app
+from augment.cli.mix import RENAMED, app
 from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
 from defects.provenance import Provenance
@@ -30,14 +30,14 @@ def texture(seed: int, size: tuple[int, int] = (40, 48)) -> np.ndarray:
     """(H, W, 1) uint8 of a surface that no other seed gives: noise at several scales."""
     rng = np.random.default_rng(seed)
     total = np.zeros(size, np.float32)
-    for reach in (1, 2, 4, 9):
-        total += cv2.GaussianBlur(rng.normal(size=size).astype(np.float32), (0, 0), reach) * reach
+    for sigma in (1, 2, 4, 9):
+        total += cv2.GaussianBlur(rng.normal(size=size).astype(np.float32), (0, 0), sigma) * sigma
     low, high = total.min(), total.max()
     return (30 + 190 * (total - low) / (high - low)).astype(np.uint8)[..., None]
 
 
 def marked(seed: int, size: tuple[int, int] = (40, 48), side: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """A texture with a dark square on it, and its mask."""
+    """A texture with a dark block on it, and its mask."""
     image, mask = texture(seed, size), np.zeros(size, bool)
     rng = np.random.default_rng(seed + 10_000)
     top, left = (int(rng.integers(2, length - side - 2)) for length in size)
@@ -50,18 +50,18 @@ def write_samples(root: Path, rows: Iterable[tuple[Sample, np.ndarray, np.ndarra
     """A sample folder; a sample's image and mask are only names below it."""
     listed = []
     for sample, image, mask in rows:
-        picture, drawn = root / "images" / f"{sample.name}.png", root / "masks" / f"{sample.name}.png"
-        for path, pixels in ((picture, image), (drawn, mask)):
+        image_file, mask_file = root / "images" / f"{sample.name}.png", root / "masks" / f"{sample.name}.png"
+        for path, pixels in ((image_file, image), (mask_file, mask)):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encode_image(pixels))
-        listed.append(row_of(Sample(sample.name, picture, drawn, (), sample.label, sample.group, sample.source,
+        listed.append(row_of(Sample(sample.name, image_file, mask_file, (), sample.label, sample.group, sample.source,
                                     sample.metadata), root))  # fmt: skip
     write_manifest(root, listed)
     return root
 
 
-def photographs(root: Path, groups: int = 6, each: int = 2, size: tuple[int, int] = (40, 48)) -> Path:
-    """Of each group `each` good parts and as many of kinds crack and pit."""
+def real_images(root: Path, groups: int = 6, each: int = 2, size: tuple[int, int] = (40, 48)) -> Path:
+    """Of each group `each` good images and as many of the classes crack and pit."""
     rows = []
     for group in range(groups):
         for label in (GOOD, "crack", "pit"):
@@ -75,29 +75,36 @@ def photographs(root: Path, groups: int = 6, each: int = 2, size: tuple[int, int
     return write_samples(root, rows)
 
 
-def generated(root: Path, count: int = 8, *, kinds: Sequence[str] = ("crack", "pit"), size: int = 32, seed: int = 0,
-              source: str = "synthetic") -> Path:  # fmt: skip
-    """Synthetic or pasted squares, kinds in turn."""
+def synthetic_images(
+    root: Path,
+    count: int = 8,
+    *,
+    classes: Sequence[str] = ("crack", "pit"),
+    size: int = 32,
+    seed: int = 0,
+    source: str = "synthetic",
+) -> Path:
+    """Synthetic or pasted images, classes in turn."""
     rows = []
     for index in range(count):
         image, mask = marked(50_000 + 100 * seed + index, (size, size), 4 + 2 * (index % 3))
-        label = kinds[index % len(kinds)]
+        label = classes[index % len(classes)]
         columns = {"guide": {"thickness": 4.0}, "checkpoint": "c" * 64, "seed": 1, "mask_source": "m.png"}
         sample = Sample(f"{source}_{index:03d}", Path(), None, (), label, f"m{index}", source, columns)
         rows.append((sample, image, mask))
     return write_samples(root, rows)
 
 
-def provenance(root: Path, *, size: int = 32, test: Sequence[str] = (), seen: Sequence[Path] = ()) -> Path:
-    """Writes the `generator.json` of a folder whose generator saw the given files."""
-    told = Provenance("c" * 64, size, 1, test=tuple(test), train_sha256=frozenset(map(sha256_file, seen)))
-    write_json(root / "generator.json", told.to_dict())
+def provenance(root: Path, *, size: int = 32, test: Sequence[str] = (), trained: Sequence[Path] = ()) -> Path:
+    """Writes the `generator.json` of a folder whose generator was trained on the given files."""
+    description = Provenance("c" * 64, size, 1, test=tuple(test), train_sha256=frozenset(map(sha256_file, trained)))
+    write_json(root / "generator.json", description.to_dict())
     return root
 
 
 def mix(*arguments: object) -> int:
     """Runs the command in this process and returns its exit code."""
-    return main(app, [str(argument) for argument in arguments], name="mix-defects")
+    return main(app, [str(argument) for argument in arguments], name="mix-defects", renamed=RENAMED)
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:

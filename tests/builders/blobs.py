@@ -1,4 +1,4 @@
-"""A small picture with a mask, for the tests of the catalogue."""
+"""A small image with a mask, for the tests of transforms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Mask = NDArray[np.bool_]
 SHAPE = (72, 96)
 
 
-def picture(channels: int = 3, seed: int = 0) -> Image:
+def smooth_image(channels: int = 3, seed: int = 0) -> Image:
     """Smooth random blobs of all levels."""
     noise = np.random.default_rng(seed).integers(0, 256, (*SHAPE, channels), dtype=np.uint8)
     smooth = cv2.GaussianBlur(noise, (0, 0), 3).reshape(*SHAPE, channels).astype(np.float64)

@@ -1,7 +1,7 @@
 """New points between and around the samples of a class, in the feature space of a backbone.
 
-After DeVries and Taylor, Dataset augmentation in feature space (2017). Everything is pure: arrays in, arrays out, and
-the same seed gives the same points.
+After DeVries and Taylor, Dataset augmentation in feature space (2017). Pure functions of arrays: the same seed gives
+the same points.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.seeding import numpy_generator
+from engine.seeding import numpy_generator, seed_for
 
 Floats = NDArray[np.float64]
 _BLOCK = 512
 
 
 @dataclass(frozen=True)
-class NewFeatures:
-    """Points that were made.
+class AugmentedFeatures:
+    """Augmented points.
 
     Attributes:
         values: (M, D).
         labels: (M,), each that of its parents.
         first: (M,), index of the sample that a point starts from.
-        second: (M,), index of the one it leads to or away from; -1 where there is none.
+        second: (M,), index of the one it moves to or away from; -1 where there is none.
         amount: (M,), the lambda or the noise's strength.
     """
 
@@ -45,22 +45,22 @@ def interpolate(
     amount: float | tuple[float, float] = (0.0, 1.0),
     neighbors: int | None = 10,
     seed: int = 0,
-) -> NewFeatures:
+) -> AugmentedFeatures:
     """Points on the segments between samples of a class: `(c_k - c_j) lambda + c_j`.
 
     Args:
         features: (N, D).
         labels: N classes.
-        count: points to make; classes take turns, so that every class gets as many.
-        amount: lambda, or the range it is drawn from, within 0..1.
+        count: number of points; classes take turns, so that all get equally many.
+        amount: lambda, or the range it is sampled from, within 0..1.
         neighbors: the other end is one of so many nearest samples of the class; None for any of them.
-        seed: another seed, other points.
+        seed: of all random choices.
 
     Raises:
         ValueError: shapes do not go together, lambda is outside 0..1, or no class has two samples.
 
-    >>> made = interpolate([[0.0, 0.0], [1.0, 2.0]], ["crack", "crack"], 1, amount=0.5)
-    >>> made.values.tolist(), made.labels.tolist()
+    >>> points = interpolate([[0.0, 0.0], [1.0, 2.0]], ["crack", "crack"], 1, amount=0.5)
+    >>> points.values.tolist(), points.labels.tolist()
     ([[0.5, 1.0]], ['crack'])
     """
     low, high = _range(amount)
@@ -77,16 +77,16 @@ def extrapolate(
     amount: float | tuple[float, float] = 0.5,
     neighbors: int | None = 10,
     seed: int = 0,
-) -> NewFeatures:
+) -> AugmentedFeatures:
     """Points beyond a sample, away from another of its class: `(c_j - c_k) lambda + c_j`.
 
     Args:
         features: (N, D).
         labels: N classes.
-        count: points to make; classes take turns.
-        amount: lambda from 0, or the range it is drawn from; the paper takes 0.5.
+        count: number of points; classes take turns.
+        amount: lambda from 0, or the range it is sampled from; the paper takes 0.5.
         neighbors: the other sample is one of so many nearest of the class; None for any of them.
-        seed: another seed, other points.
+        seed: of all random choices.
 
     Raises:
         ValueError: shapes do not go together, lambda is negative, or no class has two samples.
@@ -98,16 +98,23 @@ def extrapolate(
 
 
 def perturb(
-    features: ArrayLike, labels: Sequence[str], count: int, *, amount: float = 0.5, seed: int = 0
-) -> NewFeatures:
+    features: ArrayLike,
+    labels: Sequence[str],
+    count: int,
+    *,
+    amount: float = 0.5,
+    spread: ArrayLike | None = None,
+    seed: int = 0,
+) -> AugmentedFeatures:
     """Samples with Gaussian noise: `c_i + gamma X`, X of each feature's own deviation.
 
     Args:
         features: (N, D).
-        labels: N classes; the deviation is that of the class, or of the whole set where a class has one sample.
-        count: points to make; classes take turns.
+        labels: N classes; the deviation is that of the class, or of all samples where a class has one.
+        count: number of points; classes take turns.
         amount: gamma, from 0; the paper takes 0.5.
-        seed: another seed, other points.
+        spread: (D,) deviation of every feature instead, for all classes.
+        seed: of all random choices.
 
     Raises:
         ValueError: shapes do not go together, or gamma is negative.
@@ -117,14 +124,64 @@ def perturb(
         raise ValueError(f"expected a gamma from 0, got {amount}; 0 repeats the samples, 0.5 is usual")
     classes, members = _members(names, least=1)
     everything = values.std(axis=0)
-    spread = [values[m].std(axis=0) if len(m) > 1 else everything for m in members]
+    of_class = [values[m].std(axis=0) if len(m) > 1 else everything for m in members]
+    if spread is not None:
+        of_class = [np.asarray(spread, np.float64)] * len(classes)
     rng = numpy_generator(seed, "feature noise")
     turn = np.arange(count) % len(classes)
     draw = rng.random(count)
     first = np.asarray([members[c][int(u * len(members[c]))] for c, u in zip(turn, draw, strict=True)], np.int64)
     noise = rng.standard_normal((count, values.shape[1]))
-    made = values[first] + amount * noise * np.asarray([spread[c] for c in turn]).reshape(count, -1)
-    return NewFeatures(made, names[first], first, np.full(count, -1, np.int64), np.full(count, float(amount)))
+    points = values[first] + amount * noise * np.asarray([of_class[c] for c in turn]).reshape(count, -1)
+    return AugmentedFeatures(points, names[first], first, np.full(count, -1, np.int64), np.full(count, float(amount)))
+
+
+_METHODS = {"interpolate": interpolate, "extrapolate": extrapolate}
+METHODS = (*_METHODS, "perturb")
+
+
+def augment_features(
+    features: ArrayLike, labels: Sequence[str], *, method: str = "interpolate", factor: float = 1.0, seed: int = 0
+) -> tuple[Floats, list[str]]:
+    """Features with augmented ones appended, to train a classifier head or a linear probe on.
+
+    Args:
+        features: (N, D) of a frozen backbone.
+        labels: N classes.
+        method: One of `METHODS`, with the settings of the paper; classes of one sample are perturbed instead.
+        factor: Augmented points per sample; classes take turns, so that rare ones get as many as frequent ones.
+        seed: Of all random choices.
+
+    Returns:
+        (N + M, D) features, the given ones first, and their labels; M is N times the factor, rounded.
+
+    Raises:
+        ValueError: The method is unknown, the factor is negative, or features and labels do not go together.
+
+    >>> values, labels = augment_features([[0.0], [1.0], [5.0]], ["crack", "crack", "pit"], factor=2)
+    >>> values.shape, labels.count("crack"), labels.count("pit")
+    ((9, 1), 5, 4)
+    """
+    if method not in METHODS:
+        raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}; choose one of them")
+    if not (np.isfinite(factor) and factor >= 0):
+        raise ValueError(f"expected a factor from 0, got {factor}; 1 adds as many points as there are samples")
+    values, names = _checked(features, labels, 0)
+    total = round(factor * len(values))
+    classes = sorted(set(names.tolist()))
+    counts = {name: len(range(turn, total, len(classes))) for turn, name in enumerate(classes)}
+    # Class by class, so that the points of a class do not depend on the others; a single sample cannot be paired.
+    parts, of_parts = [values], names.tolist()
+    for name, count in counts.items():
+        rows, own_seed = values[names == name], seed_for(seed, "feature class", name)
+        if method == "perturb" or len(rows) < 2:
+            spread = rows.std(axis=0) if len(rows) > 1 else values.std(axis=0)
+            points = perturb(rows, [name] * len(rows), count, spread=spread, seed=own_seed)
+        else:
+            points = _METHODS[method](rows, [name] * len(rows), count, seed=own_seed)
+        parts.append(points.values)
+        of_parts += [name] * count
+    return np.concatenate(parts), of_parts
 
 
 def _between(
@@ -136,10 +193,10 @@ def _between(
     seed: int,
     *,
     sign: float,
-) -> NewFeatures:
+) -> AugmentedFeatures:
     values, names = _checked(features, labels, count)
     if neighbors is not None and neighbors < 1:
-        raise ValueError(f"expected at least 1 neighbour, got {neighbors}; give None for any sample of the class")
+        raise ValueError(f"expected at least 1 neighbor, got {neighbors}; give None for any sample of the class")
     classes, members = _members(names, least=2)
     if not classes:
         raise ValueError("expected a class of two samples or more, got none; use perturb for single samples")
@@ -147,26 +204,26 @@ def _between(
     draw = numpy_generator(seed, "feature pairs").random((count, 3))
     turn = np.arange(count) % len(classes)
     first, second = np.empty(count, np.int64), np.empty(count, np.int64)
-    for i, (kind, (u, v, _)) in enumerate(zip(turn, draw, strict=True)):
-        own = int(u * len(members[kind]))
-        others = near[kind][own]
-        first[i], second[i] = members[kind][own], members[kind][others[int(v * len(others))]]
+    for i, (class_index, (u, v, _)) in enumerate(zip(turn, draw, strict=True)):
+        own = int(u * len(members[class_index]))
+        others = near[class_index][own]
+        first[i], second[i] = members[class_index][own], members[class_index][others[int(v * len(others))]]
     share = amount[0] + draw[:, 2] * (amount[1] - amount[0])
-    made = values[first] + sign * share[:, None] * (values[second] - values[first])
-    return NewFeatures(made, names[first], first, second, share)
+    points = values[first] + sign * share[:, None] * (values[second] - values[first])
+    return AugmentedFeatures(points, names[first], first, second, share)
 
 
 def _neighbors(values: Floats, count: int | None) -> NDArray[np.int64]:
     """(n, k) indices of the nearest others of each sample, nearest first; ties by index."""
     size = len(values)
-    wanted = size - 1 if count is None else min(count, size - 1)
-    found = np.empty((size, wanted), np.int64)
-    squares = np.square(values).sum(axis=1)
+    limit = size - 1 if count is None else min(count, size - 1)
+    found = np.empty((size, limit), np.int64)
+    norms = np.square(values).sum(axis=1)
     for start in range(0, size, _BLOCK):
         rows = slice(start, min(start + _BLOCK, size))
-        distance = squares[rows, None] + squares[None] - 2 * values[rows] @ values.T
+        distance = norms[rows, None] + norms[None] - 2 * values[rows] @ values.T
         distance[np.arange(distance.shape[0]), np.arange(rows.start, rows.stop)] = np.inf
-        found[rows] = np.argsort(distance, axis=1, kind="stable")[:, :wanted]
+        found[rows] = np.argsort(distance, axis=1, kind="stable")[:, :limit]
     return found
 
 
@@ -179,7 +236,7 @@ def _checked(features: ArrayLike, labels: Sequence[str], count: int) -> tuple[Fl
     if not np.isfinite(values).all():
         raise ValueError("expected finite features, got NaN or infinite ones; leave those rows out")
     if count < 0:
-        raise ValueError(f"expected a count from 0, got {count}; say how many points to make")
+        raise ValueError(f"expected a count from 0, got {count}; give the number of points")
     return values, names
 
 
@@ -187,8 +244,8 @@ def _members(names: NDArray[np.str_], least: int) -> tuple[list[str], list[NDArr
     """The classes with enough samples, sorted, and the indices of their samples."""
     classes = sorted(set(names.tolist()))
     members = [np.flatnonzero(names == name) for name in classes]
-    kept = [i for i, m in enumerate(members) if len(m) >= least]
-    return [classes[i] for i in kept], [members[i] for i in kept]
+    large_enough = [i for i, m in enumerate(members) if len(m) >= least]
+    return [classes[i] for i in large_enough], [members[i] for i in large_enough]
 
 
 def _range(amount: float | tuple[float, float]) -> tuple[float, float]:

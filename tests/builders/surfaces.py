@@ -1,4 +1,4 @@
-"""Folders of small photographs of a ground surface, with and without defects, and what a test asks of them."""
+"""Folders of small images of a ground metal surface, with and without defects."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def blob(center: tuple[int, int], axes: tuple[int, int], shape: tuple[int, int] 
     return np.asarray(cv2.ellipse(np.zeros(shape, np.uint8), center, axes, 20, 0, 360, 1, -1) > 0)
 
 
-def with_defect(picture: Pixels, mask: Mask, change: int = -70) -> Pixels:
-    """The picture, darker or brighter under the mask."""
-    changed = np.clip(picture.astype(np.int64) + change * mask[..., None], 0, 255)
+def with_defect(image: Pixels, mask: Mask, change: int = -70) -> Pixels:
+    """The image, darker or brighter under the mask."""
+    changed = np.clip(image.astype(np.int64) + change * mask[..., None], 0, 255)
     return np.asarray(changed, np.uint8)
 
 
 def good(root: Path, count: int = 4, *, level: float = 120, channels: int = 1) -> list[Sample]:
-    """Good samples, two of a part."""
+    """Good samples, two of a specimen."""
     return [
         Sample(
             f"good_{i}",
@@ -48,18 +48,21 @@ def good(root: Path, count: int = 4, *, level: float = 120, channels: int = 1) -
     ]
 
 
-def defective(root: Path, kind: str = "pit", count: int = 4, *, edge: bool = False, change: int = -70) -> list[Sample]:
+def defective(
+    root: Path, class_name: str = "pit", count: int = 4, *, edge: bool = False, change: int = -70
+) -> list[Sample]:
     """Samples with one defect each, of growing size; `edge` puts them at the left border."""
     samples = []
     for i in range(count):
         mask = blob((0 if edge else 50 + 6 * i, 40 + 3 * i), (6 + 2 * i, 4 + i))
-        picture = with_defect(surface(i), mask, change)
-        image = save(root / kind / f"{kind}_{i}.png", picture)
-        drawn = save(root / f"{kind}_masks" / f"{kind}_{i}.png", mask)
-        samples.append(Sample(f"{kind}_{i}", image, drawn, label=kind, group=f"{kind}_part_{i // 2}"))
+        image = save(root / class_name / f"{class_name}_{i}.png", with_defect(surface(i), mask, change))
+        mask_file = save(root / f"{class_name}_masks" / f"{class_name}_{i}.png", mask)
+        samples.append(
+            Sample(f"{class_name}_{i}", image, mask_file, label=class_name, group=f"{class_name}_part_{i // 2}")
+        )
     return samples
 
 
 def labels(samples: list[Sample]) -> set[str]:
-    """Which kinds there are, `good` left out."""
+    """The classes, `good` left out."""
     return {sample.label for sample in samples} - {GOOD}

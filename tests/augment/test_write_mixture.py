@@ -11,34 +11,34 @@ from pathlib import Path
 
 import pytest
 
-from augment.mixing.output import MEMORY
+from augment.mixing.folder import RECORD
 from defects.images.decode import encode_image
 from engine.files import atomic
 from engine.files.atomic import sha256_file
-from tests.augment.mixing import (
+from tests.builders.mixing import (
     error_lines,
-    generated,
     mix,
-    photographs,
     provenance,
+    real_images,
     rows_of,
     start,
+    synthetic_images,
     texture,
     tree_hash,
 )
 
-COPIES = 4
+AUGMENTATIONS = 4
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = tmp_path_factory.mktemp("sources")
-    return photographs(root / "real"), provenance(generated(root / "gan", 12), size=32)
+    return real_images(root / "real"), provenance(synthetic_images(root / "gan", 12), size=32)
 
 
 def _arguments(sources: tuple[Path, Path], out: Path) -> list[object]:
     real, synthetic = sources
-    return ["--real", real, "--synthetic", f"gan={synthetic}", "--augment", "oliena", "--copies", COPIES,
+    return ["--real", real, "--synthetic", f"gan={synthetic}", "--augment", "oliena", "--augmentations", AUGMENTATIONS,
             "--check", "files", "--out", out]  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def reference(sources: tuple[Path, Path], tmp_path_factory: pytest.TempPathFacto
     return out
 
 
-def test_every_row_tells_the_truth(reference: Path) -> None:
+def test_every_row_is_true(reference: Path) -> None:
     rows = rows_of(reference)
     by_name = {row["file_name"]: row for row in rows}
     assert len(by_name) == len(rows)
@@ -65,9 +65,9 @@ def test_every_row_tells_the_truth(reference: Path) -> None:
         else:
             assert row["parent"] is None
             assert row["applied"] == []
-    assert {row["version"] for row in rows if row["split"] == "train"} == set(range(COPIES + 1))
-    kept = [row for row in rows if row["source"] == "synthetic" and not row["version"]]
-    assert all(row["guide"]["raw"] == {"thickness": 4.0} and row["checkpoint"] == "c" * 64 for row in kept)
+    assert {row["version"] for row in rows if row["split"] == "train"} == set(range(AUGMENTATIONS + 1))
+    unchanged = [row for row in rows if row["source"] == "synthetic" and not row["version"]]
+    assert all(row["guide"]["raw"] == {"thickness": 4.0} and row["checkpoint"] == "c" * 64 for row in unchanged)
 
 
 def test_each_split_is_a_sample_folder_of_its_own(reference: Path) -> None:
@@ -133,7 +133,7 @@ def test_killed_twenty_times_at_random_moments_gives_the_identical_tree(
 
 
 @pytest.mark.parametrize("call", [30, 90])
-def test_a_full_disk_is_one_line_and_resume_goes_on(
+def test_a_full_disk_is_one_line_and_is_resumed(
     sources: tuple[Path, Path], reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str], call: int,
 ) -> None:  # fmt: skip
@@ -157,7 +157,7 @@ def test_a_full_disk_is_one_line_and_resume_goes_on(
     assert tree_hash(out) == tree_hash(reference)
 
 
-def test_a_lost_file_is_made_again(sources: tuple[Path, Path], reference: Path, tmp_path: Path) -> None:
+def test_a_lost_file_is_written_again(sources: tuple[Path, Path], reference: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert mix(*_arguments(sources, out)) == 0
     (out / rows_of(out)[5]["file_name"]).unlink()
@@ -180,28 +180,28 @@ def test_a_folder_with_something_in_it_is_not_overwritten(
 
 
 def test_changed_inputs_are_noticed_on_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    real, out = photographs(tmp_path / "real", each=1), tmp_path / "out"
+    real, out = real_images(tmp_path / "real", each=1), tmp_path / "out"
     assert mix("--real", real, "--check", "files", "--out", out) == 0
     image = real / "images" / "good" / "g0_0.png"
     image.write_bytes(encode_image(texture(999)))
     assert mix("--real", real, "--check", "files", "--out", out, "--resume") == 2
-    assert "was started with other images" in capsys.readouterr().err
+    assert "was started with inputs" in capsys.readouterr().err
 
 
-def test_a_defect_that_every_augmentation_loses_is_left_unchanged_and_told(
+def test_a_defect_that_every_augmentation_loses_leaves_the_image_unchanged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real, pipeline = photographs(tmp_path / "real", each=1), tmp_path / "far.yaml"
+    real, pipeline = real_images(tmp_path / "real", each=1), tmp_path / "far.yaml"
     pipeline.write_text(
-        "min_defect_kept: 0\nborder: black\nsteps:\n  - translation: {x: [0.9, 0.9], y: [0.9, 0.9], p: 1.0}\n"
+        "min_defect_share: 0\nborder: black\nsteps:\n  - translation: {x: [0.9, 0.9], y: [0.9, 0.9], p: 1.0}\n"
     )
     assert mix("--real", real, "--check", "files", "--augment", pipeline, "--out", tmp_path / "out") == 0
     rows = [row for row in rows_of(tmp_path / "out") if row["version"] and row["label"] != "good"]
     assert {tuple(row["applied"]) for row in rows} == {("unchanged",)}
-    assert f"{len(rows)} copies are unchanged" in capsys.readouterr().out
+    assert f"{len(rows)} augmentations leave the image unchanged" in capsys.readouterr().out
 
 
-def test_what_the_leak_check_found_is_kept_with_the_folder(tmp_path: Path) -> None:
-    real = photographs(tmp_path / "real", each=1)
+def test_the_record_of_the_leak_check_is_stored_with_the_folder(tmp_path: Path) -> None:
+    real = real_images(tmp_path / "real", each=1)
     assert mix("--real", real, "--out", tmp_path / "out") == 0
-    assert (tmp_path / "out" / MEMORY).is_file()
+    assert (tmp_path / "out" / RECORD).is_file()
