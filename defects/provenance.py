@@ -7,15 +7,17 @@ generated ones, what the guide values mean, and which images the generator was t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from defects.attributes.guide import GuideSchema
 from defects.images.crops import CropSpec
+from defects.sample import Sample
 from engine.errors import DataError
-from engine.files.atomic import from_json
+from engine.files.atomic import from_json, sha256_file
 
 file_name = "generator.json"
 
@@ -157,6 +159,27 @@ def read_provenance(folder: Path) -> Provenance | None:
         raise DataError(
             f"{path}: is damaged ({reason}); generate the folder again by gen-defects", code="E-provenance-damaged"
         ) from None
+
+
+def image_hashes(samples: Sequence[Sample]) -> list[str]:
+    """SHA-256 of every image file, read anew: the column of a manifest may be out of date.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+
+    def read(path: Path) -> str:
+        try:
+            return sha256_file(path)
+        except OSError as error:
+            raise DataError(
+                f"{path}: {error.strerror}; restore it or check its permissions", code="E-image-unreadable"
+            ) from None
+
+    paths = list(dict.fromkeys(sample.image for sample in samples))
+    with ThreadPoolExecutor(4) as pool:
+        digests = dict(zip(paths, pool.map(read, paths), strict=True))
+    return [digests[sample.image] for sample in samples]
 
 
 def _typed(content: Mapping[str, Any], key: str, expected_type: type) -> Any:

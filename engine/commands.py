@@ -1,4 +1,4 @@
-"""How a command ends: an exit code, and one line on stderr where something went wrong."""
+"""How a command runs: exit codes, one line for every error, former flags, progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user asks for: `thickness=0.7,brightness=0.2..0.8,background=dark|light`, parsed and resolved."""
+"""Requested guides: `thickness=0.7,brightness=0.2..0.8,background=dark|light`, and ranges of the command line."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _is_coco(path: Path) -> bool:
     return isinstance(content, dict) and isinstance(content.get("images"), list) and "annotations" in content
 
 
-def annotations_of(mask: NDArray[np.bool_], image_id: int, category_id: int) -> list[dict[str, Any]]:
+def annotations_of(mask: NDArray[np.bool_], image_id: int, class_id: int) -> list[dict[str, Any]]:
     """One annotation for each connected part of a mask (H, W), without its id.
 
     The outlines follow the edges of the pixels, so that they enclose exactly the mask.
@@ -135,7 +135,7 @@ def annotations_of(mask: NDArray[np.bool_], image_id: int, category_id: int) -> 
     return [
         {
             "image_id": image_id,
-            "category_id": category_id,
+            "category_id": class_id,
             "segmentation": [part.ravel().tolist()],
             "area": area(part),
             "bbox": [*part.min(axis=0).tolist(), *np.ptp(part, axis=0).tolist()],

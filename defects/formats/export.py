@@ -65,7 +65,7 @@ def export(
     """Writes a data set in another format.
 
     Args:
-        data: An opened data set of any layout; the `split` of a sample is kept where the format has splits.
+        data: An opened data set of any layout; the `split` of a sample is written where the format has splits.
         out: The folder to write; for several formats, a folder for each of them is written in it.
         format: A key of `FORMATS`, or several.
         resume: Continue an interrupted export.

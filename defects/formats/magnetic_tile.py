@@ -52,13 +52,13 @@ def read(root: Path) -> Listing:
 
 
 def group_shots(stems: Iterable[str]) -> dict[str, str]:
-    """The group of each shot: which shots show the same tile, by names `exp<exposure>_num_<number>`.
+    """The group of each shot: which shots show the same tile, by names `exp<shutter>_num_<number>`.
 
     A name of another form has no group. The numbers count through one film of all tiles. Each tile is taken under
-    exposures 1 to 6 in turn, mostly 10 to 50 numbers apart (at most 1,257); the next tile usually follows hundreds
-    further on, but sometimes after only 7. So the exposure decides, not the number alone: it rises within a tile and
-    falls to the next. Neighboring numbers are chained, across the classes, when the exposure rises and the step is at
-    most 1,500, or when the step is at most 130 whatever the exposure, since some tiles were taken twice in a row
+    shutter times 1 to 6 in turn, mostly 10 to 50 numbers apart (at most 1,257); the next tile usually follows hundreds
+    further on, but sometimes after only 7. So the shutter time decides, not the number alone: it rises within a tile and
+    falls to the next. Neighboring numbers are chained, across the classes, when the shutter time rises and the step is at
+    most 1,500, or when the step is at most 130 whatever the shutter time, since some tiles were taken twice in a row
     (304811 and 304836 are two tiles, 320864 and 320895 are one: joining too much costs little, too little leaks).
 
     The 988 development images fall into 153 groups, 132 of them of 6 shots. Verified by matching the texture of every
@@ -76,13 +76,13 @@ def group_shots(stems: Iterable[str]) -> dict[str, str]:
     of_number: dict[int, str] = {}
     current = ""
     last: tuple[int, int] | None = None
-    for number, exposure, stem in sorted(shots):
+    for number, shutter, stem in sorted(shots):
         step = number - last[0] if last else 0
-        if last is None or not (step <= _NEAR or (exposure > last[1] and step <= _FAR)):
+        if last is None or not (step <= _NEAR or (shutter > last[1] and step <= _FAR)):
             current = f"tile_{number}"
         groups[stem] = current
         of_number[number] = current
-        last = (number, exposure)
+        last = (number, shutter)
     for first, again in _AGAIN:
         if first in of_number and again in of_number:
             renamed[of_number[again]] = of_number[first]

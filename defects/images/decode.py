@@ -1,4 +1,4 @@
-"""The only place that decodes and encodes pixels."""
+"""Decoding and encoding: the only place that turns files into pixels and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image file says of itself, and whether it is whole, before any pixel is decoded."""
+"""The header of an image file: size, depth, orientation; and whether the file is whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outlines and run lengths of annotation files, as pixels."""
+"""Outlines and run lengths as pixels, and the outlines of a mask: one closed loop for each connected component."""
 
 from __future__ import annotations
 

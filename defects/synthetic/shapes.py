@@ -1,4 +1,4 @@
-"""Blob defects: irregular pits in clusters, small elliptic spots."""
+"""Shapes of defects: irregular pits, elliptic spots, cracks that wander and branch, scratches."""
 
 from __future__ import annotations
 

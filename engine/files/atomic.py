@@ -1,4 +1,4 @@
-"""JSON as this project writes and reads it: strict, UTF-8, and never deeper than can be read."""
+"""Files that are whole or absent: bytes, text, JSON, streams; hashes; names that cannot leave their folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An append-only file of JSON lines that survives being killed in the middle of a line."""
+"""Append-only JSON lines that survive a kill, and the lock that leaves a folder to one process."""
 
 from __future__ import annotations
 

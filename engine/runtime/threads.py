@@ -1,4 +1,4 @@
-"""How many threads PyTorch computes with."""
+"""Threads of PyTorch, and memory that stays with the process between training steps."""
 
 from __future__ import annotations
 

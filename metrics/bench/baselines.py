@@ -1,4 +1,4 @@
-"""What real images score: the mark next to which a synthetic set is read."""
+"""Real-vs-real baselines: the scores of real images, next to which those of a synthetic set are read."""
 
 from __future__ import annotations
 

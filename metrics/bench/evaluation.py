@@ -1,4 +1,4 @@
-"""What a segmenter trained on real images says: whether labels are true, whether the guide is obeyed."""
+"""Labels and guide control by the evaluator; diversity, memorization and the map by distances between features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `bench-fid` says around its results: what it would do, with what it was done, what is useful next."""
+"""The output of `bench-fid`: its plan, its table, its files, and the next useful command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of a comparison that can be left out; a module of its own, for a command that only wants their names."""
+"""The parts that `--skip` can leave out, and named folders such as `magna=runs/synthetic`."""
 
 from __future__ import annotations
 

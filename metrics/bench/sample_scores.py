@@ -1,4 +1,4 @@
-"""`scores.jsonl`: what is known of every single synthetic image, for those who choose among them."""
+"""`scores.jsonl`: the scores of every single synthetic image, for those who select among them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what was measured to what is written: the tree of results and the scores of single images."""
+"""From what was measured to `results.json` and `scores.jsonl`."""
 
 from __future__ import annotations
 

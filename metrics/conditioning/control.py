@@ -1,4 +1,4 @@
-"""How far each requested guide entry moves each measured one, the other requests held fixed."""
+"""Guide control: whether a generator follows its guide, and what each requested entry moves besides."""
 
 from __future__ import annotations
 

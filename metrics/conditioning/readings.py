@@ -1,4 +1,4 @@
-"""What an image shows of each guide entry: its defect's width and brightness, its category."""
+"""What an image shows of each guide entry: its defect's width and brightness, its class or background."""
 
 from __future__ import annotations
 

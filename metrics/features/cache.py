@@ -1,4 +1,4 @@
-"""A file of rows: keys first, so that they can be read alone, then the numbers, under the SHA-256 of it all."""
+"""Features cached on disk by content: segments of rows under their SHA-256, read by keys."""
 
 from __future__ import annotations
 

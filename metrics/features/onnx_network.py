@@ -1,4 +1,4 @@
-"""How images become the input of an exported network, as its own metadata says."""
+"""Any network exported to ONNX as an extractor; its metadata say how images become its input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a user writes to an extractor."""
+"""Extractors by name or file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a written label is true of its image: overlap with what a segmenter trained on real images finds there."""
+"""Label fidelity: overlap of a label with what the evaluator finds in its image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The segmentation network: a U-Net whose encoder is EfficientNet-Lite0, joined by a branch at full resolution."""
+"""The evaluator's network and settings: a U-Net with an EfficientNet-Lite0 encoder and a full-resolution branch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the source reports (Sensors 2023, 23, 1861): three generators, trained on the same images of fasteners."""
+"""The paper's table: a row for every score, a column for every set, next to what the paper reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Control of one source, ready for the page: curves, recognized words, the matrix."""
+"""The page of a comparison, built from its results and its images."""
 
 from __future__ import annotations
 

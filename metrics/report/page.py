@@ -1,4 +1,4 @@
-"""Small images inside the report: JPEG as data addresses, labels as outlines laid over them."""
+"""The model of the page that the templates take, and thumbnails as data addresses with outlines of labels."""
 
 from __future__ import annotations
 

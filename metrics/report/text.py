@@ -1,4 +1,4 @@
-"""Every score in one plain sentence: what it measures, which direction is better, what the baseline means."""
+"""Sentences of the report: the meaning of every score, and four questions about a set answered."""
 
 from __future__ import annotations
 

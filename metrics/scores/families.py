@@ -1,4 +1,4 @@
-"""Real against real: what a score says of one half of the real images against the other."""
+"""Families of scores: what is computed together, with its interval and its real-vs-real baseline."""
 
 from __future__ import annotations
 

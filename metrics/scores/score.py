@@ -1,4 +1,4 @@
-"""What a score is: a value that says by itself from what, from how many and how it was computed."""
+"""A score with all that is needed to read it: estimator, counts, interval, warning; and checked features."""
 
 from __future__ import annotations
 
