@@ -1,51 +1,50 @@
-"""`train-classifier predict`, `evaluate`, `export`, `explain` and `table`: what a trained classifier is used for."""
+"""`train-classifier predict`, `evaluate`, `export`, `explain` and `table`: the uses of a trained classifier."""
 
 from __future__ import annotations
 
+import json as json_text
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from classify.cli.options import Depth16, Device, Json, Layout, Model, Resume, Threads, log_warnings
+
 if TYPE_CHECKING:
     from classify.inference.evaluate import Evaluation
     from classify.models.checkpoint import LoadedClassifier
 
-Model = Annotated[Path, typer.Option(help="Run folder of train-classifier, or a checkpoint.")]
-Layout = Annotated[str, typer.Option(help="Layout of the folder; auto finds it, plain ignores what it says.")]
-Depth16 = Annotated[str, typer.Option(help="16-bit images: refuse, or scale 0..65535 to 0..255 on purpose.")]
-Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; default: torch's.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Json = Annotated[bool, typer.Option("--json", help="Progress and result as JSON.")]
+Split = Annotated[
+    str,
+    typer.Option(help="test or val: held out, as the checkpoint lists; all: every image of a new folder."),
+]
 
 
 def predict(
-    data: Annotated[Path, typer.Argument(help="A picture, a folder of plain pictures, or a data set.")],
+    data: Annotated[Path, typer.Argument(help="An image, a folder of images, or a data set.")],
     model: Model,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/predictions"),
-    truth: Annotated[bool, typer.Option("--truth", help="Outline in the overlays what is annotated.")] = False,
+    truth: Annotated[bool, typer.Option("--truth", help="Outline the annotation in the overlays.")] = False,
     layout: Layout = "auto",
     depth16: Depth16 = "refuse",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    resume: Resume = False,
     device: Device = "auto",
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Ask a classifier about photographs: class, probability, map, overlay and boxes of each, and a page of all.
+    """Predict class, probability, map, overlay and boxes of each image, and write a page of all.
 
-    Example: train-classifier predict photos --model runs/tiles --out runs/found
+    Example: train-classifier predict images --model runs/tiles --out runs/predictions
     """
-    import json as json_text
-
-    from augment.mixing.output import check_apart
     from classify.inference.figures import PAGE
     from classify.inference.inputs import open_inputs
-    from classify.inference.predict import PREDICTIONS, predict_folder
+    from classify.inference.predict_folder import PREDICTIONS, predict_folder
     from engine.commands import Progress
     from engine.errors import DataError
+    from engine.run.sample_folder import check_apart
 
     if data.is_dir():
-        check_apart(out, {"the folder of photographs": data})
+        check_apart(out, {"the folder of images": data})
     classifier = _load(model, device, threads)
     inputs = open_inputs(data, layout, depth16)
     with Progress(len(inputs.samples), "predict", json=json, unit="image") as progress:
@@ -56,21 +55,17 @@ def predict(
         "out": str(out), "images": done.images, "written": done.written, "defective": done.defective,
         "unreadable": list(done.issues), "next": f"open {out / PAGE}",
     }  # fmt: skip
-    if json:
-        typer.echo(json_text.dumps(result, ensure_ascii=False))
-    else:
-        typer.echo(f"{out / PREDICTIONS}: {done.defective} of {done.images} photographs look defective")
-        typer.echo(f"look at: {out / PAGE}")
+    lines = [f"{out / PREDICTIONS}: {done.defective} of {done.images} images are predicted defective"]
+    lines.append(f"open: {out / PAGE}")
+    typer.echo(json_text.dumps(result, ensure_ascii=False) if json else "\n".join(lines))
     if done.issues:
-        raise DataError("\n".join(done.issues))
+        raise DataError("\n".join(done.issues), code="E-image-unreadable")
 
 
 def evaluate(
-    data: Annotated[Path, typer.Option(help="The folder that it was trained from; its test images are used.")],
+    data: Annotated[Path, typer.Option(help="The folder that it was trained on; its test images are used.")],
     model: Annotated[list[Path], typer.Option(help="Run folder or checkpoint; several are ranked.")],
-    part: Annotated[
-        str, typer.Option(help="test or val: held out, as the checkpoint says; all: every photograph of a new folder.")
-    ] = "test",
+    split: Split = "test",
     by: Annotated[str, typer.Option(help="Rank maps by image (mean of images) or by pixel (all pixels).")] = "image",
     out: Annotated[Path | None, typer.Option(help="File to write the result to as JSON.")] = None,
     layout: Layout = "auto",
@@ -79,59 +74,59 @@ def evaluate(
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Measure classifiers on images held out: what they are called, and where the map points.
+    """Evaluate classifiers on held-out images: their classes, and where the maps point.
 
     Example: train-classifier evaluate --model runs/tiles --data data/tiles
     """
-    import json as json_text
-
-    from augment.mixing.output import check_apart
     from classify.data.dataset import open_data
-    from classify.inference.evaluate import evaluate as measure
-    from classify.inference.evaluation_table import comparison, evaluation_lines
+    from classify.inference.evaluate import evaluate as run_evaluation
     from classify.inference.inputs import examples_for
     from engine.commands import Progress
     from engine.errors import UsageError
     from engine.files.atomic import write_json
+    from engine.run.sample_folder import check_apart
 
-    if part not in ("test", "val", "all"):
-        raise UsageError(f"--part: unknown {part!r}; use test, val or all")
     if by not in ("image", "pixel"):
-        raise UsageError(f"--by: unknown {by!r}; use image or pixel")
+        raise UsageError(f"--by: unknown {by!r}; use image or pixel", code="E-classify-by")
     if out is not None:
         check_apart(out, {"--data": data})
     dataset = open_data(data, layout, depth16)
-    found: dict[str, Evaluation] = {}
+    evaluations: dict[str, Evaluation] = {}
     sets: dict[str, frozenset[str]] = {}
     for path in model:
         classifier = _load(path, device, threads)
-        examples = examples_for(classifier, dataset, data, part)
+        examples = examples_for(classifier, dataset, data, split)
         sets[str(path)] = frozenset(sample.name for sample in examples.samples)
         with Progress(len(sets[str(path)]), f"evaluate {path.name}", json=json, unit="image") as progress:
-            found[str(path)] = measure(classifier, examples, progress.update)
-    warnings = []
-    if len(set(sets.values())) > 1:
-        warnings.append("the models were measured on different images: their ranks mean little")
+            evaluations[str(path)] = run_evaluation(classifier, examples, progress.update)
+    differ = "the models were evaluated on different images: their ranks mean little"
     result: dict[str, Any] = {
-        "data": str(data), "part": part, "warnings": warnings,
-        "models": {name: one.to_dict() | {"images": sorted(sets[name])} for name, one in found.items()},
+        "data": str(data), "part": split, "warnings": [differ] if len(set(sets.values())) > 1 else [],
+        "models": {name: one.to_dict() | {"images": sorted(sets[name])} for name, one in evaluations.items()},
     }  # fmt: skip
     if out is not None:
         write_json(out, result)
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))
         return
-    for line in warnings:
+    for line in result["warnings"]:
         typer.echo(f"warning: {line}", err=True)
-    for name, one in found.items():
-        typer.echo(f"{name}: {len(sets[name])} images of {part} in {data}\n")
-        typer.echo("\n".join([*evaluation_lines(one), ""]))
-    if len(found) > 1:
-        tiled = all(one.photographs is not None for one in found.values())
-        for photographs in (False, True) if tiled else (False,):
-            typer.echo("photographs, ranked" if photographs else "squares, ranked")
-            typer.echo("\n".join([*comparison(found, photographs=photographs, by=by), ""]))
+    heads = {name: f"{name}: {len(sets[name])} images of {split} in {data}\n" for name in evaluations}
+    _print_evaluations(evaluations, heads, by)
     typer.echo(f"next: train-classifier predict {data} --model {model[0]} --truth")
+
+
+def _print_evaluations(evaluations: dict[str, Evaluation], heads: dict[str, str], by: str) -> None:
+    from classify.inference.evaluation_table import comparison, evaluation_lines
+
+    for name, one in evaluations.items():
+        typer.echo(heads[name])
+        typer.echo("\n".join([*evaluation_lines(one), ""]))
+    if len(evaluations) > 1:
+        tiled = all(one.images is not None for one in evaluations.values())
+        for images in (False, True) if tiled else (False,):
+            typer.echo("images, ranked" if images else "crops, ranked")
+            typer.echo("\n".join([*comparison(evaluations, images=images, by=by), ""]))
 
 
 def export(
@@ -144,65 +139,56 @@ def export(
 
     Example: train-classifier export --model runs/tiles --out tiles.onnx
     """
-    import json as json_text
-
     from classify.inference.export import export_classifier
-    from engine.errors import OutputError, UsageError
+    from engine.errors import OutputError
 
-    if out.suffix != ".onnx":
-        raise UsageError(f"--out: expected a file ending in .onnx, got {out}")
     if out.exists() and not force:
-        raise OutputError(f"{out}: is there already; add --force to write over it, or choose another --out")
+        raise OutputError(
+            f"{out}: exists already; add --force to write over it, or choose another --out", code="E-out-exists"
+        )
     classifier = _load(model, "cpu", None)
     done = export_classifier(classifier, out)
     result = {"out": str(out), "sha256": done.sha256, "bytes": done.bytes, "differences": done.differences}
-    if json:
-        typer.echo(json_text.dumps(result))
-        return
-    told = ", ".join(f"{name} {value:.1e}" for name, value in done.differences.items())
-    typer.echo(
-        f"{out}: {done.bytes / 1e6:.1f} MB, {classifier.channels} x {classifier.size} x {classifier.size} in 0..1"
-    )
-    typer.echo(f"largest difference from PyTorch, of an output's range: {told}")
-    typer.echo(f"next: bench-fid --real DIR --fake DIR --extractor {out}")
+    size = f"{classifier.channels} x {classifier.size} x {classifier.size}"
+    lines = [
+        f"{out}: {done.bytes / 1e6:.1f} MB, {size} in 0..1",
+        "largest difference from PyTorch, of an output's range: "
+        + ", ".join(f"{name} {value:.1e}" for name, value in done.differences.items()),
+        f"next: bench-fid --real DIR --fake DIR --extractor {out}",
+    ]
+    typer.echo(json_text.dumps(result) if json else "\n".join(lines))
 
 
 def explain(
-    image: Annotated[Path, typer.Argument(help="A photograph.")],
+    image: Annotated[Path, typer.Argument(help="An image.")],
     model: Model,
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("explanations.png"),
+    out: Annotated[Path, typer.Option(help="Figure to write.")] = Path("explanations.png"),
     depth16: Depth16 = "refuse",
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Draw five explanations of one photograph side by side; of a tiled one, of its most suspicious tile.
+    """Show five explanations of one image side by side; of a tiled one, of its most suspicious tile.
 
     Example: train-classifier explain part.png --model runs/tiles --out part-explained.png
     """
-    import json as json_text
-
     from classify.inference.figures import explained
     from engine.errors import UsageError
 
     if out.suffix != ".png":
-        raise UsageError(f"--out: expected a file ending in .png, got {out}")
+        raise UsageError(f"--out: expected a file ending in .png, got {out}", code="E-out-suffix")
     if out.resolve() == image.resolve():
-        raise UsageError(f"--out: {out} is the photograph itself; choose another --out")
+        raise UsageError(f"--out: {out} is the image itself; choose another --out", code="E-out-is-input")
     result = explained(_load(model, "cpu", threads), image, out, depth16)
-    if json:
-        typer.echo(json_text.dumps(result, ensure_ascii=False))
-        return
-    for name, seconds in result["seconds"].items():
-        typer.echo(f"{name:16} {seconds * 1000:9.1f} ms")
-    typer.echo(f"{out}: {result['class']} {result['probability']:.2f}")
+    lines = [f"{name:16} {seconds * 1000:9.1f} ms" for name, seconds in result["seconds"].items()]
+    lines.append(f"{out}: {result['class']} {result['probability']:.2f}")
+    typer.echo(json_text.dumps(result, ensure_ascii=False) if json else "\n".join(lines))
 
 
 def table(
     every: Annotated[bool, typer.Option("--all", help="Every network, not only the published ones.")] = False,
     json: Json = False,
 ) -> None:
-    """Count parameters and operations of the networks, with and without the map, beside the published ones."""
-    import json as json_text
+    """Count parameters and operations of the networks, with and without the map, next to the published ones."""
     from dataclasses import asdict
 
     from classify.models.backbones import BACKBONES
@@ -211,36 +197,28 @@ def table(
     keys = [(name, short) for name in BACKBONES for short in (False, True)] if every else list(PUBLISHED)
     rows = {key: measure(key[0], short=key[1]) for key in keys}
     if json:
+        papers = {key: asdict(row) for key, row in PUBLISHED.items()}
         content = [
-            {"network": name, "short": short, **asdict(row), "published": _said(PUBLISHED.get((name, short)))}
-            for (name, short), row in rows.items()
+            {"network": key[0], "short": key[1], **asdict(row), "published": papers.get(key)}
+            for key, row in rows.items()
         ]
         typer.echo(json_text.dumps(content))
         return
     typer.echo("\n".join(table_lines(rows)))
     typer.echo(
         "\nin millions, for an image of 128 x 128 px; _s: shortened. MACs are those of convolutions and linear layers; "
-        "by the\nsource's rules: half the operations that TensorFlow's profiler sees in the same network (see "
+        "by the\npaper's rules: half the operations that TensorFlow's profiler counts in the same network (see "
         "classify/models/complexity.py)."
     )
 
 
-def _said(row: Any) -> dict[str, Any] | None:
-    from dataclasses import asdict
-
-    return None if row is None else asdict(row)
-
-
 def _load(model: Path, device: str, threads: int | None) -> LoadedClassifier:
-    import logging
-
     import torch
 
     from classify.models.checkpoint import load_classifier
-
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    if threads is not None:
-        torch.set_num_threads(threads)
     from engine.runtime.device import select_device
 
-    return load_classifier(model, select_device(device).type)
+    log_warnings()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_classifier(model, select_device(device))

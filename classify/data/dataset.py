@@ -1,4 +1,4 @@
-"""From a folder to the examples of training, validation and test: whole photographs and groups are held out."""
+"""From a folder to the examples of training, validation and test: whole images and groups are held out."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from augment.mixing.dataset import MixedFolder
-from augment.mixing.output import REQUEST
-from augment.mixing.sampling_weights import Exposure
+from augment.mixing.folder import REQUEST
+from augment.mixing.selection import EpochSampling
 from classify.config import ClassifierConfig
 from classify.data.examples import Examples, classes_of, examples_of
-from classify.data.leaks import REAL, check_training, hashes_of, originals, refuse_trained
+from classify.data.leaks import REAL, check_training, originals, reject_trained
 from defects.formats.dataset import Dataset, open_dataset
 from defects.images.decode import at_depth
 from defects.manifest import NAME
+from defects.provenance import image_hashes
 from defects.sample import GOOD, Sample
 from defects.splits import check_no_leak, near_duplicate_groups, split
 from engine.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -33,31 +34,31 @@ class Mixture:
 
     Attributes:
         root: the folder.
-        parts: samples of `train`, `val` and `test`; a part may be empty.
-        exposure: what an epoch of training sees.
+        splits: samples of `train`, `val` and `test`; a split may be empty.
+        sampling: how often an epoch of training samples each source.
         layout: as for a plain folder.
     """
 
     root: Path
-    parts: dict[str, list[Sample]]
-    exposure: Exposure
+    splits: dict[str, list[Sample]]
+    sampling: EpochSampling
     layout: str = "mixture"
 
     @property
     def samples(self) -> list[Sample]:
-        return [sample for part in self.parts.values() for sample in part]
+        return [sample for split in self.splits.values() for sample in split]
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run trains, validates and tests on.
+    """The examples of a run.
 
     Attributes:
         train: may hold synthetic and pasted images.
-        val: photographs only; may be empty.
-        test: photographs only; may be empty.
+        val: real images only; may be empty.
+        test: real images only; may be empty.
         classes: names by number.
-        meta: what the checkpoint says about the data.
+        meta: the checkpoint's description of the data.
     """
 
     train: Examples
@@ -75,66 +76,66 @@ def open_data(root: Path, layout: str = "auto", depth16: str = "refuse") -> Data
     """
     root = Path(root)
     if layout == "auto" and (root / REQUEST).is_file():
-        there = {name: MixedFolder(root, name) for name in PARTS if (root / name / NAME).is_file()}
-        if "train" not in there:
-            raise DataError(f"{root}: holds no finished mixture; run mix-defects again with --resume")
-        parts = {name: at_depth(there[name].samples, depth16) if name in there else [] for name in PARTS}
-        return Mixture(root, parts, there["train"].exposure)
+        folders = {name: MixedFolder(root, name) for name in SPLITS if (root / name / NAME).is_file()}
+        if "train" not in folders:
+            raise DataError(
+                f"{root}: holds no finished mixture; run mix-defects again with --resume", code="E-classify-mixture"
+            )
+        splits = {name: at_depth(folders[name].samples, depth16) if name in folders else [] for name in SPLITS}
+        return Mixture(root, splits, folders["train"].sampling)
     dataset = open_dataset(root, layout)
     return replace(dataset, samples=at_depth(dataset.samples, depth16))
 
 
-def prepare(
-    dataset: Dataset | Mixture, config: ClassifierConfig, tell: Callable[[str], None] = logger.info
-) -> Prepared:
-    """Holds photographs out, cuts what is left into examples and checks that there is something to learn.
+def prepare(dataset: Dataset | Mixture, config: ClassifierConfig, log: Callable[[str], None] = logger.info) -> Prepared:
+    """Holds images out, cuts the others into examples and checks that there is something to learn.
 
     Args:
         dataset: as `open_data` gives it.
         config: of the run; `data.split_seed` decides the split.
-        tell: receives progress lines; the log by default.
+        log: receives progress lines.
 
     Raises:
-        DataError: there is one class only, a class is empty, the sets are too small, a held-out photograph would
+        DataError: there is one class only, a class is empty, the sets are too small, a held-out image would
             be trained on, or images of training or validation do not open.
     """
     if isinstance(dataset, Mixture):
-        parts = {name: _usable(samples, config, tell) for name, samples in dataset.parts.items()}
+        splits = {name: _usable(samples, config, log) for name, samples in dataset.splits.items()}
     else:
-        parts = _split(_usable(dataset.samples, config, tell), config, dataset.root, tell)
-    every = [sample for part in parts.values() for sample in part]
-    held = [*parts["val"], *parts["test"]]
-    hashes = hashes_of(every)
-    check_training(parts["train"], held, dataset.root, hashes)
-    check_no_leak(parts["val"], parts["test"])
+        splits = _split(_usable(dataset.samples, config, log), config, dataset.root, log)
+    every = [sample for split in splits.values() for sample in split]
+    held = [*splits["val"], *splits["test"]]
+    hashes = dict(zip((str(sample.image) for sample in every), image_hashes(every), strict=True))
+    check_training(splits["train"], held, dataset.root, hashes)
+    check_no_leak(splits["val"], splits["test"])
     classes = classes_of(every, config.task)
     if config.data.tile is not None and GOOD not in classes:
         classes = (GOOD, *classes)
-    train, val, test = (examples_of(parts[name], config.data, config.task, classes, name=name) for name in PARTS)
+    train, val, test = (examples_of(splits[name], config.data, config.task, classes, name=name) for name in SPLITS)
     val.share(train)
     test.share(train)
     if isinstance(dataset, Mixture) and config.data.tile is None:
-        train.exposure = _exposure(dataset.exposure, dataset.parts["train"], parts["train"])
+        train.sampling = _sampling(dataset.sampling, dataset.splits["train"], splits["train"])
     shares = {"val": config.data.val_fraction, "test": config.data.test_fraction}
     required = set() if isinstance(dataset, Mixture) else {name for name, share in shares.items() if share > 0}
     _check_classes(train, val, test, config, dataset.root, required)
-    counts = {name: examples.counts for name, examples in zip(PARTS, (train, val, test), strict=True)}
+    counts = {name: examples.counts for name, examples in zip(SPLITS, (train, val, test), strict=True)}
     for name, numbers in counts.items():
-        if parts[name]:
-            told = ", ".join(f"{number} {kind}" for kind, number in numbers.items())
-            tell(f"{name}: {len(parts[name])} images, {told}")
+        if splits[name]:
+            listed = ", ".join(f"{number} {label}" for label, number in numbers.items())
+            log(f"{name}: {len(splits[name])} images, {listed}")
     if issues := [*train.issues(), *val.issues()]:
-        raise DataError("\n".join(issues))
-    digests = {name: {s.name: hashes[str(s.image)] for s in samples} for name, samples in parts.items()}
+        raise DataError("\n".join(issues), code="E-image-unreadable")
+    digests = {name: {s.name: hashes[str(s.image)] for s in samples} for name, samples in splits.items()}
     meta = {
         "data": {
             "layout": dataset.layout,
             "classes": list(classes),
             "counts": counts,
-            "train": len(parts["train"]),
-            "sources": dict(sorted(Counter(sample.source for sample in parts["train"]).items())),
+            "train": len(splits["train"]),
+            "sources": dict(sorted(Counter(sample.source for sample in splits["train"]).items())),
             "train_images": digests["train"],
-            "train_sha256": sorted({*digests["train"].values(), *originals(parts["train"])}),
+            "train_sha256": sorted({*digests["train"].values(), *originals(splits["train"])}),
             "val": sorted(digests["val"]),
             "test": sorted(digests["test"]),
             "val_sha256": sorted(digests["val"].values()),
@@ -150,84 +151,90 @@ def held_out(
     config: ClassifierConfig,
     classes: Sequence[str],
     meta: dict[str, Any],
-    part: str = "test",
+    split: str = "test",
 ) -> Examples:
-    """The photographs that a classifier's checkpoint names as held out, out of the folder it was trained from.
+    """The images that a classifier's checkpoint names as held out, from the folder it was trained on.
 
     Args:
         dataset: as `open_data` gives it.
         config: of the checkpoint.
         classes: of the checkpoint.
         meta: of the checkpoint.
-        part: `test` or `val`.
+        split: `test` or `val`.
 
     Raises:
         DataError: they are not in the folder, or it was trained on some of them.
     """
-    names = set(meta["data"][part])
+    names = set(meta["data"][split])
     if not names:
-        raise DataError(f"{dataset.root}: no images were held out as {part} in training; use another --part")
-    chosen = [sample for sample in dataset.samples if sample.name in names and sample.source in REAL]
-    if len(chosen) < len(names):
         raise DataError(
-            f"{dataset.root}: holds {len(chosen)} of the {len(names)} images that the classifier's {part} names; "
-            "give the folder that it was trained from"
+            f"{dataset.root}: no images were held out as {split} in training; use another --split",
+            code="E-classify-nothing-held-out",
         )
-    refuse_trained(chosen, meta, what=str(dataset.root))
-    return examples_of(chosen, config.data, config.task, classes, name=part)
+    samples = [sample for sample in dataset.samples if sample.name in names and sample.source in REAL]
+    if len(samples) < len(names):
+        raise DataError(
+            f"{dataset.root}: holds {len(samples)} of the {len(names)} images that the classifier's {split} names; "
+            "give the folder that it was trained on",
+            code="E-classify-other-folder",
+        )
+    reject_trained(samples, meta, what=str(dataset.root))
+    return examples_of(samples, config.data, config.task, classes, name=split)
 
 
-def _usable(samples: Sequence[Sample], config: ClassifierConfig, tell: Callable[[str], None]) -> list[Sample]:
-    """Tiles need to know where the defect is."""
+def _usable(samples: Sequence[Sample], config: ClassifierConfig, log: Callable[[str], None]) -> list[Sample]:
+    """All samples; where images are tiled, those with a mask."""
     usable = [sample for sample in samples if sample.has_pixels or config.data.tile is None]
     if len(usable) < len(samples):
-        tell(f"left out: {len(samples) - len(usable)} images without a mask")
+        log(f"left out: {len(samples) - len(usable)} images without a mask")
     return usable
 
 
 def _split(
-    samples: list[Sample], config: ClassifierConfig, root: Path, tell: Callable[[str], None]
+    samples: list[Sample], config: ClassifierConfig, root: Path, log: Callable[[str], None]
 ) -> dict[str, list[Sample]]:
-    """Photographs by their groups; made images are trained on, never held out."""
+    """Real images by their groups; synthetic images are trained on, never held out."""
     real = [sample for sample in samples if sample.source in REAL]
-    made = [sample for sample in samples if sample.source not in REAL]
-    if made and not real:
+    synthetic = [sample for sample in samples if sample.source not in REAL]
+    if synthetic and not real:
         raise DataError(
-            f"{root}: holds made images only, and only photographs may validate or test; "
-            "mix them with photographs by `mix-defects --real DIR --synthetic DIR`"
+            f"{root}: holds synthetic images only, and only real images may validate or test; "
+            "mix them with real images by `mix-defects --real DIR --synthetic DIR`",
+            code="E-classify-no-real-images",
         )
     if not any(sample.group for sample in real):
         groups = near_duplicate_groups([_unmasked(sample) for sample in real])
         real = [replace(sample, group=group) for sample, group in zip(real, groups, strict=True)]
-        tell(f"no groups are given: {len(real)} images form {len(set(groups))} groups of near duplicates")
+        log(f"no groups are given: {len(real)} images form {len(set(groups))} groups of near-duplicates")
     data = config.data
     fractions = {
         "train": 1 - data.val_fraction - data.test_fraction,
         "val": data.val_fraction,
         "test": data.test_fraction,
     }
-    wanted = {name: share for name, share in fractions.items() if share > 0}
-    if len({sample.part for sample in real}) < len(wanted):
+    shares = {name: share for name, share in fractions.items() if share > 0}
+    if len({sample.part for sample in real}) < len(shares):
         raise DataError(
-            f"{root}: {len({sample.part for sample in real})} parts cannot be divided into {', '.join(wanted)}; "
-            "add photographs of other parts, or set data.val_fraction or data.test_fraction to 0"
+            f"{root}: {len({sample.part for sample in real})} groups cannot be divided into {', '.join(shares)}; "
+            "add images of other groups, or set data.val_fraction or data.test_fraction to 0",
+            code="E-classify-too-few-groups",
         )
-    found: dict[str, list[Sample]] = {name: [] for name in PARTS} | split(real, wanted, data.split_seed)
-    held = {sample.part for name in ("val", "test") for sample in found[name] if sample.group}
-    kept = [sample for sample in made if sample.part not in held]
-    if len(kept) < len(made):
-        tell(f"left out: {len(made) - len(kept)} made images of parts that are held out")
-    return found | {"train": [*found["train"], *kept]}
+    splits: dict[str, list[Sample]] = {name: [] for name in SPLITS} | split(real, shares, data.split_seed)
+    held = {sample.part for name in ("val", "test") for sample in splits[name] if sample.group}
+    usable = [sample for sample in synthetic if sample.part not in held]
+    if len(usable) < len(synthetic):
+        log(f"left out: {len(synthetic) - len(usable)} synthetic images of groups that are held out")
+    return splits | {"train": [*splits["train"], *usable]}
 
 
 def _unmasked(sample: Sample) -> Sample:
-    """A photograph whose defect is not annotated, as one to be compared by its picture alone."""
+    """An image whose defect is not annotated, as one to be compared by its pixels alone."""
     return sample if sample.has_pixels else replace(sample, label=GOOD)
 
 
-def _exposure(exposure: Exposure, before: list[Sample], after: list[Sample]) -> Exposure | None:
-    """What an epoch sees; None, each image once, where some were left out and the numbers are no longer theirs."""
-    return exposure if exposure.shares and len(before) == len(after) else None
+def _sampling(sampling: EpochSampling, before: list[Sample], after: list[Sample]) -> EpochSampling | None:
+    """The sampling; None, each image once, where some were left out and its indices are no longer theirs."""
+    return sampling if sampling.weights and len(before) == len(after) else None
 
 
 def _check_classes(
@@ -239,8 +246,10 @@ def _check_classes(
         every.update(examples.counts)
     present = [name for name in train.classes if every[name]]
     if len(present) < 2:
-        found = ", ".join(f"{every[name]} {name}" for name in present) or "none"
-        raise DataError(f"{root}: holds one class only ({found}); a classifier needs examples of two")
+        listed = ", ".join(f"{every[name]} {name}" for name in present) or "none"
+        raise DataError(
+            f"{root}: holds one class only ({listed}); a classifier needs examples of two", code="E-classify-one-class"
+        )
     for examples in (train, val, test):
         if examples is not train and not len(examples) and examples.name not in required:
             continue
@@ -248,5 +257,6 @@ def _check_classes(
         if empty and (examples is train or config.task == "binary" or len(examples.classes) - len(empty) < 2):
             raise DataError(
                 f"{root}: {examples.name} holds no {' and no '.join(empty)} ({len(examples)} examples); add images, "
-                "or choose another data.split_seed or other fractions"
+                "or use another data.split_seed or other fractions",
+                code="E-classify-empty-class",
             )

@@ -1,41 +1,40 @@
-"""What a classifier learns from: squares out of photographs, each with its class, decoded once and kept."""
+"""The examples of a classifier: crops of images, each with its class; decoded images are cached."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from classify.config import DataConfig
+from classify.config import DEFECT, DataConfig, Task
 from defects.images.crops import Box, CropSpec, TileRule, as_channels, boxes, crop_of, is_defective
 from defects.images.decode import read_image, read_mask, read_sample
 from defects.images.header import image_info
 from defects.masks.width import Mask, resize_mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError
+from engine.runtime.cache import BoundedCache
 
 if TYPE_CHECKING:
-    from augment.mixing.sampling_weights import Exposure
+    from augment.mixing.selection import EpochSampling
 
-DEFECT = "defect"
-_KEPT_BYTES = 6 << 30
+_CACHE_BYTES = 6 << 30
 
 Image = NDArray[np.uint8]
-Task = Literal["binary", "kinds"]
 
 
 @dataclass(frozen=True)
 class Example:
-    """One square and its class.
+    """One crop and its class.
 
     Attributes:
-        sample: the photograph.
-        box: the tile; None for the whole photograph.
+        sample: the image.
+        box: the tile; None for the whole image.
         label: number of the class.
     """
 
@@ -44,38 +43,29 @@ class Example:
     label: int
 
 
-class _Kept:
-    """Pictures already decoded, shared by a set and its parts, up to a number of bytes."""
+@dataclass(frozen=True)
+class _Decoded:
+    """An image in memory; `sample` keeps its id from being reused."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._bytes = 0
-        self._pictures: dict[int, tuple[Sample, Image, Mask]] = {}
+    sample: Sample
+    image: Image
+    mask: Mask
 
-    def get(self, sample: Sample, make: Callable[[Sample], tuple[Image, Mask]]) -> tuple[Image, Mask]:
-        found = self._pictures.get(id(sample))  # which no other sample takes while this one is held
-        if found is not None:
-            return found[1:]
-        image, mask = make(sample)
-        image.setflags(write=False)
-        mask.setflags(write=False)
-        size = image.nbytes + mask.nbytes
-        if self._bytes + size <= self._limit:
-            self._pictures[id(sample)] = sample, image, mask
-            self._bytes += size
-        return image, mask
+    @property
+    def size(self) -> int:
+        return self.image.nbytes + self.mask.nbytes
 
 
 class Examples:
-    """Examples under a name, all brought to one square size in one way.
+    """Examples under a name, all cropped and scaled to one size in one way.
 
     Args:
-        name: shown in messages, such as `train`.
+        name: for messages, such as `train`.
         examples: in the order in which everything about them is reported.
-        classes: names by number; the first is `good` where good ones are told apart.
-        data: how a photograph becomes squares.
-        exposure: how often a mixture's epoch sees each source; None shows every example once.
-        kept_bytes: memory for decoded pictures; beyond it they are read again.
+        classes: names by number; the first is `good` where there is such a class.
+        data: how an image becomes crops.
+        sampling: how often an epoch of a mixture samples each source; None samples every example once.
+        cache_bytes: memory for decoded images; beyond it they are read again.
     """
 
     def __init__(
@@ -85,15 +75,15 @@ class Examples:
         classes: Sequence[str],
         data: DataConfig,
         *,
-        exposure: Exposure | None = None,
-        kept_bytes: int = _KEPT_BYTES,
+        sampling: EpochSampling | None = None,
+        cache_bytes: int = _CACHE_BYTES,
     ) -> None:
         self.name = name
         self.examples = list(examples)
         self.classes = tuple(classes)
         self.data = data
-        self.exposure = exposure
-        self._kept = _Kept(kept_bytes)
+        self.sampling = sampling
+        self._cache = BoundedCache[_Decoded](cache_bytes, lambda decoded: decoded.size)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -103,7 +93,7 @@ class Examples:
 
     @property
     def size(self) -> int:
-        """Side S of the squares, px."""
+        """Side S of the crops, px."""
         return self.data.size
 
     @property
@@ -129,23 +119,25 @@ class Examples:
 
     @property
     def samples(self) -> list[Sample]:
-        """The photographs, each once, in order."""
+        """The images, each once, in order."""
         return list({id(example.sample): example.sample for example in self.examples}.values())
 
     def read(self, index: int) -> tuple[Image, Mask]:
-        """The image (S, S, C) and the mask (S, S) of one example; not to be written to.
+        """The image (S, S, C) and the mask (S, S) of one example; read-only.
 
-        The mask of a photograph whose defect is not annotated is empty.
+        The mask of an image whose defect is not annotated is empty.
 
         Raises:
             DataError: the image or its mask does not open.
         """
         example = self.examples[index]
+        sample, whole = example.sample, example.box is None
+        decoded = self._cache.get(id(sample), lambda: self._decoded(sample, whole=whole))
         if example.box is None:
-            return self._kept.get(example.sample, self._square)
-        image, mask = self._kept.get(example.sample, self._photograph)
+            return decoded.image, decoded.mask
         x, y, width, height = example.box
-        return resized(image[y : y + height, x : x + width], mask[y : y + height, x : x + width], self.size)
+        cut = slice(y, y + height), slice(x, x + width)
+        return resized(decoded.image[cut], decoded.mask[cut], self.size)
 
     def batch(self, indices: Iterable[int]) -> Image:
         """Images (B, S, S, C) at some indices."""
@@ -153,7 +145,7 @@ class Examples:
         return np.stack(images) if images else np.zeros((0, self.size, self.size, self.channels), np.uint8)
 
     def issues(self) -> list[str]:
-        """Decodes every photograph once; a line for each that does not open."""
+        """Decodes every image once; a line for each that does not open."""
         firsts = list({id(example.sample): index for index, example in enumerate(self.examples)}.values())
         with ThreadPoolExecutor(4) as pool:
             return [issue for issue in pool.map(self._issue, firsts) if issue]
@@ -166,26 +158,30 @@ class Examples:
         return ""
 
     def part(self, indices: Sequence[int] | NDArray[np.integer], *, name: str | None = None) -> Examples:
-        """The examples at some indices, in that order, sharing what is decoded; each is seen once an epoch."""
-        chosen = [self.examples[int(index)] for index in indices]
-        return Examples(name or self.name, chosen, self.classes, self.data).share(self)
+        """The examples at some indices, in that order, sharing the cache; each is sampled once an epoch."""
+        examples = [self.examples[int(index)] for index in indices]
+        return Examples(name or self.name, examples, self.classes, self.data).share(self)
 
     def share(self, other: Examples) -> Examples:
-        """Keeps what is decoded in the memory of a set that is cut alike.
+        """Uses the cache of a set with the same data section.
 
         Raises:
-            ValueError: it is cut otherwise.
+            ValueError: it has another one.
         """
-        if _cut(other.data) != _cut(self.data):
-            raise ValueError("expected examples cut alike, got others; give both the same data section")
-        self._kept = other._kept
+        if _crop_settings(other.data) != _crop_settings(self.data):
+            raise ValueError("expected examples of the same data section, got others")
+        self._cache = other._cache
         return self
 
-    def _photograph(self, sample: Sample) -> tuple[Image, Mask]:
-        image, mask = read_sample(sample)
-        return as_channels(image, self.channels), mask
+    def _decoded(self, sample: Sample, *, whole: bool) -> _Decoded:
+        """An image at the size of an example, or where it is tiled at its own."""
+        image, mask = self._cropped(sample) if whole else read_sample(sample)
+        image = as_channels(image, self.channels)
+        image.setflags(write=False)
+        mask.setflags(write=False)
+        return _Decoded(sample, image, mask)
 
-    def _square(self, sample: Sample) -> tuple[Image, Mask]:
+    def _cropped(self, sample: Sample) -> tuple[Image, Mask]:
         if sample.has_pixels:
             image, mask = read_sample(sample)
         else:
@@ -193,11 +189,11 @@ class Examples:
             mask = np.zeros(image.shape[:2], np.bool_)
         if self.data.fit == "stretch":
             return resized(as_channels(image, self.channels), mask, self.size)
-        return crop_of(image, mask, CropSpec(self.size, self.data.window, self.channels))
+        return crop_of(image, mask, CropSpec(self.size, self.data.crop, self.channels))
 
 
 def classes_of(samples: Sequence[Sample], task: Task) -> tuple[str, ...]:
-    """Names of the classes: `good` and `defect`, or `good`, where there is any, and every kind."""
+    """Names of the classes: `good` and `defect`, or `good`, where there is any, and every defect class."""
     if task == "binary":
         return GOOD, DEFECT
     labels = {sample.label for sample in samples}
@@ -205,7 +201,7 @@ def classes_of(samples: Sequence[Sample], task: Task) -> tuple[str, ...]:
 
 
 def tile_rule(data: DataConfig) -> TileRule | None:
-    """How photographs are tiled; None where they are taken whole."""
+    """How images are tiled; None where they are taken whole."""
     tile = data.tile
     return None if tile is None else TileRule(tile.side, tile.overlap, tile.pixels, tile.share)
 
@@ -218,18 +214,18 @@ def examples_of(
     *,
     name: str = "examples",
 ) -> Examples:
-    """Photographs as examples: each one, or each of its tiles.
+    """Images as examples: each one, or each of its tiles.
 
     Args:
-        samples: photographs.
-        data: how they become squares.
-        task: `binary` or `kinds`.
+        samples: images.
+        data: how they become crops.
+        task: `binary` or `classes`.
         classes: names by number; those of the samples without it.
         name: of the set.
 
     Raises:
-        DataError: a photograph is smaller than a tile, its kind is none of the classes, or where tiles are cut its
-            mask does not open.
+        DataError: an image is smaller than a tile, its label is none of the classes, or with tiles its mask does not
+            open.
     """
     names = tuple(classes) if classes is not None else classes_of(samples, task)
     rule = tile_rule(data)
@@ -251,17 +247,18 @@ def examples_of(
 
 
 def _number(sample: Sample, task: Task, classes: Sequence[str]) -> int:
-    wanted = sample.label if task == "kinds" or sample.label == GOOD else DEFECT
-    if wanted not in classes:
+    label = sample.label if task == "classes" or sample.label == GOOD else DEFECT
+    if label not in classes:
         raise DataError(
-            f"{sample.image}: its label {wanted!r} is none of the classes {', '.join(classes)}; "
-            "rename it, or train with it"
+            f"{sample.image}: its label {label!r} is none of the classes {', '.join(classes)}; "
+            "rename it, or train with it",
+            code="E-classify-unknown-class",
         )
-    return classes.index(wanted)
+    return classes.index(label)
 
 
 def resized(image: Image, mask: Mask, size: int) -> tuple[Image, Mask]:
-    """Image (H, W, C) and mask (H, W) pressed into a square of a side."""
+    """Image (H, W, C) and mask (H, W) resized to `size` x `size` px."""
     if image.shape[:2] == (size, size):
         return image, mask
     how = cv2.INTER_AREA if min(image.shape[:2]) > size else cv2.INTER_LINEAR
@@ -269,5 +266,5 @@ def resized(image: Image, mask: Mask, size: int) -> tuple[Image, Mask]:
     return small.astype(np.uint8, copy=False), resize_mask(np.ascontiguousarray(mask), (size, size))
 
 
-def _cut(data: DataConfig) -> tuple[object, ...]:
-    return data.size, data.channels, data.fit, data.window, data.tile
+def _crop_settings(data: DataConfig) -> tuple[object, ...]:
+    return data.size, data.channels, data.fit, data.crop, data.tile

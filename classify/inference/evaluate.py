@@ -1,7 +1,7 @@
-"""How good a classifier is on photographs it has not seen: what it calls them, and where it points.
+"""The scores of a classifier on images it was not trained on: its classes, and where its maps point.
 
-Square by square as the network sees them, and where photographs are tiled also photograph by photograph, the tiles'
-maps put back together at the photograph's own resolution and its probability that of its most suspicious tile.
+Crop by crop as the network gets them, and where images are tiled also image by image, the tiles' maps put back together
+at the image's own resolution and its probability that of its most suspicious tile.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from classify.data.examples import Example, Examples, resized
-from classify.inference.findings import defect_probabilities, enlarged, predicted, whole
+from classify.inference.prediction import best_class, defect_probabilities, enlarged, merge_crops, predict_crops
 from classify.models.checkpoint import LoadedClassifier
 from defects.images.crops import as_channels
 from defects.images.decode import read_sample
 from defects.masks.width import Mask
 from defects.sample import GOOD
-from metrics.localization import CERTAIN, Localization, LocalizationCounter, PixelScores
+from metrics.localization import Localization, LocalizationCounter, PixelScores
 
 
 @dataclass(frozen=True)
 class Classification:
-    """What a set is called against what it is.
+    """Predicted against true classes.
 
     Attributes:
-        accuracy: share called rightly.
-        precision: of `defect`; with kinds the mean over the classes that occur.
+        accuracy: share predicted rightly.
+        precision: of `defect`; with several classes the mean over those that occur.
         recall: likewise.
         f1: likewise.
         auroc: of defective against good by the probability of any defect; None where only one of them occurs.
-        confusion: numbers by class that it is (rows) and that it is called (columns).
+        confusion: numbers by true class (rows) and predicted class (columns).
         number: how many.
     """
 
@@ -49,8 +49,8 @@ class Classification:
 
 
 @dataclass(frozen=True)
-class Level:
-    """Squares, or photographs: how they are classified, and where it points; None where no masks are known."""
+class UnitScores:
+    """Of crops or images: the classification, and where the maps point; None where no masks are known."""
 
     classification: Classification
     localization: Localization | None
@@ -63,123 +63,121 @@ class Evaluation:
 
     Attributes:
         classes: by number.
-        squares: as the network sees them.
-        photographs: put together from tiles; None where photographs are not tiled.
+        crops: as the network gets them.
+        images: put together from tiles; None where images are not tiled.
     """
 
     classes: tuple[str, ...]
-    squares: Level
-    photographs: Level | None
+    crops: UnitScores
+    images: UnitScores | None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        images = None if self.images is None else asdict(self.images)
+        return {"classes": self.classes, "squares": asdict(self.crops), "photographs": images}
 
 
 def evaluate(
     classifier: LoadedClassifier, examples: Examples, on_progress: Callable[[int], object] | None = None
 ) -> Evaluation:
-    """Measures a classifier.
+    """Evaluates a classifier.
 
     Args:
-        classifier: trained on none of the photographs.
+        classifier: trained on none of the images.
         examples: of it, as `classify.data.dataset.held_out` gives them.
-        on_progress: told how many photographs more are done.
+        on_progress: called with the number of images done since the last call.
 
     Raises:
-        DataError: a photograph does not open.
+        DataError: an image does not open.
         ValueError: there are none.
     """
     if not len(examples):
         raise ValueError("expected at least one example, got none")
     tiled = classifier.config.data.tile is not None
-    squares, photographs = _Counter(classifier.classes), _Counter(classifier.classes)
+    crops, images = _Counter(classifier.classes), _Counter(classifier.classes)
     numbered = enumerate(examples.examples)
     for _, group in groupby(numbered, key=lambda pair: id(pair[1].sample)):
         members = list(group)
         sample = members[0][1].sample
         cut, shape, truth = _cut(examples, members)
-        seen = predicted(classifier, (image for image, _ in cut()))
-        if seen is None:
+        output = predict_crops(classifier, (image for image, _ in cut()))
+        if output is None:
             continue
-        chances = defect_probabilities(seen.probabilities, classifier.classes)
+        chances = defect_probabilities(output.probabilities, classifier.classes)
         masks = (mask for _, mask in cut())
         for row, ((_, example), mask) in enumerate(zip(members, masks, strict=True)):
-            squares.classified(example.label, seen.probabilities[row], float(chances[row]))
+            predicted = best_class(output.probabilities[row], float(chances[row]), classifier.classes)
+            crops.add(example.label, predicted, float(chances[row]))
             if sample.has_pixels:
-                squares.where.add(enlarged(seen.maps[row], mask.shape), mask, float(chances[row]))
+                crops.localization.add(enlarged(output.maps[row], mask.shape), mask, float(chances[row]))
         if tiled:
             places = [example.box for _, example in members if example.box is not None]
-            finding = whole(seen, places, shape, classifier.classes, tiled=True)
+            merged = merge_crops(output, places, shape, classifier.classes, tiled=True)
             label = max(example.label for _, example in members)
-            photographs.called(label, classifier.classes.index(finding.label), finding.defect)
-            photographs.where.add(finding.map, truth, finding.defect)
+            images.add(label, classifier.classes.index(merged.label), merged.defect_probability)
+            images.localization.add(merged.map, truth, merged.defect_probability)
         if on_progress is not None:
             on_progress(1)
-    return Evaluation(classifier.classes, squares.level(), photographs.level() if tiled else None)
+    return Evaluation(classifier.classes, crops.scores(), images.scores() if tiled else None)
 
 
 def classification(
-    labels: Sequence[int], called: Sequence[int], chances: Sequence[float], classes: Sequence[str]
+    labels: Sequence[int], predicted: Sequence[int], chances: Sequence[float], classes: Sequence[str]
 ) -> Classification:
     """Scores of classes by number, and of the probabilities of any defect.
 
     Raises:
         ValueError: the counts differ, or there are none.
     """
-    if not labels or not len(labels) == len(called) == len(chances):
-        raise ValueError(f"expected as many labels as answers, got {len(labels)}, {len(called)}, {len(chances)}")
+    if not labels or not len(labels) == len(predicted) == len(chances):
+        raise ValueError(f"expected as many labels as predictions, got {len(labels)}, {len(predicted)}, {len(chances)}")
     binary = len(classes) == 2 and classes[0] == GOOD
-    present = sorted({*labels, *called})
+    present = sorted({*labels, *predicted})
     precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, called, labels=[1] if binary else present, average="macro", zero_division=0.0
+        labels, predicted, labels=[1] if binary else present, average="macro", zero_division=0.0
     )
     defective = np.array([classes[label] != GOOD for label in labels])
     mixed = bool(defective.any() and not defective.all())
     return Classification(
-        accuracy=float(np.mean(np.array(labels) == np.array(called))),
+        accuracy=float(np.mean(np.array(labels) == np.array(predicted))),
         precision=float(precision),
         recall=float(recall),
         f1=float(f1),
         auroc=float(roc_auc_score(defective, chances)) if mixed else None,
-        confusion=confusion_matrix(labels, called, labels=range(len(classes))).tolist(),
+        confusion=confusion_matrix(labels, predicted, labels=range(len(classes))).tolist(),
         number=len(labels),
     )
 
 
 class _Counter:
-    """Gathers what a level needs."""
+    """Gathers what `UnitScores` needs."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = classes
-        self.where = LocalizationCounter()
+        self.localization = LocalizationCounter()
         self._labels: list[int] = []
-        self._called: list[int] = []
+        self._predicted: list[int] = []
         self._chances: list[float] = []
 
-    def called(self, label: int, answer: int, chance: float) -> None:
+    def add(self, label: int, predicted: int, chance: float) -> None:
         self._labels.append(label)
-        self._called.append(answer)
+        self._predicted.append(predicted)
         self._chances.append(chance)
 
-    def classified(self, label: int, probabilities: NDArray[np.float32], chance: float) -> None:
-        sides = [n for n, name in enumerate(self.classes) if (name != GOOD) == (chance > CERTAIN)]
-        self.called(label, max(sides, key=lambda number: probabilities[number]), chance)
-
-    def level(self) -> Level:
-        found = classification(self._labels, self._called, self._chances, self.classes)
-        if not self.where.images:
-            return Level(found, None, {})
-        return Level(found, self.where.result(), self.where.sweep())
+    def scores(self) -> UnitScores:
+        scores = classification(self._labels, self._predicted, self._chances, self.classes)
+        if not self.localization.images:
+            return UnitScores(scores, None, {})
+        return UnitScores(scores, self.localization.result(), self.localization.sweep())
 
 
 _Cut = Callable[[], Iterator[tuple[NDArray[np.uint8], Mask]]]
 
 
 def _cut(examples: Examples, members: Sequence[tuple[int, Example]]) -> tuple[_Cut, tuple[int, ...], Mask]:
-    """A photograph's squares with their masks, as often as they are asked for; its shape and its mask.
+    """An image's crops with their masks, at every call anew; its shape and its mask.
 
-    Tiles are cut here rather than read from the examples, which keep every photograph that they decode.
+    Tiles are cut here rather than read from the examples, which cache every image that they decode.
     """
     first = members[0][1]
     if first.box is None:

@@ -1,4 +1,4 @@
-"""What was measured of one classifier or several, as lines of text; several are ranked as in the sources."""
+"""The evaluation of one classifier or several, as lines of text; several are ranked as in the papers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy.stats import rankdata
 
-from classify.inference.evaluate import Evaluation, Level
+from classify.inference.evaluate import Evaluation, UnitScores
 from metrics.localization import Localization
 
 COLUMNS = ("accuracy", "precision", "recall", "f1", "iou", "pointing", "weighting")
@@ -14,51 +14,51 @@ COLUMNS = ("accuracy", "precision", "recall", "f1", "iou", "pointing", "weightin
 
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:
-    """One classifier: what it says, where it points, and how that changes with the threshold."""
-    levels = {"squares": evaluation.squares}
-    if evaluation.photographs is not None:
-        levels = {"tiles": evaluation.squares, "photographs": evaluation.photographs}
+    """One classifier: its classes, where its maps point, and how that changes with the threshold."""
+    units = {"crops": evaluation.crops}
+    if evaluation.images is not None:
+        units = {"tiles": evaluation.crops, "images": evaluation.images}
     lines = _grid(
         ("class", "number", "accuracy", "precision", "recall", "f1", "auroc"),
-        [_called(name, level) for name, level in levels.items()],
+        [_class_row(name, scores) for name, scores in units.items()],
     )
-    for name, level in levels.items():
-        lines += ["", f"{name}: what they are (rows) and are called (columns)", *_confusion(level, evaluation.classes)]
-    maps = [row for name, level in levels.items() for row in _where(name, level)]
+    for name, scores in units.items():
+        lines += ["", f"{name}: true (rows) and predicted (columns) classes", *_confusion(scores, evaluation.classes)]
+    maps = [row for name, scores in units.items() for row in _map_rows(name, scores)]
     if maps:
         lines += ["", *_grid(("map", "accuracy", "precision", "recall", "f1", "iou"), maps)]
         names = ("map", "number", "defective", "pointing", "weighting", "auroc", "average precision")
-        found = [(name, level.localization) for name, level in levels.items() if level.localization is not None]
-        lines += ["", *_grid(names, [_further(name, one) for name, one in found])]
-        last, level = list(levels.items())[-1]
+        localized = [(name, scores.localization) for name, scores in units.items() if scores.localization is not None]
+        lines += ["", *_grid(names, [_localization_row(name, one) for name, one in localized])]
+        last, scores = list(units.items())[-1]
         head = ("threshold", "accuracy", "precision", "recall", "f1", "iou")
-        rows = [(str(at), *(f"{value:.3f}" for value in vars(one).values())) for at, one in level.sweep.items()]
+        rows = [(str(at), *(f"{value:.3f}" for value in vars(one).values())) for at, one in scores.sweep.items()]
         lines += [
             "",
-            f"{last}: over all pixels by the map's threshold of 255 (127 is the sources')",
+            f"{last}: over all pixels by the map's threshold of 255 (127 is the papers')",
             *_grid(head, rows),
         ]
     return lines
 
 
-def comparison(evaluations: Mapping[str, Evaluation], *, photographs: bool, by: str) -> list[str]:
+def comparison(evaluations: Mapping[str, Evaluation], *, images: bool, by: str) -> list[str]:
     """Several classifiers, the best first: by the mean of their ranks over the columns of the map.
 
     Args:
         evaluations: by name.
-        photographs: whether of photographs rather than squares.
+        images: whether of images rather than crops.
         by: `image`, averaged over images, or `pixel`, over all pixels.
     """
-    levels = {name: one.photographs if photographs else one.squares for name, one in evaluations.items()}
-    kept = {n: level for n, level in levels.items() if level is not None and level.localization is not None}
-    values = {name: _columns(level, by) for name, level in kept.items()}
+    units = {name: one.images if images else one.crops for name, one in evaluations.items()}
+    localized = {name: scores for name, scores in units.items() if scores is not None and scores.localization}
+    values = {name: _columns(scores, by) for name, scores in localized.items()}
     order = ranks(values)
     rows = [
         (
             name,
-            f"{kept[name].classification.accuracy:.3f}",
-            f"{kept[name].classification.f1:.3f}",
-            *(_shown(value) for value in values[name]),
+            f"{localized[name].classification.accuracy:.3f}",
+            f"{localized[name].classification.f1:.3f}",
+            *(_text(value) for value in values[name]),
             f"{rank:.2f}",
         )
         for name, rank in sorted(order.items(), key=lambda pair: pair[1])
@@ -79,41 +79,41 @@ def ranks(values: Mapping[str, Sequence[float | None]]) -> dict[str, float]:
     return {name: float(sum(column[i] for column in each) / len(each)) for i, name in enumerate(values)}
 
 
-def _columns(level: Level, by: str) -> list[float | None]:
-    one = level.localization
+def _columns(scores: UnitScores, by: str) -> list[float | None]:
+    one = scores.localization
     if one is None:
         return []
-    scores = one.by_pixel if by == "pixel" else one.by_image
-    return [scores.accuracy, scores.precision, scores.recall, scores.f1, scores.iou, one.pointing, one.weighting]
+    pixels = one.by_pixel if by == "pixel" else one.by_image
+    return [pixels.accuracy, pixels.precision, pixels.recall, pixels.f1, pixels.iou, one.pointing, one.weighting]
 
 
-def _called(name: str, level: Level) -> tuple[str, ...]:
-    one = level.classification
-    return (name, str(one.number), *(_shown(v) for v in (one.accuracy, one.precision, one.recall, one.f1, one.auroc)))
+def _class_row(name: str, scores: UnitScores) -> tuple[str, ...]:
+    one = scores.classification
+    return (name, str(one.number), *(_text(v) for v in (one.accuracy, one.precision, one.recall, one.f1, one.auroc)))
 
 
-def _where(name: str, level: Level) -> list[tuple[str, ...]]:
-    one = level.localization
+def _map_rows(name: str, scores: UnitScores) -> list[tuple[str, ...]]:
+    one = scores.localization
     if one is None:
         return []
     pairs = ((f"{name}, mean of images", one.by_image), (f"{name}, all pixels", one.by_pixel))
-    return [(words, *(f"{value:.3f}" for value in vars(scores).values())) for words, scores in pairs]
+    return [(words, *(f"{value:.3f}" for value in vars(pixels).values())) for words, pixels in pairs]
 
 
-def _further(name: str, one: Localization) -> tuple[str, ...]:
-    shown = (one.pointing, one.weighting, one.auroc, one.average_precision)
-    return (name, str(one.images), str(one.defective), *(_shown(value) for value in shown))
+def _localization_row(name: str, one: Localization) -> tuple[str, ...]:
+    values = (one.pointing, one.weighting, one.auroc, one.average_precision)
+    return (name, str(one.images), str(one.defective), *(_text(value) for value in values))
 
 
-def _confusion(level: Level, classes: Sequence[str]) -> list[str]:
+def _confusion(scores: UnitScores, classes: Sequence[str]) -> list[str]:
     rows = [
         (name, *(str(number) for number in row))
-        for name, row in zip(classes, level.classification.confusion, strict=True)
+        for name, row in zip(classes, scores.classification.confusion, strict=True)
     ]
     return _grid(("", *classes), rows)
 
 
-def _shown(value: float | None) -> str:
+def _text(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""Five answers to "where": the map in the graph beside what the grad-cam package works out afterwards.
+"""Five answers to "where": the map in the graph next to those that the grad-cam package computes afterwards.
 
 Grad-CAM (Selvaraju et al. 2017, equation 1) weights the features by the mean gradient of the logit. Where nothing but
 average pooling stands between them and the last neuron that gradient is the neuron's weight divided by the number of
@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from classify.inference.findings import enlarged
+from classify.inference.prediction import enlarged
 from classify.models.checkpoint import LoadedClassifier, to_pixels
 from classify.models.rollout import RolloutClassifier
 from classify.models.weights import Classifier
@@ -39,7 +39,7 @@ class Explanation:
     Attributes:
         name: one of `METHODS`.
         map: (S, S) in 0..1.
-        seconds: it took, the forward pass included.
+        seconds: of computation, the forward pass included.
     """
 
     name: str
@@ -48,17 +48,17 @@ class Explanation:
 
 
 def explain(classifier: LoadedClassifier, image: NDArray[np.uint8], neuron: int | None = None) -> list[Explanation]:
-    """All of `METHODS` for one square.
+    """All of `METHODS` for one crop.
 
     Args:
         classifier: trained.
         image: (S, S, C) uint8.
-        neuron: whose map; that of the defect, or of the most probable kind of it, without one.
+        neuron: whose map; by default that of the defect, or of its most probable class.
 
     Raises:
         ValueError: there is no such neuron.
     """
-    # The package sets hooks and gradients, and replaces activations: it gets a network of its own.
+    # The package sets hooks and gradients, and replaces activations: it gets a copy of the network.
     network = copy.deepcopy(classifier.network).eval().requires_grad_(True)
     images = to_pixels(image[None], classifier.mean, classifier.std)
     with torch.no_grad():
@@ -106,8 +106,8 @@ def guided_backpropagation(network: nn.Module, images: Tensor, neuron: int) -> N
     gradient = pixels.grad
     if gradient is None:
         raise ValueError("expected a network through which gradients flow to the pixels, got one that stops them")
-    found: NDArray[np.float32] = gradient[0].numpy()
-    return found
+    result: NDArray[np.float32] = gradient[0].numpy()
+    return result
 
 
 _ACTIVATIONS = {"ReLU", "ReLU6", "SiLU", "GELU", "Hardswish"}  # PyTorch's and timm's own of the same names
@@ -122,7 +122,7 @@ def _positive(
 
 
 class _Logits(nn.Module):
-    """A classifier as the package wants it: logits only."""
+    """A classifier as the package takes it: logits only."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -140,33 +140,33 @@ def _package(network: Classifier, images: Tensor, neuron: int) -> Callable[[str]
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     def run(method: str) -> Map:
-        made = getattr(pytorch_grad_cam, method)
-        quiet = contextlib.redirect_stderr(io.StringIO())  # Score-CAM draws a bar
-        with quiet, made(_Logits(network), [_last_layer(network)], reshape_transform=_grid(network)) as cam:
-            found: Map = cam(images, [ClassifierOutputTarget(neuron)])[0].astype(np.float32)
+        build = getattr(pytorch_grad_cam, method)
+        quiet = contextlib.redirect_stderr(io.StringIO())  # Score-CAM prints a progress bar
+        with quiet, build(_Logits(network), [_last_layer(network)], reshape_transform=_grid(network)) as cam:
+            result: Map = cam(images, [ClassifierOutputTarget(neuron)])[0].astype(np.float32)
         network.zero_grad(set_to_none=True)
-        return found
+        return result
 
     return run
 
 
 def _last_layer(network: Classifier) -> nn.Module:
     if isinstance(network, RolloutClassifier):
-        layer: nn.Module = network.network.blocks[-1].norm1  # after it only the class token is heard
+        layer: nn.Module = network.network.blocks[-1].norm1  # after it only the class token counts
         return layer
     return network.features
 
 
 def _grid(network: Classifier) -> Callable[[Tensor], Tensor] | None:
-    """Turns a transformer's tokens (N, 1 + h * w, C) into a square of features (N, C, h, w)."""
+    """Turns a transformer's tokens (N, 1 + h * w, C) into features (N, C, h, w)."""
     if not isinstance(network, RolloutClassifier):
         return None
 
-    def square(tokens: Tensor) -> Tensor:
+    def crop(tokens: Tensor) -> Tensor:
         side = round((tokens.shape[1] - 1) ** 0.5)
         return tokens[:, 1:].reshape(len(tokens), side, side, -1).permute(0, 3, 1, 2)
 
-    return square
+    return crop
 
 
 def _guided(network: Classifier, images: Tensor, neuron: int, coarse: Callable[[str], Map]) -> Map:
@@ -178,5 +178,5 @@ def _guided(network: Classifier, images: Tensor, neuron: int, coarse: Callable[[
 
 def _timed(name: str, way: Callable[[], Any]) -> Explanation:
     start = time.perf_counter()
-    found = way()
-    return Explanation(name, found, time.perf_counter() - start)
+    result = way()
+    return Explanation(name, result, time.perf_counter() - start)

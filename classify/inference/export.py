@@ -1,8 +1,8 @@
-"""A trained classifier as one .onnx file that says what it is, checked against PyTorch before it is written.
+"""A trained classifier as one .onnx file with its metadata, checked against PyTorch before it is written.
 
 Its outputs are `logits`, `map` (of every neuron, before scaling), and `features` (pooled), so that it serves as a
-classifier, as a heat map, and as the feature extractor of `bench-fid`. It takes pixels in 0..1 and does the rest
-itself, repeating grey as well: so `mean` and `std` of its metadata, which say how images come to it, are 0 and 1.
+classifier, as a heat map, and as the feature extractor of `bench-fid`. It takes pixels in 0..1 and normalizes them
+itself, repeating gray as well: so `mean` and `std` of its metadata, which describe its input, are 0 and 1.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from classify.models.cam import CamClassifier, Seen
+from classify.models.cam import CamClassifier, ClassifierOutput
 from classify.models.checkpoint import LoadedClassifier
-from engine.errors import OutputError
+from engine.errors import OutputError, UsageError
 from engine.files.atomic import sha256_bytes, write_bytes
 from engine.seeding import torch_generator
 
 OUTPUTS = ("logits", "map", "features")
 TOLERANCE = 1e-3
-"""Largest difference from PyTorch that is taken for rounding, as a share of an output's own range."""
+"""Largest difference from PyTorch that counts as rounding, as a share of an output's own range."""
 
 _OPSET = 17
 _CHECKED = 3
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What was written.
+class ExportResult:
+    """The written file.
 
     Attributes:
         path: the file.
@@ -53,9 +53,9 @@ class Exported:
 
 
 class _Graph(nn.Module):
-    """What is exported: pixels (N, C, S, S) in 0..1 to logits (N, K), maps (N, K, h, w) and features (N, D).
+    """The exported graph: pixels (N, C, S, S) in 0..1 to logits (N, K), maps (N, K, h, w) and features (N, D).
 
-    The features are what the last neurons see: pooled, and normed where the network norms them.
+    The features are the input of the last neurons: pooled, and normalized where the network does so.
     """
 
     mean: Tensor
@@ -76,20 +76,23 @@ class _Graph(nn.Module):
             pixels = (images - self.mean) / self.std
             if isinstance(network, CamClassifier):  # by way of the pooled features, which are an output here
                 latent = network.features(pixels)
-                seen = Seen(network.classify(latent), network.map_of(latent))
+                output = ClassifierOutput(network.classify(latent), network.map_of(latent))
             else:
-                seen = network(pixels)
+                output = network(pixels)
         finally:
             handle.remove()
-        return seen.logits, seen.maps, features[0]
+        return output.logits, output.maps, features[0]
 
 
-def export_classifier(classifier: LoadedClassifier, path: Path) -> Exported:
+def export_classifier(classifier: LoadedClassifier, path: Path) -> ExportResult:
     """Writes `path`, for any number of images at once.
 
     Raises:
-        OutputError: it cannot be written, or its answers are not those of PyTorch.
+        UsageError: the file does not end in .onnx.
+        OutputError: it cannot be written, or its outputs differ from PyTorch's.
     """
+    if path.suffix != ".onnx":
+        raise UsageError(f"--out: expected a file ending in .onnx, got {path}", code="E-out-suffix")
     graph = _Graph(classifier).eval()
     shape = (_CHECKED, classifier.channels, classifier.size, classifier.size)
     images = torch.rand(shape, generator=torch_generator(0, "export"))
@@ -99,10 +102,11 @@ def export_classifier(classifier: LoadedClassifier, path: Path) -> Exported:
     if not differences[worst] <= TOLERANCE:
         raise OutputError(
             f"{path}: its {worst} is off PyTorch's by {differences[worst]:.1e} of its range; not written; "
-            "update onnxruntime, or use another network"
+            "update onnxruntime, or use another network",
+            code="E-classify-export-differs",
         )
     write_bytes(path, data)
-    return Exported(path, sha256_bytes(data), len(data), differences)
+    return ExportResult(path, sha256_bytes(data), len(data), differences)
 
 
 def _traced(graph: nn.Module, images: Tensor) -> bytes:
@@ -127,7 +131,7 @@ def _traced(graph: nn.Module, images: Tensor) -> bytes:
 def _described(data: bytes, classifier: LoadedClassifier) -> bytes:
     """The network with its metadata, each of them JSON."""
     model: Any = onnx.load_model_from_string(data)
-    said: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "mean": [0.0] * classifier.channels,
         "std": [1.0] * classifier.channels,
         "size": classifier.size,
@@ -136,7 +140,7 @@ def _described(data: bytes, classifier: LoadedClassifier) -> bytes:
         "network": classifier.config.network.name + ("_s" if classifier.config.network.short else ""),
         "checkpoint_sha256": classifier.sha256,
     }
-    for key, value in said.items():
+    for key, value in metadata.items():
         model.metadata_props.add(key=key, value=json.dumps(value, ensure_ascii=False))
     model.producer_name = "magna-defect"
     onnx.checker.check_model(model)
@@ -147,12 +151,15 @@ def _compare(graph: nn.Module, images: Tensor, data: bytes) -> dict[str, float]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    found = session.run(list(OUTPUTS), {"images": images.numpy()})
+    exported = session.run(list(OUTPUTS), {"images": images.numpy()})
     with torch.no_grad():
-        wanted = [tensor.numpy() for tensor in graph(images)]
+        expected = [tensor.numpy() for tensor in graph(images)]
     result = {}
-    for name, one, other in zip(OUTPUTS, found, wanted, strict=True):
+    for name, one, other in zip(OUTPUTS, exported, expected, strict=True):
         if one.shape != other.shape:
-            raise OutputError(f"the exported {name} has the shape {one.shape}, expected {other.shape}; not written")
+            raise OutputError(
+                f"the exported {name} has the shape {one.shape}, expected {other.shape}; not written",
+                code="E-classify-export-differs",
+            )
         result[name] = float(np.abs(one - other).max() / max(float(np.ptp(other)), float(np.abs(other).max()), 1e-12))
     return result

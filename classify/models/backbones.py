@@ -2,7 +2,7 @@
 
 A shortened network drops the last feature stage, so that its map has twice the resolution. ConvNeXt and ResNet end
 after their last but one stage; the mobile families end inside the first block of the stage that would halve the map
-again, after that block's expansion (1 x 1 convolution, norm, activation): this is where the source's counts come from.
+again, after that block's expansion (1 x 1 convolution, norm, activation): the paper's parameter counts are of this cut.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Backbone:
     Attributes:
         timm_name: of the full network in timm.
         cut: takes the timm network and whether to shorten it; returns the features and their channels.
-        normalized: whether the pooled features are layer-normalised before the last neuron (ConvNeXt).
+        normalized: whether the pooled features are layer-normalized before the last neuron (ConvNeXt).
     """
 
     timm_name: str
@@ -61,8 +61,8 @@ def _mobilenet(network: Any, short: bool) -> tuple[nn.Sequential, int]:
 def _mobile_short(network: Any) -> tuple[nn.Sequential, int]:
     halving = [i for i, stage in enumerate(network.blocks) if _stride(stage[0]) == 2]
     block = network.blocks[halving[-1]][0]
-    kept = list(network.blocks)[: halving[-1]]
-    return nn.Sequential(network.conv_stem, network.bn1, *kept, block.conv_pw, block.bn1), int(
+    stages = list(network.blocks)[: halving[-1]]
+    return nn.Sequential(network.conv_stem, network.bn1, *stages, block.conv_pw, block.bn1), int(
         block.conv_pw.out_channels
     )
 
@@ -101,13 +101,15 @@ def build_features(name: str, *, short: bool = False) -> tuple[nn.Sequential, in
         UsageError: there is no such network.
     """
     if name not in BACKBONES:
-        raise UsageError(f"unknown network {name!r}; use one of {', '.join(BACKBONES)}")
+        raise UsageError(
+            f"unknown network {name!r}; use one of {', '.join(BACKBONES)}", code="E-classify-unknown-network"
+        )
     backbone = BACKBONES[name]
     features, channels = backbone.cut(timm.create_model(backbone.timm_name, pretrained=False), short)
     return features, channels, backbone.normalized and not short
 
 
 def parameter_count(network: nn.Module) -> int:
-    """All variables, batch-norm statistics included, as the source counts them."""
+    """All variables, batch-norm statistics included, as the paper counts them."""
     statistics = sum(b.numel() for n, b in network.named_buffers() if n.endswith(("running_mean", "running_var")))
     return statistics + sum(p.numel() for p in network.parameters())

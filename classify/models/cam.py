@@ -2,7 +2,7 @@
 
 The map is `X_cam = X_latent . W` (Zhou et al. 2016, equation 2): the features before pooling times the weights of the
 last neurons. No extra pass, no gradient. Where a layer norm stands between pooling and neuron, W is multiplied by its
-scale and made to sum to zero: the norm takes the channels' mean out, and so the map's spatial mean stays, up to the
+scale and centered to sum to zero: the norm takes the channels' mean out, and so the map's spatial mean stays, up to the
 norm's division by the deviation, the logit less its bias.
 """
 
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from classify.models.backbones import build_features
 
 
-class Seen(NamedTuple):
-    """What a forward pass gives: `logits` (N, K) and `maps` (N, K, h, w), K = 1 for defective against good."""
+class ClassifierOutput(NamedTuple):
+    """Of a forward pass: `logits` (N, K) and `maps` (N, K, h, w), K = 1 for defective against good."""
 
     logits: Tensor
     maps: Tensor
@@ -30,7 +30,7 @@ class CamClassifier(nn.Module):
         features: (N, 3, H, W) -> (N, C, h, w).
         channels: C.
         classes: K; 1 for a single sigmoid neuron, else one neuron a class.
-        normalized: whether the pooled features are layer-normalised.
+        normalized: whether the pooled features are layer-normalized.
         dropout: share of the pooled features dropped in training.
     """
 
@@ -45,14 +45,14 @@ class CamClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, classes)
 
-    def forward(self, images: Tensor) -> Seen:
-        """Classifies `images` (N, 3, H, W), normalised as the weights ask for, and says where."""
+    def forward(self, images: Tensor) -> ClassifierOutput:
+        """Classifies `images` (N, 3, H, W), normalized as the pretrained weights require; logits and maps."""
         latent = self.features(images)
         maps = self.map_of(latent)
         if self.training or torch.is_grad_enabled() or self.norm is not None:
-            return Seen(self.classify(latent), maps)
-        # The logit is the map's mean plus the bias: pooling and last neuron are spared, and the map costs nothing.
-        return Seen(maps.mean(dim=(2, 3)) + self.head.bias, maps)
+            return ClassifierOutput(self.classify(latent), maps)
+        # The logit is the map's mean plus the bias: no pooling and no last neuron, and the map costs nothing.
+        return ClassifierOutput(maps.mean(dim=(2, 3)) + self.head.bias, maps)
 
     def classify(self, latent: Tensor) -> Tensor:
         """Logits (N, K) of features (N, C, h, w)."""
@@ -66,8 +66,8 @@ class CamClassifier(nn.Module):
         if self.norm is not None:
             weights = weights * self.norm.weight.detach()
             weights = weights - weights.mean(dim=1, keepdim=True)
-        found: Tensor = weights.to(latent.dtype) @ latent.detach().flatten(2)
-        return found.reshape(found.shape[:2] + latent.shape[2:])
+        maps: Tensor = weights.to(latent.dtype) @ latent.detach().flatten(2)
+        return maps.reshape(maps.shape[:2] + latent.shape[2:])
 
 
 def build_classifier(name: str, *, classes: int = 1, short: bool = False, dropout: float = 0.0) -> CamClassifier:

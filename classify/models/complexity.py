@@ -1,9 +1,9 @@
-"""Parameters and operations of the classifiers, with and without the map, beside the published ones.
+"""Parameters and operations of the classifiers, with and without the map, next to the published ones.
 
 Two counts are given. `macs` are the multiply-accumulates of convolutions and linear layers, what PyTorch counts. The
-source counts half of the floating-point operations that TensorFlow's profiler knows of in a Keras graph: besides
+paper counts half of the floating-point operations that TensorFlow's profiler knows of in a Keras graph: besides
 2 for a multiply-accumulate, 1 for each multiplication, subtraction, division and mean of an element-wise layer and of
-the scaling of the pixels, none for additions, batch norms and ReLU. These rules were worked out from the published
+the scaling of the pixels, none for additions, batch norms and ReLU. These rules were inferred from the published
 figures: they give all eight of the mobile networks to the digit. Of ConvNeXt the profiler misses the depthwise
 convolutions, which Keras compiles, and the biases; what is left of a difference there is not explained.
 """
@@ -26,7 +26,7 @@ SIZE = 128
 
 @dataclass(frozen=True)
 class Published:
-    """A row of the source's table; operations in millions, of an image of 128 x 128 px."""
+    """A row of the paper's table; operations in millions, of an image of 128 x 128 px."""
 
     parameters: int
     plain: float
@@ -35,13 +35,13 @@ class Published:
 
 @dataclass(frozen=True)
 class Operations:
-    """What one network holds and does for one image.
+    """Of one network, for one image.
 
     Attributes:
         parameters: all variables, batch-norm statistics included.
         macs: multiply-accumulates of features and last neurons.
         map_macs: those of the map.
-        profiled: half the operations by the source's rules, without the map; None where it says nothing of the family.
+        profiled: half the operations by the paper's rules, without the map; None for families outside the paper.
     """
 
     parameters: int
@@ -67,7 +67,7 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class _Rules:
-    """Operations an element: of the input's scaling, and whether grouped convolutions and biases are seen."""
+    """Operations an element: of the input's scaling, and whether grouped convolutions and biases count."""
 
     pixels: int
     compiled_groups: bool = False
@@ -80,7 +80,7 @@ _RULES = {
     "mobilenetv3_large": _Rules(1),
 }
 # Of each layer, operations for every element of its input: GELU multiplies twice and divides; SiLU and hard swish
-# multiply twice; squeeze-and-excitation takes a mean and multiplies; a layer norm takes two means, a square and three
+# multiply twice; squeeze-and-excitation takes a mean and multiplies; a layer norm takes two means, four
 # products, and a root for every pixel.
 _PER_ELEMENT: Mapping[str, int] = {
     "GELU": 3,
@@ -95,7 +95,7 @@ _PER_ELEMENT: Mapping[str, int] = {
 
 
 def measure(name: str, *, short: bool = False, size: int = SIZE) -> Operations:
-    """Counts for one square RGB image of side `size`.
+    """Counts for one RGB image of `size` x `size` px.
 
     Raises:
         UsageError: there is no such network.
@@ -128,8 +128,8 @@ class _Counter:
 
     @contextmanager
     def counting(self) -> Iterator[_Counter]:
-        kept = [m for m in self.network.modules() if m is not self.network.norm]
-        handles = [module.register_forward_hook(self._count) for module in kept]
+        counted = [m for m in self.network.modules() if m is not self.network.norm]
+        handles = [module.register_forward_hook(self._count) for module in counted]
         try:
             yield self
         finally:
@@ -144,35 +144,35 @@ class _Counter:
             self.flops += 0 if grouped and self.rules.compiled_groups else 2 * macs
             self.flops += output.numel() if module.bias is not None and self.rules.biases else 0
             return
-        kind = type(module).__name__
-        self.flops += _PER_ELEMENT.get(kind, 0) * inputs[0].numel()
-        if kind in ("LayerNorm", "LayerNorm2d"):
+        name = type(module).__name__
+        self.flops += _PER_ELEMENT.get(name, 0) * inputs[0].numel()
+        if name in ("LayerNorm", "LayerNorm2d"):
             self.flops += inputs[0].numel() // sum(p.numel() for p in module.parameters()) * 2
 
 
 def table_lines(rows: Mapping[tuple[str, bool], Operations]) -> list[str]:
-    """The table as text, the published figures beside the measured ones."""
-    head = ("network", "parameters", "published", "MACs", "by the source's rules", "published", "with map", "published",
+    """The table as text, the published figures next to the counted ones."""
+    head = ("network", "parameters", "published", "MACs", "by the paper's rules", "published", "with map", "published",
             "map's share")  # fmt: skip
     lines = [head]
-    for (name, short), found in rows.items():
-        said = PUBLISHED.get((name, short))
-        profiled = found.profiled
+    for (name, short), counts in rows.items():
+        paper = PUBLISHED.get((name, short))
+        profiled = counts.profiled
         lines.append((
             f"{name}{'_s' if short else ''}",
-            f"{found.parameters:,}",
-            f"{said.parameters:,}" if said else "–",
-            f"{found.macs / 1e6:,.3f}",
+            f"{counts.parameters:,}",
+            f"{paper.parameters:,}" if paper else "–",
+            f"{counts.macs / 1e6:,.3f}",
             f"{profiled / 1e6:,.3f}" if profiled is not None else "–",
-            f"{said.plain:,.3f}" if said else "–",
-            f"{(profiled + found.map_macs) / 1e6:,.3f}" if profiled is not None else "–",
-            f"{said.with_map:,.3f}" if said else "–",
-            f"{found.share:.4%}",
+            f"{paper.plain:,.3f}" if paper else "–",
+            f"{(profiled + counts.map_macs) / 1e6:,.3f}" if profiled is not None else "–",
+            f"{paper.with_map:,.3f}" if paper else "–",
+            f"{counts.share:.4%}",
         ))  # fmt: skip
     widths = [max(len(row[column]) for row in lines) for column in range(len(head))]
     return [
         "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))
         )
         for row in lines
     ]

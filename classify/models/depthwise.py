@@ -1,6 +1,6 @@
-"""Depthwise convolutions whose gradients are quick on a CPU, in place of PyTorch's while a network learns.
+"""Depthwise convolutions whose gradients are quick on a CPU, in place of PyTorch's during training.
 
-Two of oneDNN's kernels are slow there: the weight gradient of 5 x 5 windows, 10 to 30 times that of 3 x 3 ones, and in
+Two of oneDNN's kernels are slow there: the weight gradient of 5 x 5 kernels, 10 to 30 times that of 3 x 3 ones, and in
 bfloat16 the input gradient at stride 2, over 100 times that in float32. The first is put together from four 3 x 3 ones,
 the second is computed in float32.
 """
@@ -34,12 +34,12 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         images, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
-        towards_images = towards_weight = None
+        image_gradient = weight_gradient = None
         if ctx.needs_input_grad[0]:
-            towards_images = _of_images(gradient, images, weight, ctx.stride, ctx.padding)
+            image_gradient = _of_images(gradient, images, weight, ctx.stride, ctx.padding)
         if ctx.needs_input_grad[1]:
-            towards_weight = _of_weight(gradient, images, weight, ctx.stride, ctx.padding)
-        return towards_images, towards_weight, None, None
+            weight_gradient = _of_weight(gradient, images, weight, ctx.stride, ctx.padding)
+        return image_gradient, weight_gradient, None, None
 
 
 def depthwise(images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
@@ -57,13 +57,13 @@ def depthwise(images: Tensor, weight: Tensor, stride: int, padding: int) -> Tens
 @contextmanager
 def quick_depthwise(network: nn.Module, device: torch.device) -> Iterator[None]:
     """On a CPU, all depthwise convolutions of a network go through `depthwise` while the block runs."""
-    chosen = [module for module in network.modules() if _fits(module)] if device.type == "cpu" else []
-    for module in chosen:
+    replaced = [module for module in network.modules() if _fits(module)] if device.type == "cpu" else []
+    for module in replaced:
         module.forward = partial(_forward, cast(nn.Conv2d, module))
     try:
         yield
     finally:
-        for module in chosen:
+        for module in replaced:
             del module.forward
 
 
@@ -110,8 +110,8 @@ def _of_weight(gradient: Tensor, images: Tensor, weight: Tensor, stride: int, pa
     for top in range(0, blocks * _BLOCK, _BLOCK):
         for left in range(0, blocks * _BLOCK, _BLOCK):
             part = wide[:, :, top : top + height, left : left + width].contiguous(memory_format=torch.channels_last)
-            found = _backward(gradient, part, small, stride, 0, images_too=False)
-            result[:, :, top : top + _BLOCK, left : left + _BLOCK] = found
+            block = _backward(gradient, part, small, stride, 0, images_too=False)
+            result[:, :, top : top + _BLOCK, left : left + _BLOCK] = block
     return result[:, :, :side, :side].contiguous()
 
 
@@ -119,8 +119,8 @@ def _backward(
     gradient: Tensor, images: Tensor, weight: Tensor, stride: int, padding: int, *, images_too: bool
 ) -> Tensor:
     """The gradient towards the images, or towards the weight."""
-    found = torch.ops.aten.convolution_backward(
+    gradients = torch.ops.aten.convolution_backward(
         gradient, images, weight, None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], weight.shape[0],
         [images_too, not images_too, False],
     )  # fmt: skip
-    return cast(Tensor, found[0] if images_too else found[1])
+    return cast(Tensor, gradients[0] if images_too else gradients[1])

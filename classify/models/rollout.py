@@ -1,6 +1,6 @@
 """A vision transformer with attention rollout in its graph: one forward pass gives logits and the map.
 
-`rollout_L = (A_L + I) . rollout_{L-1}`, rows normalised to sum to 1 (Abnar and Zuidema 2020, equation 1). The heads of
+`rollout_L = (A_L + I) . rollout_{L-1}`, rows normalized to sum to 1 (Abnar and Zuidema 2020, equation 1). The heads of
 a layer are fused by mean, min or max; optionally the lowest share of a layer's attention is set to zero first, the
 class token's own column excepted. The class token's row over the patches is the map, the same for every class.
 """
@@ -13,12 +13,11 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from classify.models.cam import Seen
+from classify.config import TRANSFORMERS
+from classify.models.cam import ClassifierOutput
 from engine.errors import UsageError
 
 Fusion = Literal["mean", "min", "max"]
-
-TRANSFORMERS = {"vit_tiny": "vit_tiny_patch16_224", "deit_tiny": "deit_tiny_patch16_224"}
 
 
 def rollout(attention: list[Tensor], *, fusion: Fusion = "mean", discard: float = 0.0) -> Tensor:
@@ -30,7 +29,7 @@ def rollout(attention: list[Tensor], *, fusion: Fusion = "mean", discard: float 
         discard: share of a layer's fused attention set to zero, the lowest, 0 to below 1.
 
     Returns:
-        (N, T - 1), each row scaled to sum to what of the class token's attention falls on patches.
+        (N, T - 1), each row sums to the share of the class token's attention that falls on patches.
     """
     if not 0 <= discard < 1:
         raise ValueError(f"expected a discard ratio from 0 to below 1, got {discard}")
@@ -58,14 +57,14 @@ def _without_lowest(fused: Tensor, share: float) -> Tensor:
     if not count:
         return fused
     lowest = flat.topk(count, dim=1, largest=False).indices
-    kept = torch.ones_like(flat).scatter(1, lowest, 0.0).reshape(fused.shape)
-    class_column = torch.zeros_like(kept[:1])
+    retained = torch.ones_like(flat).scatter(1, lowest, 0.0).reshape(fused.shape)
+    class_column = torch.zeros_like(retained[:1])
     class_column[..., 0] = 1.0
-    return fused * torch.maximum(kept, class_column)
+    return fused * torch.maximum(retained, class_column)
 
 
 class RolloutClassifier(nn.Module):
-    """A timm vision transformer whose forward pass keeps its attention.
+    """A timm vision transformer whose forward pass returns its attention rollout.
 
     Args:
         network: timm's, with K output neurons.
@@ -79,7 +78,7 @@ class RolloutClassifier(nn.Module):
         self.fusion: Fusion = fusion
         self.discard = discard
 
-    def forward(self, images: Tensor) -> Seen:
+    def forward(self, images: Tensor) -> ClassifierOutput:
         """Classifies `images` (N, 3, 224, 224): logits (N, K) and maps (N, K, 14, 14), equal for all K."""
         network = self.network
         tokens = network.norm_pre(network.patch_drop(network._pos_embed(network.patch_embed(images))))
@@ -93,7 +92,7 @@ class RolloutClassifier(nn.Module):
         side = images.shape[-1] // network.patch_embed.patch_size[-1]
         row = rollout(attention, fusion=self.fusion, discard=self.discard)
         maps = row.reshape(row.shape[0], 1, -1, side).expand(-1, logits.shape[1], -1, -1)
-        return Seen(logits, maps)
+        return ClassifierOutput(logits, maps)
 
 
 def _attend(attention: Any, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,6 +115,8 @@ def build_transformer(
         UsageError: there is no such network.
     """
     if name not in TRANSFORMERS:
-        raise UsageError(f"unknown transformer {name!r}; use one of {', '.join(TRANSFORMERS)}")
+        raise UsageError(
+            f"unknown transformer {name!r}; use one of {', '.join(TRANSFORMERS)}", code="E-classify-unknown-network"
+        )
     network = timm.create_model(TRANSFORMERS[name], pretrained=False, num_classes=classes)
     return RolloutClassifier(network, fusion=fusion, discard=discard)

@@ -1,4 +1,4 @@
-"""Where a classifier's weights start: ImageNet out of the package, a file, an announced download, or drawn anew."""
+"""Where a classifier's weights start: ImageNet from the package, a file, an announced download, or random."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
-from classify.config import NetworkConfig
+from classify.config import TRANSFORMERS, NetworkConfig
 from classify.models.backbones import BACKBONES
 from classify.models.cam import CamClassifier, build_classifier
-from classify.models.rollout import TRANSFORMERS, RolloutClassifier, build_transformer
+from classify.models.rollout import RolloutClassifier, build_transformer
 from engine.errors import UsageError, WeightsError
 from engine.files.atomic import sha256_file
 from engine.seeding import seed_for
@@ -26,17 +26,18 @@ logger = logging.getLogger(__name__)
 Classifier = CamClassifier | RolloutClassifier
 _FLAG = "--weights"
 _HUB_FILE = "model.safetensors"
+_OTHER = "E-classify-weights-of-another"
 
 
 def build_network(config: NetworkConfig, neurons: int, seed: int = 0) -> Classifier:
-    """A classifier whose weights are all drawn from the seed.
+    """A classifier with random weights from the seed.
 
     Args:
-        config: which one.
+        config: of the network.
         neurons: 1 for defective or good, else one a class.
         seed: of the weights.
     """
-    # Layers draw from PyTorch's global generator when they are made: it is lent to them and put back.
+    # Layers initialize from PyTorch's global generator: its state is restored afterwards.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "classifier", "weights"))
         if config.name in TRANSFORMERS:
@@ -45,14 +46,16 @@ def build_network(config: NetworkConfig, neurons: int, seed: int = 0) -> Classif
 
 
 def normalization(name: str) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation of RGB in 0..1 that a network's ImageNet weights ask for.
+    """Mean and standard deviation of RGB in 0..1 that a network's ImageNet weights require.
 
     Raises:
         UsageError: there is no such network.
     """
     known = get_pretrained_cfg(_timm_name(name))
     if known is None:
-        raise UsageError(f"{name}: timm says nothing of its input; choose another network")
+        raise UsageError(
+            f"{name}: timm has no input statistics of it; use another network", code="E-classify-unknown-network"
+        )
     (red, green, blue), deviation = known.mean, known.std
     return (red, green, blue), (deviation[0], deviation[1], deviation[2])
 
@@ -60,19 +63,19 @@ def normalization(name: str) -> tuple[tuple[float, float, float], tuple[float, f
 def pretrained(
     network: Classifier, config: NetworkConfig, source: Literal["imagenet", "none"] | Path = "imagenet"
 ) -> str:
-    """Loads weights in place; the last neurons stay as drawn unless the file holds as many.
+    """Loads weights in place; the last neurons stay random unless the file holds as many.
 
     Args:
         network: as `build_network` gives it.
-        config: which one it is.
-        source: `imagenet`, `none` to leave it as drawn, or a safetensors file with timm's names or of a classifier
+        config: of the network.
+        source: `imagenet`, `none` to leave it random, or a safetensors file with timm's names or of a classifier
             trained here.
 
     Returns:
         The weights' name and SHA-256, for the record.
 
     Raises:
-        WeightsError: they cannot be had, or are of another network.
+        WeightsError: they cannot be loaded, or are of another network.
     """
     if source == "none":
         return "none"
@@ -82,7 +85,10 @@ def pretrained(
         path = Path(source)
         tensors, digest = read_safetensors(path, what="weights", remedy=f"give a safetensors file by {_FLAG} FILE")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-            raise WeightsError(f"{path}: holds weights that are no numbers; give another file by {_FLAG} FILE")
+            raise WeightsError(
+                f"{path}: holds weights that are no numbers; give another file by {_FLAG} FILE",
+                code="E-classify-weights-damaged",
+            )
         name = f"{path.name} sha256:{digest}"
     if any(key.startswith(("features.", "network.")) for key in tensors) and not _of_timm(tensors):
         _load(network, _without_other_head(tensors, network), name)
@@ -97,7 +103,7 @@ def _of_timm(tensors: dict[str, Tensor]) -> bool:
 
 
 def _load_timm(network: Classifier, config: NetworkConfig, tensors: dict[str, Tensor], name: str) -> None:
-    """Weights with timm's names, put through the same cut as the network."""
+    """Weights with timm's names, cut as the network is."""
     if isinstance(network, RolloutClassifier):
         own = {f"network.{key}": value for key, value in tensors.items() if not key.startswith("head.")}
         _load(network, own, name)
@@ -126,17 +132,21 @@ def _fill(network: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
     known = {key for key in own if not _of_head(network, key)} if hasattr(network, "default_cfg") else set(own)
     for key in sorted(known - set(tensors)):
         if not key.endswith("num_batches_tracked"):
-            raise WeightsError(f"{name}: lacks {key}, so it is of another network; give the weights of this one")
+            raise WeightsError(
+                f"{name}: lacks {key}, so it is of another network; give the weights of this one", code=_OTHER
+            )
     for key, value in tensors.items():
         if key not in own or own[key].shape != value.shape:
             shape = f"of shape {tuple(value.shape)}" if key in own else "not known"
-            raise WeightsError(f"{name}: {key} is {shape} in this network; give the weights of this network")
+            raise WeightsError(
+                f"{name}: {key} is {shape} in this network; give the weights of this network", code=_OTHER
+            )
     network.load_state_dict(tensors, strict=False)
 
 
 def _load(network: Classifier, tensors: dict[str, Tensor], name: str) -> None:
-    kept = {key: value for key, value in network.state_dict().items() if _last(key)}
-    _fill(network, kept | tensors, name)
+    head = {key: value for key, value in network.state_dict().items() if _last(key)}
+    _fill(network, head | tensors, name)
 
 
 def _last(key: str) -> bool:
@@ -155,14 +165,17 @@ def _without_other_head(tensors: dict[str, Tensor], network: Classifier) -> dict
 
 
 def _downloaded(name: str) -> tuple[dict[str, Tensor], str]:
-    """ImageNet weights from timm's collection, kept in the Hugging Face cache under their SHA-256."""
+    """ImageNet weights of timm, in the Hugging Face cache under their SHA-256."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     known = get_pretrained_cfg(_timm_name(name))
     place = getattr(known, "hf_hub_id", None)
     if not place:
-        raise WeightsError(f"{name}: timm has no ImageNet weights of it; give a file by {_FLAG} FILE or {_FLAG} none")
+        raise WeightsError(
+            f"{name}: timm has no ImageNet weights of it; give a file by {_FLAG} FILE or {_FLAG} none",
+            code="E-classify-weights-unavailable",
+        )
     try:
         file = Path(hf_hub_download(repo_id=place, filename=_HUB_FILE, local_files_only=True))
     except LocalEntryNotFoundError:
@@ -171,7 +184,10 @@ def _downloaded(name: str) -> tuple[dict[str, Tensor], str]:
     stored = file.resolve().name
     digest = sha256_file(file)
     if len(stored) == len(digest) and stored != digest:
-        raise WeightsError(f"{file}: its sha256 is not that in its name; remove the file and run again")
+        raise WeightsError(
+            f"{file}: its sha256 is not that in its name; remove the file and run again",
+            code="E-classify-weights-damaged",
+        )
     tensors, _ = read_safetensors(file, what="weights", remedy=f"give a safetensors file by {_FLAG} FILE")
     return tensors, f"timm {known.architecture}.{known.tag} sha256:{digest}" if known else digest
 
@@ -180,19 +196,20 @@ def _fetched(place: str) -> Path:
     """The file of a repository, downloaded.
 
     Raises:
-        WeightsError: it cannot be had.
+        WeightsError: it cannot be downloaded.
     """
     from huggingface_hub import hf_hub_download
 
     own = logging.getLogger("huggingface_hub")
     before = own.level
-    own.setLevel(logging.ERROR)  # it tells of each of its five attempts
+    own.setLevel(logging.ERROR)  # it reports each of its five attempts
     try:
         return Path(hf_hub_download(repo_id=place, filename=_HUB_FILE))
     except Exception as error:  # errors of the hub, of HTTP and of the disk have no common base
         raise WeightsError(
             f"{place}: cannot be downloaded ({type(error).__name__}); give the weights by {_FLAG} FILE, or "
-            f"{_FLAG} none to train from scratch"
+            f"{_FLAG} none to train from scratch",
+            code="E-classify-weights-unavailable",
         ) from None
     finally:
         own.setLevel(before)
@@ -202,5 +219,8 @@ def _timm_name(name: str) -> str:
     if name in TRANSFORMERS:
         return TRANSFORMERS[name]
     if name not in BACKBONES:
-        raise UsageError(f"unknown network {name!r}; use one of {', '.join([*BACKBONES, *TRANSFORMERS])}")
+        raise UsageError(
+            f"unknown network {name!r}; use one of {', '.join([*BACKBONES, *TRANSFORMERS])}",
+            code="E-classify-unknown-network",
+        )
     return BACKBONES[name].timm_name

@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from augment.transforms.pipeline import Pipeline
-from augment.transforms.pipeline import preset as named_preset
+from augment.transforms.pipeline import Pipeline, load_preset
 from classify.config import TrainConfig
 from classify.data.examples import Examples
 from classify.models.checkpoint import to_pixels
@@ -24,8 +23,8 @@ from engine.errors import MagnaError
 from engine.runtime.threads import threads_set
 from engine.seeding import numpy_generator
 
-_LOOKS = 10
-"""How often a run of a given number of steps is validated."""
+_VALIDATIONS = 10
+"""Of a run of a given number of steps."""
 
 
 class TrainingError(MagnaError):
@@ -34,7 +33,7 @@ class TrainingError(MagnaError):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What came out.
+    """The result of a training.
 
     Attributes:
         state_dict: weights of the best epoch on validation, on the CPU; of the last without validation images.
@@ -50,17 +49,17 @@ class Fitted:
 
 
 class Fitting:
-    """A training that runs epoch by epoch, so that its state can be kept between two of them.
+    """A training that runs epoch by epoch, so that its state can be saved in between.
 
     Args:
         network: as `build_network` gives it; trained in place.
-        train: examples to learn from.
-        val: examples on which the best epoch is chosen; may be empty.
-        settings: how.
+        train: training examples.
+        val: examples that select the best epoch; may be empty.
+        settings: of the training.
         mean: of RGB in 0..1.
         std: of RGB in 0..1.
         preset: classical augmentation: its name or the pipeline.
-        steps: optimiser steps, instead of `settings.epochs`: then an epoch is a tenth of them, or longer.
+        steps: optimizer steps, instead of `settings.epochs`: then an epoch is a tenth of them, or longer.
         fabric: launched, or None for this process on the CPU.
 
     Raises:
@@ -84,7 +83,7 @@ class Fitting:
         if not len(train) or train.classes != val.classes:
             raise ValueError(f"expected training examples and sets of the same classes, got {train} and {val}")
         self.train, self.val, self.settings, self.fabric = train, val, settings, fabric
-        self.pipeline = named_preset(preset) if isinstance(preset, str) else preset
+        self.pipeline = load_preset(preset) if isinstance(preset, str) else preset
         weights = class_weights(train.labels, len(train.classes)) if settings.balance == "weights" else None
         self.learner = Learner(network, settings, mean=mean, std=std, weights=weights, fabric=fabric)
         self.order = Order(train, settings)
@@ -92,7 +91,7 @@ class Fitting:
         world = fabric.world_size if fabric is not None else 1
         self.rank, self.world = (fabric.global_rank if fabric is not None else 0), world
         a_pass = max(1, self.order.length // (settings.batch_size * world))
-        self.per_epoch = a_pass if steps is None else max(a_pass, math.ceil(steps / _LOOKS))
+        self.per_epoch = a_pass if steps is None else max(a_pass, math.ceil(steps / _VALIDATIONS))
         self.steps = settings.epochs * a_pass if steps is None else steps
         self.epochs = math.ceil(self.steps / self.per_epoch)
         self.history: list[dict[str, Any]] = []
@@ -106,7 +105,7 @@ class Fitting:
         """Trains one epoch and validates; returns its row, which the history then holds.
 
         Args:
-            on_batch: told the number of images after every step.
+            on_batch: called with the number of images after every step.
 
         Raises:
             TrainingError: a loss, in any process, or in the end a weight is not a number.
@@ -116,14 +115,14 @@ class Fitting:
         first, last = number * self.per_epoch, min((number + 1) * self.per_epoch, self.steps)
         rate, total = 0.0, 0.0
         for step in range(first, last):
-            chosen = self._chosen(step)
+            indices = self._indices(step)
             rate = rate_at(step, self.steps, self.per_epoch, self.settings, self.history)
-            loss = self.learner.step(self._images(chosen, step), self.labels[chosen], rate)
+            loss = self.learner.step(self._images(indices, step), self.labels[indices], rate)
             if self._sum(float(not math.isfinite(loss))):
                 raise _not_a_number(f"epoch {number + 1}, step {step - first + 1}", "the loss")
             total += loss
             if on_batch is not None:
-                on_batch(len(chosen) * self.world)
+                on_batch(len(indices) * self.world)
         if self._sum(float(not self.learner.finite())):
             raise _not_a_number(f"epoch {number + 1}", "a weight")
         self._even_out()
@@ -135,7 +134,7 @@ class Fitting:
         return row
 
     def validate(self, examples: Examples) -> dict[str, float]:
-        """Loss and scores on examples, `val_loss`, `val_accuracy` and of every class its recall, averaged."""
+        """Loss and scores on examples: `val_loss`, `val_accuracy` and the mean recall of the classes, `val_recall`."""
         size = self.settings.batch_size
         starts = list(range(0, len(examples), size))[self.rank :: self.world]
         classes = len(examples.classes)
@@ -143,18 +142,18 @@ class Fitting:
         sums = torch.zeros(1 + classes * classes, dtype=torch.float64)
         with self.learner.averaged():
             for start in starts:
-                chosen = range(start, min(start + size, len(examples)))
-                logits = self.logits(examples.batch(chosen))
-                wanted = torch.from_numpy(labels[start : start + len(chosen)])
-                sums[0] += float(losses(logits, wanted).sum())
-                found = (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
-                table = torch.bincount(wanted * classes + found, minlength=classes * classes)
+                indices = range(start, min(start + size, len(examples)))
+                logits = self.logits(examples.batch(indices))
+                truth = torch.from_numpy(labels[start : start + len(indices)])
+                sums[0] += float(losses(logits, truth).sum())
+                predicted = (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
+                table = torch.bincount(truth * classes + predicted, minlength=classes * classes)
                 sums[1:] += table
         if self.fabric is not None and self.world > 1:
             sums = self.fabric.all_reduce(sums.to(self.fabric.device), reduce_op="sum").cpu()
         table = sums[1:].reshape(classes, classes)
-        there = table.sum(dim=1) > 0
-        recalls = table.diagonal()[there] / table.sum(dim=1)[there]
+        present = table.sum(dim=1) > 0
+        recalls = table.diagonal()[present] / table.sum(dim=1)[present]
         return {
             "val_loss": round(float(sums[0]) / len(examples), 6),
             "val_accuracy": round(float(table.diagonal().sum()) / len(examples), 6),
@@ -167,36 +166,36 @@ class Fitting:
         learner = self.learner
         learner.network.eval()
         with autocast(learner.device, learner.dtype):
-            seen = learner.network(to_pixels(images, learner.mean, learner.std, learner.device))
-        return seen.logits.float().cpu()  # type: ignore[no-any-return]
+            output = learner.network(to_pixels(images, learner.mean, learner.std, learner.device))
+        return output.logits.float().cpu()  # type: ignore[no-any-return]
 
-    def _chosen(self, step: int) -> list[int]:
-        """This process's share of a step's examples."""
+    def _indices(self, step: int) -> list[int]:
+        """Of a step's examples in this process."""
         size = self.settings.batch_size
         return self.order.at((step * self.world + self.rank) * size, size)
 
-    def _images(self, chosen: list[int], step: int) -> NDArray[np.uint8]:
+    def _images(self, indices: list[int], step: int) -> NDArray[np.uint8]:
         images = []
-        for place, index in enumerate(chosen):
+        for place, index in enumerate(indices):
             image, mask = self.train.read(index)
             if self.pipeline is not None:
                 rng = numpy_generator(self.settings.seed, "classifier", "augment", step, self.rank, place)
                 varied, left, _ = self.pipeline(image, mask, rng)
-                if left.any() or not mask.any():  # else the defect was moved out of the picture, and the label is wrong
+                if left.any() or not mask.any():  # else the defect was moved out, and the label is wrong
                     image = varied
             images.append(image)
         return np.stack(images)
 
     def _even_out(self) -> None:
-        """The running statistics of all processes become their mean, so that all validate and keep the same network."""
+        """The running statistics of all processes become their mean, so that all validate and save the same network."""
         if self.world == 1:
             return
         for name, buffer in self.learner.network.named_buffers():
             if buffer.is_floating_point():
                 buffer.copy_(self.fabric.all_reduce(buffer.clone(), reduce_op="mean"))
                 if self.learner.average is not None:
-                    kept = self.learner.average[name]
-                    kept.copy_(self.fabric.all_reduce(kept.clone(), reduce_op="mean"))
+                    average = self.learner.average[name]
+                    average.copy_(self.fabric.all_reduce(average.clone(), reduce_op="mean"))
 
     def _sum(self, value: float) -> float:
         """Over all processes, which must all stop at the same step."""
@@ -226,16 +225,16 @@ def fit(
 
     Args:
         network: as `build_network` gives it.
-        train: examples to learn from.
-        val: examples on which the best epoch is chosen; may be empty, then the last is taken.
-        settings: how.
+        train: training examples.
+        val: examples that select the best epoch; may be empty, then the last is taken.
+        settings: of the training.
         mean: of RGB in 0..1, as `normalization` gives it.
         std: of RGB in 0..1.
         preset: classical augmentation: its name or the pipeline.
-        steps: optimiser steps, instead of `settings.epochs`.
+        steps: optimizer steps, instead of `settings.epochs`.
         fabric: launched, or None for this process on the CPU.
         threads: of PyTorch while it trains; None leaves them as they are.
-        on_epoch: told the row of every epoch.
+        on_epoch: called with the row of every epoch.
 
     Raises:
         TrainingError: a loss is not a number.
@@ -259,6 +258,7 @@ def fit(
 
 def _not_a_number(where: str, what: str) -> TrainingError:
     return TrainingError(
-        f"{where}: {what} is not a number; what was saved before is kept; train anew into another --out with a lower "
-        "--set train.learning_rate, or with --set train.precision=fp32"
+        f"{where}: {what} is not a number; earlier checkpoints remain; train anew into another --out with a lower "
+        "--set train.learning_rate, or with --set train.precision=fp32",
+        code="E-classify-not-a-number",
     )

@@ -1,15 +1,12 @@
-"""Starts a training run: processes and devices, run folder, data, weights; then hands over to `training.loop`."""
+"""Starts a training run: processes, run folder, data, weights; then hands over to `training.loop`."""
 
 from __future__ import annotations
 
-import os
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning_fabric import Fabric
 
 from classify.config import ClassifierConfig
 from classify.data.dataset import Mixture, prepare
@@ -21,10 +18,10 @@ from classify.training.loop import train
 from classify.training.schedule import best_epoch
 from defects.formats.dataset import Dataset
 from engine.commands import Progress
-from engine.errors import UsageError
 from engine.files.atomic import sha256_bytes
 from engine.run.folder import RunFolder, same_config
 from engine.runtime.threads import keep_memory
+from engine.training.launch import choose_accelerator, launch_processes
 from engine.training.ranks import by_the_first
 
 
@@ -50,11 +47,12 @@ def start(
     """Trains and returns where the results are; None in the processes of a group that do not write.
 
     Raises:
-        UsageError: a resumed folder was made with another configuration, or the device is not there.
+        UsageError: a resumed folder has another configuration, or the device is not there.
         OutputError, DataError, WeightsError, TrainingError: as their names say.
     """
     keep_memory()
-    fabric = launched(device, devices)
+    # The network uses a number format of its own, see `classify.training.learner`.
+    fabric = launch_processes(choose_accelerator(device, devices), devices)
     if threads:
         torch.set_num_threads(threads)
     with ExitStack() as stack:
@@ -66,8 +64,8 @@ def start(
 
         run = by_the_first(fabric, take)
         progress = Progress(0, f"train {config.name}", json=json, quiet=run is None)
-        prepared = by_the_first(fabric, lambda: prepare(dataset, config, tell=progress.write))
-        if prepared is None:  # the first process has found the data sound and said what there is to say
+        prepared = by_the_first(fabric, lambda: prepare(dataset, config, log=progress.write))
+        if prepared is None:  # the first process has checked the data and logged
             prepared = prepare(dataset, config)
         network = build_network(config.network, neurons(config.task, prepared.classes), config.train.seed)
         source = weights_source(weights)
@@ -101,39 +99,3 @@ def start(
             "train": len(prepared.train),
             "test": prepared.meta["data"]["test"],
         }
-
-
-def launched(device: str, devices: int) -> Fabric:
-    """One process, or several with a network each; `torchrun` says in the environment how many it started.
-
-    Raises:
-        UsageError: the device is unknown or not there, or has too few processors.
-    """
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", devices))
-    accelerator = _accelerator(device, local)
-    everywhere = int(os.environ.get("WORLD_SIZE", local)) if "LOCAL_WORLD_SIZE" in os.environ else local
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=local,
-        num_nodes=max(1, everywhere // local),
-        precision="32-true",  # the network chooses its own format, see `classify.training.learner`
-        strategy="ddp" if everywhere > 1 else "auto",
-    )
-    fabric.launch()
-    return fabric
-
-
-def _accelerator(device: str, devices: int) -> str:
-    """`cpu`, `cuda` or `mps`."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    found = next(name for name, present in there.items() if present) if device == "auto" else device
-    if found not in there:
-        raise UsageError(f"--device {device}: is not known; give auto, {', '.join(sorted(there))}")
-    if not there[found]:
-        raise UsageError(f"--device {device}: none is found on this machine; give auto or cpu")
-    most = torch.cuda.device_count() if found == "cuda" else max(2, os.cpu_count() or 1)
-    if devices > most:
-        if int(os.environ.get("LOCAL_RANK", 0)):  # started by torchrun, where the first one says it for all
-            sys.exit(UsageError.exit_code)
-        raise UsageError(f"--devices {devices}: {most} are found for {found}; give at most as many")
-    return found

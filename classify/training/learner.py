@@ -1,6 +1,6 @@
-"""A classifier being trained: network, optimiser, running average, one batch at a time.
+"""A classifier in training: network, optimizer, running average, one batch at a time.
 
-All that is random is drawn from (seed, step), so that a resumed run ends in the very bytes of an undisturbed one.
+All randomness comes from (seed, step), so that a resumed run ends in the same bytes as an undisturbed one.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from engine.errors import CheckpointError
 from engine.runtime.device import native_bf16
 from engine.seeding import seed_for
 
+_OPTIMIZER = "optimiser"  # in the names of stored tensors
+
 
 def training_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """bfloat16 where asked for or, with `auto`, where the hardware multiplies it; weights stay float32."""
+    """bfloat16 where requested or, with `auto`, where the hardware multiplies it; weights stay float32."""
     if precision == "auto":
         return torch.bfloat16 if native_bf16(device) else torch.float32
     return torch.bfloat16 if precision == "bf16" else torch.float32
@@ -53,7 +55,7 @@ class Learner:
 
     Args:
         network: as `build_network` gives it; moved to the device.
-        settings: how.
+        settings: of the training.
         mean: of RGB in 0..1.
         std: of RGB in 0..1.
         weights: of the classes in the loss, (K,), or None.
@@ -94,7 +96,7 @@ class Learner:
         self.module: Any = fabric.setup_module(_Logits(network)) if several else _Logits(network)
 
     def step(self, images: NDArray[np.uint8], labels: NDArray[np.int64], rate: float) -> float:
-        """Learns from images uint8 (B, S, S, C) and classes (B,); returns the loss."""
+        """One optimizer step on images uint8 (B, S, S, C) and classes (B,); returns the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
@@ -102,13 +104,13 @@ class Learner:
             self.network.eval()
             _head(self.network).train()
         pixels = to_pixels(images, self.mean, self.std, self.device)
-        wanted = torch.from_numpy(labels).to(self.device)
+        truth = torch.from_numpy(labels).to(self.device)
         rank = self.fabric.global_rank if self.fabric is not None else 0
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed_for(self.settings.seed, "classifier", "dropout", rank, self.steps))
             with autocast(self.device, self.dtype), quick_depthwise(self.network, self.device):
                 logits = self.module(pixels)
-            loss = losses(logits, wanted, self.weights).mean()
+            loss = losses(logits, truth, self.weights).mean()
             if self.fabric is not None:
                 self.fabric.backward(loss)
             else:
@@ -137,15 +139,15 @@ class Learner:
         if self.average is None:
             yield
             return
-        kept = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
+        current = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.network.load_state_dict(self.average)
         try:
             yield
         finally:
-            self.network.load_state_dict(kept)
+            self.network.load_state_dict(current)
 
     def result(self) -> dict[str, Tensor]:
-        """A copy of the weights to be kept, averaged ones where there are any, on the CPU."""
+        """A copy of the weights, averaged ones where there are any, on the CPU."""
         source = self.average if self.average is not None else self.network.state_dict()
         return {name: value.detach().cpu().clone() for name, value in source.items()}
 
@@ -161,7 +163,7 @@ class Learner:
             tensors |= {f"average.{name}": value for name, value in self.average.items()}
         for name, parameter in self.named:
             for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimiser.{key}.{name}"] = value
+                tensors[f"{_OPTIMIZER}.{key}.{name}"] = value
         return tensors
 
     @torch.no_grad()
@@ -180,19 +182,20 @@ class Learner:
             for name, parameter in self.named:
                 if self.steps:
                     keys = ("step", "exp_avg", "exp_avg_sq")
-                    kept = {key: tensors[f"optimiser.{key}.{name}"].clone() for key in keys}
+                    state = {key: tensors[f"{_OPTIMIZER}.{key}.{name}"].clone() for key in keys}
                     for key in keys[1:]:
-                        kept[key] = torch.empty_like(parameter).copy_(kept[key])  # laid out as the parameter is
-                    self.optimizer.state[parameter] = kept
+                        state[key] = torch.empty_like(parameter).copy_(state[key])  # laid out as the parameter is
+                    self.optimizer.state[parameter] = state
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(
                 f"the saved state does not fit this run ({' '.join(str(error).split())[:200]}); "
-                "train anew into another --out"
+                "train anew into another --out",
+                code="E-classify-state",
             ) from None
 
 
 class _Logits(nn.Module):
-    """The logits alone: no map is made in training."""
+    """The logits alone: no map is computed in training."""
 
     def __init__(self, network: Classifier) -> None:
         super().__init__()

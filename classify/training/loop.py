@@ -1,4 +1,4 @@
-"""The training loop of a run folder: an epoch, its row, its checkpoints; and on from where a run stopped.
+"""The training loop of a run folder: an epoch, its row, its checkpoints; and resumption.
 
 Of every epoch the row of metrics is written first, then `checkpoints/best` where it is the best so far, then
 `checkpoints/last`, then the state that a resumed run starts from. A run killed between any two of these writes does the
@@ -22,7 +22,7 @@ from engine.errors import CheckpointError, UsageError
 from engine.run.folder import RunFolder
 from engine.training.ranks import by_the_first
 
-_KEPT = 2
+_STATES = 2
 
 
 def train(
@@ -39,7 +39,7 @@ def train(
         fitting: network and data.
         run: the folder, held; None in the processes that do not write.
         config: of the run.
-        meta: what every checkpoint says besides its epoch; `identity` is what a resumed run must have in common.
+        meta: of every checkpoint besides its epoch; `identity` is what a resumed run must have in common.
         json: progress as JSON lines.
 
     Returns:
@@ -47,9 +47,9 @@ def train(
 
     Raises:
         TrainingError: a loss is not a number.
-        UsageError: the run was begun with other images, weights, precision or number of processes.
+        UsageError: the run was started with other images, weights, precision or number of processes.
     """
-    _go_on(fitting, run, meta.get("identity") or {})
+    _restore(fitting, run, meta.get("identity") or {})
     images = config.train.batch_size * fitting.world
     with Progress(fitting.steps * images, f"train {config.name}", json=json, quiet=run is None, unit="img") as progress:
         progress.update(fitting.learner.steps * images)
@@ -67,13 +67,13 @@ def train(
 
 
 def _line(row: Mapping[str, Any], fitting: Fitting, speed: float) -> str:
-    told = f"epoch {row['epoch']}/{fitting.epochs}: loss {row['loss']:.4f}"
+    line = f"epoch {row['epoch']}/{fitting.epochs}: loss {row['loss']:.4f}"
     if "val_accuracy" in row:
-        told += f", validation loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}"
-        told += f", mean recall {row['val_recall']:.4f}"
+        line += f", validation loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}"
+        line += f", mean recall {row['val_recall']:.4f}"
         if best_epoch(fitting.history) == row["epoch"]:
-            told += " (best)"
-    return f"{told}, {speed:.1f} img/s with validation"
+            line += " (best)"
+    return f"{line}, {speed:.1f} img/s with validation"
 
 
 def _nothing() -> None:
@@ -85,10 +85,13 @@ def _record(fitting: Fitting, run: RunFolder, config: ClassifierConfig, meta: Ma
     number, best = len(history), best_epoch(history)
     run.metrics.append([history[-1]])
     weights = fitting.learner.result()
-    said = dict(meta) | {"epoch": number, "validation": {k: v for k, v in history[-1].items() if k.startswith("val_")}}
+    description = dict(meta) | {
+        "epoch": number,
+        "validation": {k: v for k, v in history[-1].items() if k.startswith("val_")},
+    }
     if best == number:
-        save_classifier(run.checkpoints / "best", weights, config, fitting.train.classes, said)
-    save_classifier(run.checkpoints / "last", weights, config, fitting.train.classes, said)
+        save_classifier(run.checkpoints / "best", weights, config, fitting.train.classes, description)
+    save_classifier(run.checkpoints / "last", weights, config, fitting.train.classes, description)
     state = run.path / "state" / f"epoch-{number:04d}"
     identity = meta.get("identity") or {}
     save_checkpoint(state, fitting.learner.state(), {"epoch": number, "identity": identity, "history": history})
@@ -96,12 +99,12 @@ def _record(fitting: Fitting, run: RunFolder, config: ClassifierConfig, meta: Ma
 
 
 def _prune(run: RunFolder) -> None:
-    """Keeps the newest states."""
-    for old in sorted((run.path / "state").glob("epoch-*.safetensors"))[:-_KEPT]:
+    """Removes all but the newest states."""
+    for old in sorted((run.path / "state").glob("epoch-*.safetensors"))[:-_STATES]:
         remove_checkpoint(old.with_suffix(""))
 
 
-def _go_on(fitting: Fitting, run: RunFolder | None, identity: Mapping[str, Any]) -> None:
+def _restore(fitting: Fitting, run: RunFolder | None, identity: Mapping[str, Any]) -> None:
     """Loads the newest state into every process."""
     fabric = fitting.fabric
     if fabric is None or fabric.world_size == 1:
@@ -115,25 +118,28 @@ def _go_on(fitting: Fitting, run: RunFolder | None, identity: Mapping[str, Any])
 
 
 def _resume(fitting: Fitting, run: RunFolder, identity: Mapping[str, Any]) -> None:
-    """Loads the newest state and forgets the rows written after it.
+    """Loads the newest state and removes the rows written after it.
 
     Raises:
-        UsageError: the run was begun with other images, weights, precision or number of processes.
+        UsageError: the run was started with other images, weights, precision or number of processes.
         CheckpointError: the state is damaged, or another network's.
     """
     folder = run.path / "state"
     if not any(folder.glob("epoch-*.json")):
         run.metrics.truncate(0)
         return
-    tensors, said = load_checkpoint(folder)
-    before, history = said.get("identity") or {}, said.get("history")
+    tensors, saved = load_checkpoint(folder)
+    before, history = saved.get("identity") or {}, saved.get("history")
     rows = history if isinstance(history, list) and all(isinstance(row, dict) for row in history) else []
     if not isinstance(before, dict) or not rows or any(row.get("epoch") != n for n, row in enumerate(rows, start=1)):
-        raise CheckpointError(f"{folder}: its newest state is damaged; train anew into another --out")
+        raise CheckpointError(
+            f"{folder}: its newest state is damaged; train anew into another --out", code="E-classify-state"
+        )
     other = [name for name, value in identity.items() if before.get(name, value) != value]
     if other:
         raise UsageError(
-            f"{run.path}: was begun with another {' and '.join(other)}; use the same to resume, or another --out"
+            f"{run.path}: was started with another {' and '.join(other)}; use the same to resume, or another --out",
+            code="E-out-other-run",
         )
     fitting.learner.load(tensors)
     fitting.history = list(rows)

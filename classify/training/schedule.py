@@ -1,4 +1,4 @@
-"""What a training does when: the learning rate of every step, the examples of every batch, the best epoch."""
+"""The schedule of a training: the learning rate of every step, the examples of every batch, the best epoch."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def best_epoch(history: History) -> int:
 
 
 def stalled(history: History, patience: int | None) -> bool:
-    """Whether the last so many epochs brought no better validation."""
+    """Whether the last so many epochs had no better validation."""
     return patience is not None and len(history) - best_epoch(history) >= patience
 
 
@@ -75,7 +75,7 @@ def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64
 
 
 class Order:
-    """The endless order in which examples are learnt from: pass after pass, each in a new order.
+    """The endless order of the training examples: pass after pass, each in a new order.
 
     Args:
         examples: of training.
@@ -84,7 +84,7 @@ class Order:
 
     def __init__(self, examples: Examples, settings: TrainConfig) -> None:
         self._examples, self._settings = examples, settings
-        self.length = examples.exposure.length if examples.exposure is not None else len(examples)
+        self.length = examples.sampling.length if examples.sampling is not None else len(examples)
         self._passes: dict[int, NDArray[np.int64]] = {}
 
     def at(self, start: int, count: int) -> list[int]:
@@ -94,12 +94,12 @@ class Order:
     def _pass(self, number: int) -> NDArray[np.int64]:
         if number not in self._passes:
             self._passes = {key: value for key, value in self._passes.items() if key >= number - 1}
-            self._passes[number] = self._drawn(number)
+            self._passes[number] = self._new_pass(number)
         return self._passes[number]
 
-    def _drawn(self, number: int) -> NDArray[np.int64]:
-        if self._examples.exposure is not None:
-            return self._examples.exposure.epoch(number)
+    def _new_pass(self, number: int) -> NDArray[np.int64]:
+        if self._examples.sampling is not None:
+            return self._examples.sampling.epoch(number)
         rng = numpy_generator(self._settings.seed, "classifier", "order", number)
         if self._settings.balance != "sampler":
             return rng.permutation(self.length)

@@ -1,4 +1,4 @@
-"""The folder of a comparison: one JSON line a cell, so that a killed run goes on where it was."""
+"""Runs a comparison in its folder: one JSON line a trial, so that a killed run resumes where it was."""
 
 from __future__ import annotations
 
@@ -9,32 +9,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from classify.utility.analysis.scores import CLASSIFY, SEGMENT
+from classify.utility.analysis.verdict import CLASSIFY, SEGMENT
 from classify.utility.design.bench import Bench
-from classify.utility.design.division import Division
-from classify.utility.design.trials import Cell
-from classify.utility.report.findings import Found, first_lines, page_of, parts_note
-from classify.utility.report.html import render
-from classify.utility.runners.segmentation import SegmentRunner, segment_cells
+from classify.utility.design.trials import Trial, stored_unit
+from classify.utility.report.results import TaskResult, first_lines, groups_note, render_page
 from defects.sample import GOOD
 from engine.files.atomic import sha256_file, to_json, write_bytes, write_many
 from engine.files.json_lines import LineLog
 from engine.run.folder import RunFolder, describe_environment
 from engine.weights.lite0 import LITE0_SHA256
 
-RESULTS = "results.jsonl"
-
+RESULTS, REPORT, SUMMARY = "results.jsonl", "report.html", "summary.json"
 
 TrialT = TypeVar("TrialT", bound=Hashable)
-Own = TypeVar("Own", contravariant=True)
+RunT = TypeVar("RunT", contravariant=True)
 
 
-class Runner(Protocol[Own]):
-    """What computes cells."""
+class Runner(Protocol[RunT]):
+    """Computes trials."""
 
-    def run(self, cell: Own) -> dict[str, Any]:
-        """The cell's results line, without its name."""
+    def run(self, trial: RunT) -> dict[str, Any]:
+        """The trial's results line, without its name."""
         ...
+
+
+class Counter(Protocol):
+    """Shows progress."""
+
+    def update(self, n: int = 1) -> None:
+        """Counts `n` more."""
+        ...
+
+
+ShowProgress = Callable[[int, str, str], AbstractContextManager[Counter]]
+"""Of a total, a label and a unit."""
 
 
 def compute(
@@ -42,20 +50,20 @@ def compute(
     names: Mapping[TrialT, str],
     runner: Callable[[], Runner[TrialT]],
     *,
-    on_cells: Callable[[int], object] | None = None,
+    on_trials: Callable[[int], object] | None = None,
 ) -> list[dict[str, Any]]:
-    """Computes the cells that the folder does not hold yet.
+    """Computes the trials that the folder does not hold yet.
 
-    Lines of other settings stay in the file and are passed over.
+    Lines of other settings stay in the file and are ignored.
 
     Args:
-        folder: Held by this process.
-        names: The identity of every cell, in order.
-        runner: Makes what computes them; not called where nothing is left to do.
-        on_cells: Told how many more cells are done.
+        folder: Locked by this process.
+        names: The identity of every trial, in order.
+        runner: Builds what computes them; not called where nothing is left to do.
+        on_trials: Called with the number of trials done since the last call.
 
     Returns:
-        The lines of all cells, in order.
+        The lines of all trials, in order.
 
     Raises:
         DataError: A line of the file is damaged, or an image does not open.
@@ -63,46 +71,32 @@ def compute(
     """
     with ExitStack() as stack:
         log = stack.enter_context(LineLog(folder.path / RESULTS))
-        wanted = set(names.values())
-        rows = {row["id"]: row for row in log.stream() if row.get("id") in wanted and "test" in row}
-        if on_cells is not None:
-            on_cells(len(rows))
-        missing = [cell for cell, name in names.items() if name not in rows]
+        requested = set(names.values())
+        rows = {row["id"]: row for row in log.stream() if row.get("id") in requested and "test" in row}
+        if on_trials is not None:
+            on_trials(len(rows))
+        missing = [trial for trial, name in names.items() if name not in rows]
         computing = runner() if missing else None
-        for cell in missing:
+        for trial in missing:
             assert computing is not None
-            row = {"id": names[cell], **computing.run(cell)}
+            row = {"id": names[trial], **computing.run(trial)}
             log.append([row])
-            rows[names[cell]] = row
-            if on_cells is not None:
-                on_cells(1)
+            rows[names[trial]] = row
+            if on_trials is not None:
+                on_trials(1)
     return [rows[name] for name in names.values()]
 
 
-REPORT, SUMMARY = "report.html", "summary.json"
-
-
-class Counter(Protocol):
-    """What shows progress."""
-
-    def update(self, n: int = 1) -> None:
-        """Counts `n` more."""
-        ...
-
-
-Progress = Callable[[int, str, str], AbstractContextManager[Counter]]
-
-
 @dataclass(frozen=True)
-class How:
-    """What does not change a cell, or only those of one task.
+class RunOptions:
+    """What does not change a trial, or only those of one task.
 
     Attributes:
         tasks: `classify`, `segment` or both.
-        resume: Go on with a folder that is there.
-        cache: Where features are kept; None keeps nothing.
+        resume: Continue in an existing folder.
+        cache: Folder of cached features; None caches nothing.
         weights: A file instead of the package's ImageNet weights, when the network is trained.
-        segment_steps: Optimiser steps of the segmenter.
+        segment_steps: Optimizer steps of the segmenter.
         threads: Of PyTorch; None leaves them.
     """
 
@@ -114,13 +108,13 @@ class How:
     threads: int | None = None
 
 
-def compare(bench: Bench, out: Path, how: How, progress: Progress) -> dict[str, Any]:
-    """Computes the cells that are missing and writes `summary.json`, the plots and `report.html`.
+def compare(bench: Bench, out: Path, options: RunOptions, progress: ShowProgress) -> dict[str, Any]:
+    """Computes the missing trials and writes `summary.json`, the plots and `report.html`.
 
     Args:
         bench: What is compared.
-        out: The folder; `results.jsonl` in it holds the cells.
-        how: Tasks, weights and where things are kept.
+        out: The folder; `results.jsonl` in it holds the trials.
+        options: Tasks, weights and cache.
         progress: Shows (total, label, unit).
 
     Returns:
@@ -128,62 +122,65 @@ def compare(bench: Bench, out: Path, how: How, progress: Progress) -> dict[str, 
 
     Raises:
         DataError: An image does not open.
-        OutputError: The folder cannot be written, or is there and `resume` is off.
-        WeightsError: The weights cannot be had.
+        OutputError: The folder cannot be written, or exists and `resume` is off.
+        WeightsError: The weights cannot be loaded.
     """
-    names: dict[str, dict[Cell, str]] = {}
-    digest = sha256_file(how.weights) if how.weights is not None else LITE0_SHA256
-    if "classify" in how.tasks:
+    names: dict[str, dict[Trial, str]] = {}
+    digest = sha256_file(options.weights) if options.weights is not None else LITE0_SHA256
+    if "classify" in options.tasks:
         names["classify"] = bench.names(weights=digest)
-    if "segment" in how.tasks:
-        every = bench.names(task="segment", steps=how.segment_steps, weights=LITE0_SHA256)
-        names["segment"] = {cell: every[cell] for cell in segment_cells(bench)}
-    with RunFolder.create(out, how.resume) as folder:
+    if "segment" in options.tasks:
+        from classify.utility.runners.segmentation import segment_trials
+
+        every = bench.names(task="segment", steps=options.segment_steps, weights=LITE0_SHA256)
+        names["segment"] = {trial: every[trial] for trial in segment_trials(bench)}
+    with RunFolder.create(out, options.resume) as folder:
         folder.write_environment()
-        tasks = []
-        for task, cells in names.items():
-            with progress(len(cells), f"cells, {task}", "cell") as counter:
-                rows = compute(folder, cells, _runner(bench, task, folder, how, progress), on_cells=counter.update)
-            tasks.append(Found(bench, rows, CLASSIFY if task == "classify" else SEGMENT))
-        return _write(bench, tasks, folder)
+        results = []
+        for task, trials in names.items():
+            with progress(len(trials), f"trials, {task}", "trial") as counter:
+                build = _runner(bench, task, folder, options, progress)
+                rows = compute(folder, trials, build, on_trials=counter.update)
+            results.append(TaskResult(bench, rows, CLASSIFY if task == "classify" else SEGMENT))
+        return _write(bench, results, folder)
 
 
 def plan_of(bench: Bench) -> dict[str, Any]:
     """What would be computed."""
-    division = bench.division
-    return {
+    splits = ("train", "val", "test")
+    plan: dict[str, Any] = {
         "dry_run": True,
-        "unit": bench.settings.unit,
+        "unit": stored_unit(bench.settings.eval_on),
         "unit_because": bench.why,
-        "cells": len(bench.cells),
+        "trials": len(bench.trials),
         "arms": [arm.name for arm in bench.arms],
-        "images": {name: len(getattr(division, name)) for name in ("train", "val", "test")},
-        **({} if bench.squares is None else {"squares": _counts(bench.squares.items)}),
-        "defective_for_training": len(bench.defective),
-        "notes": bench.notes,
-        "left_out": bench.skipped,
+        "images": {name: len(getattr(bench.division, name)) for name in splits},
     }
+    if bench.crops is not None:
+        crops = {name: getattr(bench.crops.items, name) for name in splits}
+        good = {name: sum(sample.label == GOOD for sample in samples) for name, samples in crops.items()}
+        plan["crops"] = {name: {"defective": len(crops[name]) - good[name], "good": good[name]} for name in splits}
+    return plan | {
+        "defective_for_training": len(bench.defective), "notes": bench.notes, "left_out": bench.skipped
+    }  # fmt: skip
 
 
-def _counts(squares: Division) -> dict[str, dict[str, int]]:
-    """Defective and good squares of each part."""
-    parts = {"train": squares.train, "val": squares.val, "test": squares.test}
-    good = {name: sum(sample.label == GOOD for sample in samples) for name, samples in parts.items()}
-    return {name: {"defective": len(parts[name]) - count, "good": count} for name, count in good.items()}
-
-
-def _runner(bench: Bench, task: str, folder: RunFolder, how: How, progress: Progress) -> Callable[[], Runner[Cell]]:
-    """Makes what computes the cells of a task."""
+def _runner(
+    bench: Bench, task: str, folder: RunFolder, options: RunOptions, progress: ShowProgress
+) -> Callable[[], Runner[Trial]]:
+    """Builds what computes the trials of a task."""
     if task == "segment":
-        return lambda: SegmentRunner(bench, steps=how.segment_steps, threads=how.threads)
+        from classify.utility.runners.segmentation import SegmentRunner
+
+        return lambda: SegmentRunner(bench, steps=options.segment_steps, threads=options.threads)
     if bench.settings.mode == "finetune":
         from classify.utility.runners.finetune import FinetuneRunner
 
-        return lambda: FinetuneRunner(bench, folder.path, source=how.weights or "imagenet", threads=how.threads)
-    return lambda: _frozen(bench, how, progress)
+        return lambda: FinetuneRunner(bench, folder.path, source=options.weights or "imagenet", threads=options.threads)
+    return lambda: _frozen(bench, options, progress)
 
 
-def _frozen(bench: Bench, how: How, progress: Progress) -> Runner[Cell]:
+def _frozen(bench: Bench, options: RunOptions, progress: ShowProgress) -> Runner[Trial]:
     import torch
 
     from augment.transforms.pipeline import Pipeline
@@ -191,48 +188,43 @@ def _frozen(bench: Bench, how: How, progress: Progress) -> Runner[Cell]:
     from classify.utility.runners.frozen import FrozenRunner
     from metrics.features.cache import FeatureCache
 
-    if how.threads is not None:
-        torch.set_num_threads(how.threads)
-    features = FrozenFeatures(FrozenLite0(), FeatureCache(how.cache), Pipeline.from_preset(bench.settings.preset))
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    features = FrozenFeatures(FrozenLite0(), FeatureCache(options.cache), Pipeline.from_preset(bench.settings.preset))
     division = bench.division
     count = len(division.train) + len(division.val) + len(division.test)
-    count += sum(len(made.samples) for made in bench.folders)
+    count += sum(len(synthetic.samples) for synthetic in bench.folders)
     with progress(count, "features", "image") as images:
         return FrozenRunner(bench, features, images.update)
 
 
-def _write(bench: Bench, tasks: Sequence[Found], folder: RunFolder) -> dict[str, Any]:
-    settings = bench.settings.to_dict()
+def _write(bench: Bench, results: Sequence[TaskResult], folder: RunFolder) -> dict[str, Any]:
     summary = {
-        "first_line": first_lines(tasks),
-        "unit": bench.settings.unit,
+        "first_line": first_lines(results),
+        "unit": stored_unit(bench.settings.eval_on),
         "unit_because": bench.why,
-        "tasks": {found.kind.name: found.to_dict() for found in tasks},
-        "notes": [*bench.notes, parts_note(bench)],
+        "tasks": {result.task.name: result.to_dict() for result in results},
+        "notes": [*bench.notes, groups_note(bench)],
         "left_out": bench.skipped,
-        "settings": settings,
+        "settings": bench.settings.to_dict(),
     }
-    page = render(page_of(bench, tasks, _shown(bench, settings)))
-    pictures = [(folder.path / name, data) for found in tasks for name, data in found.pictures().items()]
-    write_many([*pictures, (folder.path / SUMMARY, to_json(summary, indent=2) + b"\n")])
-    write_bytes(folder.path / REPORT, page)
-    lines = [line for found in tasks for line in [*found.lines(), ""]]
-    lines += [f"note: {note}" for note in [*bench.notes, parts_note(bench), *bench.skipped]]
+    plots = [(folder.path / name, data) for result in results for name, data in result.plots().items()]
+    write_many([*plots, (folder.path / SUMMARY, to_json(summary, indent=2) + b"\n")])
+    write_bytes(folder.path / REPORT, render_page(bench, results, _settings_rows(bench)))
+    lines = [line for result in results for line in [*result.lines(), ""]]
+    lines += [f"note: {note}" for note in [*bench.notes, groups_note(bench), *bench.skipped]]
     return {**summary, "lines": lines, "files": {"report": str(folder.path / REPORT)}}
 
 
-def _shown(bench: Bench, settings: dict[str, Any]) -> list[tuple[str, str]]:
+def _settings_rows(bench: Bench) -> list[tuple[str, str]]:
     environment = describe_environment()
-    return [
-        ("command", shlex.join(environment["command"])),
-        *(
-            (key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-            for key, value in settings.items()
-        ),
-        *([("unit", bench.settings.unit)] if "unit" not in settings else []),
-        ("unit because", bench.why),
-        ("seeds", str(bench.request.seeds)),
-        ("ratios", ", ".join(f"{ratio:g}" for ratio in bench.request.ratios)),
-        ("platform", environment["platform"]),
-        ("commit", str(environment["commit"])),
-    ]
+    settings = {
+        "command": shlex.join(environment["command"]),
+        **{key: ", ".join(map(str, v)) if isinstance(v, tuple) else v for key, v in vars(bench.settings).items()},
+        "evaluation unit because": bench.why,
+        "seeds": bench.request.seeds,
+        "ratios": ", ".join(f"{ratio:g}" for ratio in bench.request.ratios),
+        "platform": environment["platform"],
+        "commit": environment["commit"],
+    }
+    return [(key, str(value)) for key, value in settings.items()]

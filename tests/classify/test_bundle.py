@@ -13,11 +13,11 @@ from classify.models.checkpoint import load_classifier, neurons, save_classifier
 from classify.models.weights import build_network
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from engine.errors import CheckpointError
-from tests.classify.training import small_network, tiny
+from tests.builders.classifiers import small_network, tiny
 
 __all__ = ["small_network"]
 
-CLASSES = {"binary": ("good", "defect"), "kinds": ("good", "crack", "pit")}
+CLASSES = {"binary": ("good", "defect"), "classes": ("good", "crack", "pit")}
 
 
 def saved(folder: Path, config: ClassifierConfig) -> Path:
@@ -30,7 +30,7 @@ def images(count: int, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (count, 32, 32, channels)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("task", ["binary", "kinds"])
+@pytest.mark.parametrize("task", ["binary", "classes"])
 @pytest.mark.usefixtures("small_network")
 def test_it_comes_back_with_all_that_is_needed_to_use_it(tmp_path: Path, task: str) -> None:
     config = tiny(task)
@@ -47,15 +47,15 @@ def test_it_comes_back_with_all_that_is_needed_to_use_it(tmp_path: Path, task: s
 
 @pytest.mark.usefixtures("small_network")
 def test_the_map_is_that_of_the_most_probable_kind_of_defect(tmp_path: Path) -> None:
-    loaded = load_classifier(saved(tmp_path, tiny("kinds")))
+    loaded = load_classifier(saved(tmp_path, tiny("classes")))
     given = images(4)
     found = loaded.predict(given)
     with torch.inference_mode():
         from classify.models.checkpoint import to_pixels
 
         maps = loaded.network(to_pixels(given, loaded.mean, loaded.std)).maps.numpy()
-    kinds = found.probabilities[:, 1:].argmax(axis=1) + 1
-    np.testing.assert_allclose(found.maps, maps[np.arange(4), kinds], rtol=1e-4, atol=1e-5)
+    best = found.probabilities[:, 1:].argmax(axis=1) + 1
+    np.testing.assert_allclose(found.maps, maps[np.arange(4), best], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.usefixtures("small_network")
@@ -77,7 +77,7 @@ def test_grey_is_repeated_and_no_images_give_no_answers(tmp_path: Path) -> None:
         loaded.predict(images(2))
 
 
-def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path, small_network: None) -> None:
+def test_a_checkpoint_of_another_network_is_rejected(tmp_path: Path, small_network: None) -> None:
     file = saved(tmp_path, tiny())
     tensors, meta = load_checkpoint(file)
     save_checkpoint(tmp_path / "other", {"features.9.weight": torch.zeros(1)}, meta)

@@ -11,7 +11,7 @@ from classify.cli.train import app
 from defects.images.decode import read_image
 from engine.commands import main
 from tests import builders
-from tests.classify.checkpoints import checkpoint
+from tests.builders.classifiers import checkpoint
 from tests.classify.test_evaluate import meta
 
 
@@ -32,30 +32,30 @@ def say(*arguments: object) -> int:
     return main(app, [str(argument) for argument in arguments], name="train-classifier")
 
 
-def test_predict_writes_a_folder_and_says_where_to_look(
+def test_predict_writes_a_folder_and_names_its_page(
     tmp_path: Path, data: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     assert say("predict", data, "--model", run, "--out", out, "--truth") == 0
-    assert f"look at: {out / 'index.html'}" in capsys.readouterr().out
+    assert f"open: {out / 'index.html'}" in capsys.readouterr().out
     assert say("predict", data, "--model", run, "--out", out, "--truth", "--resume", "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["images"], result["written"], result["unreadable"]) == (5, 0, [])
 
 
-def test_a_picture_that_does_not_open_ends_with_one_line_and_the_others_are_done(
+def test_an_image_that_does_not_open_ends_with_one_line_and_the_others_are_done(
     tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    builders.save(tmp_path / "in" / "a.png", builders.picture())
-    (tmp_path / "in" / "b.png").write_bytes(b"no picture")
+    builders.save(tmp_path / "in" / "a.png", builders.noise_image())
+    (tmp_path / "in" / "b.png").write_bytes(b"no image")
     assert say("predict", tmp_path / "in", "--model", run, "--out", tmp_path / "out") == 1
     said = capsys.readouterr()
-    assert "1 of 2 photographs look defective" in said.out
+    assert "1 of 2 images are predicted defective" in said.out
     assert [line for line in said.err.splitlines() if line.startswith("error:")] == [said.err.splitlines()[-1]]
     assert "b.png" in said.err
 
 
-def test_evaluate_tells_of_the_held_out_and_ranks_several(
+def test_evaluate_reports_the_held_out_and_ranks_several(
     tmp_path: Path, data: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "result.json"
@@ -63,7 +63,7 @@ def test_evaluate_tells_of_the_held_out_and_ranks_several(
     assert say("evaluate", "--data", data, *twice, "--out", out) == 0
     said = capsys.readouterr().out
     assert f"{run}: 2 images of test in {data}" in said
-    assert "squares, ranked" in said
+    assert "crops, ranked" in said
     models = json.loads(out.read_text())["models"]
     assert all(one["images"] == ["part_3", "part_4"] for one in models.values())
 
@@ -72,7 +72,7 @@ def test_export_explain_and_table(tmp_path: Path, data: Path, run: Path, capsys:
     assert say("export", "--model", run, "--out", tmp_path / "m.onnx") == 0
     assert "bench-fid" in capsys.readouterr().out
     assert say("export", "--model", run, "--out", tmp_path / "m.onnx") == 1
-    assert "is there already; add --force" in capsys.readouterr().err
+    assert "[E-out-exists]" in capsys.readouterr().err
     assert say("explain", data / "images" / "part_0.png", "--model", run, "--out", tmp_path / "e.png") == 0
     assert read_image(tmp_path / "e.png").shape == (346, 6 * 320 + 5 * 8, 3)
     capsys.readouterr()
@@ -87,8 +87,8 @@ def test_export_explain_and_table(tmp_path: Path, data: Path, run: Path, capsys:
         (("predict", "{data}", "--model", "{data}"), 1, "holds no valid checkpoint"),
         (("predict", "{data}", "--model", "{run}", "--out", "{data}/out"), 2, "lie inside one another"),
         (("predict", "{data}/gone", "--model", "{run}"), 1, "no such file or folder"),
-        (("evaluate", "--data", "{data}", "--model", "{run}", "--part", "train"), 2, "--part: unknown 'train'"),
-        (("evaluate", "--data", "{data}", "--model", "{run}", "--part", "all"), 1, "was trained on 1 of 5 images"),
+        (("evaluate", "--data", "{data}", "--model", "{run}", "--split", "train"), 2, "--split: unknown 'train'"),
+        (("evaluate", "--data", "{data}", "--model", "{run}", "--split", "all"), 1, "was trained on 1 of 5 images"),
         (("export", "--model", "{run}", "--out", "model.pt"), 2, "expected a file ending in .onnx"),
         (("evaluate", "--data", "{data}", "--model", "{run}", "--out", "{data}/e.json"), 2, "lie inside one another"),
         (("explain", "{data}/images/part_0.png", "--model", "{run}", "--out", "e.jpg"), 2, "ending in .png"),

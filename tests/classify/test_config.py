@@ -38,14 +38,14 @@ def test_bsdata_is_trained_as_the_source_says() -> None:
         ("network.nam=resnet18", "did you mean name"),
         ("network.discard=0.5", "of a transformer's attention"),
         ("network={name: vit_tiny, short: true}", "no shortened form"),
-        ("network.name=vit_tiny", "sees 224 px only"),
+        ("network.name=vit_tiny", "takes 224 px only"),
         ("data.tile={side: 64, overlap: 64}", "must be below the side"),
         ("data={test_fraction: 0.6, val_fraction: 0.5}", "leave nothing to train on"),
         ("data={val_fraction: 0, tile: null}", None),
         ("train={patience: 3}", None),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_line(setting: str, said: str | None) -> None:
+def test_what_does_not_fit_is_rejected_in_one_line(setting: str, said: str | None) -> None:
     if said is None:
         shipped("quick", setting)
         return

@@ -1,4 +1,4 @@
-"""Examples: what is cut, how it is labelled, and that it is decoded once."""
+"""Examples: how they are cropped and labeled, and that an image is decoded once."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from defects.formats.dataset import open_dataset
 from defects.images.decode import encode_image
 from defects.sample import Sample
 from engine.errors import DataError
-from tests.classify.training import parts, picture
+from tests.builders.classifiers import defect_image, parts
+from tests.builders.errors import raises
 
 TILES = DataConfig.model_validate({"size": 16, "tile": {"side": 16, "overlap": 4, "pixels": 5}})
 
 
-def samples(root: Path, *kinds: str) -> list[Sample]:
-    return open_dataset(parts(root, kinds)).samples
+def samples(root: Path, *labels: str) -> list[Sample]:
+    return open_dataset(parts(root, labels)).samples
 
 
-def test_whole_photographs_become_squares_with_their_class(tmp_path: Path) -> None:
+def test_whole_images_become_crops_with_their_class(tmp_path: Path) -> None:
     examples = examples_of(samples(tmp_path, "crack", "good", "pit"), DataConfig(size=32), "binary")
     assert examples.classes == ("good", "defect")
     assert examples.labels.tolist() == [1, 0, 1]
@@ -35,15 +36,15 @@ def test_whole_photographs_become_squares_with_their_class(tmp_path: Path) -> No
     assert not examples.read(1)[1].any()
 
 
-def test_kinds_are_classes_of_their_own(tmp_path: Path) -> None:
-    examples = examples_of(samples(tmp_path, "crack", "good", "pit"), DataConfig(size=32), "kinds")
+def test_defect_classes_are_classes(tmp_path: Path) -> None:
+    examples = examples_of(samples(tmp_path, "crack", "good", "pit"), DataConfig(size=32), "classes")
     assert examples.classes == ("good", "crack", "pit")
     assert examples.counts == {"good": 1, "crack": 1, "pit": 1}
 
 
 def test_a_tile_is_what_lies_at_its_place_and_defective_by_its_own_pixels(tmp_path: Path) -> None:
     found = samples(tmp_path, "crack")
-    image, mask = picture(0, "crack")
+    image, mask = defect_image(0, "crack")
     examples = examples_of(found, TILES, "binary")
     assert len(examples) == 9
     for index, example in enumerate(examples.examples):
@@ -56,22 +57,20 @@ def test_a_tile_is_what_lies_at_its_place_and_defective_by_its_own_pixels(tmp_pa
     assert set(examples.labels.tolist()) == {0, 1}
 
 
-def test_tiles_of_a_kind_without_good_photographs_still_have_a_good_class(tmp_path: Path) -> None:
-    examples = examples_of(samples(tmp_path, "crack", "pit"), TILES, "kinds")
+def test_tiles_of_a_class_without_good_images_still_have_a_good_class(tmp_path: Path) -> None:
+    examples = examples_of(samples(tmp_path, "crack", "pit"), TILES, "classes")
     assert examples.classes == ("good", "crack", "pit")
     assert all(examples.counts.values())
 
 
-def test_a_tile_is_brought_to_the_size_that_the_network_sees(tmp_path: Path) -> None:
+def test_a_tile_is_resized_to_the_input_of_the_network(tmp_path: Path) -> None:
     data = TILES.model_copy(update={"size": 32, "channels": 1})
     examples = examples_of(samples(tmp_path, "crack"), data, "binary")
     assert examples.read(0)[0].shape == (32, 32, 1)
     assert examples.batch([0, 3]).shape == (2, 32, 32, 1)
 
 
-def test_a_photograph_is_decoded_once_for_all_its_tiles_and_parts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_image_is_decoded_once_for_all_its_tiles_and_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     original = classify.data.examples.read_sample
 
@@ -104,22 +103,22 @@ def test_a_defect_that_nobody_outlined_can_be_classified_but_not_tiled(tmp_path:
         examples_of(bare, TILES, "binary")
 
 
-def test_a_tile_larger_than_the_photograph_is_refused(tmp_path: Path) -> None:
+def test_a_tile_larger_than_the_image_is_rejected(tmp_path: Path) -> None:
     data = DataConfig.model_validate({"size": 32, "tile": {"side": 64}})
     with pytest.raises(DataError, match=r"40 x 40 px is smaller than a tile of 64 px"):
         examples_of(samples(tmp_path, "crack"), data, "binary")
 
 
-def test_a_label_that_is_no_class_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="its label 'pit' is none of the classes good, crack"):
-        examples_of(samples(tmp_path, "pit"), DataConfig(size=32), "kinds", ("good", "crack"))
+def test_a_label_that_is_no_class_is_rejected(tmp_path: Path) -> None:
+    with raises("E-classify-unknown-class"):
+        examples_of(samples(tmp_path, "pit"), DataConfig(size=32), "classes", ("good", "crack"))
 
 
-def test_the_window_is_that_of_the_generators(tmp_path: Path) -> None:
+def test_the_crop_is_that_of_the_generators(tmp_path: Path) -> None:
     from defects.images.crops import CropSpec, read_crop
 
     path = tmp_path / "wide.png"
     path.write_bytes(encode_image(np.random.default_rng(0).integers(0, 255, (40, 90, 3)).astype(np.uint8)))
     wide = Sample("wide", path)
-    image, _ = examples_of([wide], DataConfig(size=32, fit="window", window=36), "binary").read(0)
+    image, _ = examples_of([wide], DataConfig(size=32, fit="crop", crop=36), "binary").read(0)
     assert np.array_equal(image, read_crop(wide, CropSpec(32, 36, 3))[0])

@@ -12,7 +12,7 @@ from classify.inference.explain import METHODS, _package, explain, guided_backpr
 from classify.models.cam import CamClassifier, build_classifier
 from classify.models.checkpoint import to_pixels
 from classify.models.weights import Classifier
-from tests.classify.checkpoints import loaded
+from tests.builders.classifiers import loaded
 
 
 def images(size: int = 48) -> torch.Tensor:

@@ -15,7 +15,7 @@ from classify.inference.export import OUTPUTS, TOLERANCE, export_classifier
 from classify.models.checkpoint import to_pixels
 from engine.errors import OutputError
 from metrics.features.onnx_network import Network
-from tests.classify.checkpoints import loaded
+from tests.builders.classifiers import loaded
 
 CASES: dict[str, dict[str, Any]] = {
     "grey": {"network": {"name": "efficientnet_lite0", "short": True}},

@@ -18,7 +18,7 @@ from classify.models.checkpoint import neurons
 from classify.models.weights import Classifier, build_network
 from classify.training.fit import Fitted, Fitting, TrainingError, fit
 from classify.training.schedule import Order, best_epoch, class_weights, rate_at, stalled
-from tests.classify.training import prepared, same, small_network, tiny
+from tests.builders.classifiers import prepared, same, small_network, tiny
 
 __all__ = ["small_network"]
 
@@ -42,7 +42,7 @@ class TestSmall:
 
     def test_it_learns_what_can_be_learnt(self, tmp_path: Path) -> None:
         config = tiny(train={"epochs": 40, "learning_rate": 0.02, "batch_size": 8})
-        result = fitted(prepared(tmp_path, config, kinds=("crack", "good") * 20), config)
+        result = fitted(prepared(tmp_path, config, labels=("crack", "good") * 20), config)
         assert result.best_score is not None
         assert result.best_score >= 0.9
         assert result.history[-1]["loss"] < result.history[0]["loss"] / 2
@@ -115,9 +115,9 @@ class TestSmall:
         with pytest.raises(TrainingError, match="epoch 1, step 1: the loss is not a number"):
             fitted(prepared(tmp_path), tiny())
 
-    def test_kinds_are_learnt_with_one_neuron_each(self, tmp_path: Path) -> None:
-        config = tiny("kinds", train={"balance": "weights"})
-        found = prepared(tmp_path, config, kinds=("crack", "pit", "good") * 10)
+    def test_classes_are_learned_with_one_neuron_each(self, tmp_path: Path) -> None:
+        config = tiny("classes", train={"balance": "weights"})
+        found = prepared(tmp_path, config, labels=("crack", "pit", "good") * 10)
         result = fitted(found, config)
         assert result.state_dict["head.weight"].shape[0] == 3
         assert math.isfinite(result.history[-1]["val_loss"])
@@ -165,7 +165,7 @@ def test_every_example_is_seen_once_a_pass_and_batches_run_on_into_the_next(tmp_
 
 def test_the_sampler_evens_out_rare_classes(tmp_path: Path) -> None:
     config = tiny(train={"balance": "sampler"})
-    found = prepared(tmp_path, config, kinds=["crack"] * 4 + ["good"] * 36)
+    found = prepared(tmp_path, config, labels=["crack"] * 4 + ["good"] * 36)
     order = Order(found.train, config.train)
     labels = found.train.labels[order.at(0, 1000)]
     assert 0.4 < labels.mean() < 0.6
@@ -194,7 +194,7 @@ def test_a_stop_waits_for_so_many_epochs_without_a_better_one() -> None:
     assert not stalled(rows, None)
 
 
-def test_sets_of_other_classes_are_refused(tmp_path: Path, small_network: None) -> None:
+def test_sets_of_other_classes_are_rejected(tmp_path: Path, small_network: None) -> None:
     config = tiny()
     found = prepared(tmp_path)
     other = Examples("val", [], ("good", "pit"), config.data)

@@ -50,10 +50,10 @@ def test_multiply_accumulates_are_those_pytorch_counts(name: str) -> None:
     found = measured((name, False))
     assert found.macs + found.map_macs == counter.get_total_flops() / 2
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        asked = network(images)  # the logit is the map's mean: the last neuron is spared
+        requested = network(images)  # the logit is the map's mean: the last neuron is spared
     assert found.macs + found.map_macs - network.head.in_features == counter.get_total_flops() / 2
-    torch.testing.assert_close(asked.logits, learning.logits.detach(), rtol=1e-4, atol=1e-4)
-    assert torch.equal(asked.maps, learning.maps)
+    torch.testing.assert_close(requested.logits, learning.logits.detach(), rtol=1e-4, atol=1e-4)
+    assert torch.equal(requested.maps, learning.maps)
 
 
 @pytest.mark.parametrize("key", PUBLISHED)

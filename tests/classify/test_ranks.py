@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from classify.models.checkpoint import load_classifier
-from tests.classify.training import arguments, parts, small_network, tree
+from tests.builders.classifiers import arguments, parts, small_network, tree
 
 __all__ = ["small_network"]
 
@@ -21,7 +21,7 @@ import hashlib, json
 from pathlib import Path
 import classify.models.cam, classify.training.launch
 from classify.cli import train_classifier
-from tests.classify.training import Small
+from tests.builders.classifiers import Small
 
 classify.models.cam.build_features = lambda name, *, short=False: (Small(), 8, False)
 original = classify.training.launch.train

@@ -18,14 +18,13 @@ from classify.cli import utility as utility_cli
 from classify.cli.schemes import app as schemes_app
 from classify.data.dataset import held_out, open_data
 from classify.models.checkpoint import load_classifier
-from classify.utility.design.settings import parse_ratios
+from classify.utility.design.trials import parse_ratios
 from classify.utility.launch import compute
 from engine.commands import main
 from engine.errors import CheckpointError, DataError, OutputError, UsageError
 from engine.files.atomic import sha256_file
 from engine.run.folder import RunFolder
-from tests.classify.checkpoints import checkpoint
-from tests.classify.training import error_line, parts, small_network, tiny, train_classifier
+from tests.builders.classifiers import checkpoint, error_line, parts, small_network, tiny, train_classifier
 
 __all__ = ["small_network"]
 
@@ -66,7 +65,7 @@ def test_images_that_do_not_open_are_all_told_before_training(tmp_path: Path, ca
         (("--weights", "{weights}"), 1, "holds weights that are no numbers"),
     ],
 )
-def test_a_slip_in_an_option_is_refused(
+def test_a_slip_in_an_option_is_rejected(
     data: Path, tmp_path: Path, capsys: Capture, more: tuple[str, ...], code: int, said: str
 ) -> None:
     weights = tmp_path / "nan.safetensors"
@@ -104,7 +103,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=str,
 )  # fmt: skip
-def test_a_checkpoint_that_says_nonsense_is_refused(saved: Path, change: Meta) -> None:
+def test_a_checkpoint_that_says_nonsense_is_rejected(saved: Path, change: Meta) -> None:
     file = saved.with_suffix(".json")
     whole = file.read_text()
     said = json.loads(whole)
@@ -131,7 +130,7 @@ def nan(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         (lambda tensors: dict.fromkeys(tensors, torch.zeros(3)), "its weights are not those of mobilenetv3_large"),
     ],
 )
-def test_weights_that_are_not_the_networks_are_refused(
+def test_weights_that_are_not_the_networks_are_rejected(
     tmp_path: Path, saved: Path, change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]], said: str
 ) -> None:
     copy = tmp_path / "best.safetensors"
@@ -159,7 +158,7 @@ def test_ratios_are_numbers_from_0_to_1000(text: str) -> None:
         (("--synthetic", "a\nb={data}"), "is no name"),
     ],
 )
-def test_a_slip_in_an_option_of_bench_utility_is_refused(
+def test_a_slip_in_an_option_of_bench_utility_is_rejected(
     data: Path, capsys: Capture, words: tuple[str, ...], said: str
 ) -> None:
     given = [str(data), "--val", "0.4", "--test", "0.4", "--dry-run", *(word.format(data=data) for word in words)]
@@ -176,7 +175,7 @@ def test_a_slip_in_an_option_of_bench_utility_is_refused(
         (("--out", "{data}"), "lie inside one another"),
     ],
 )
-def test_a_slip_in_an_option_of_schemes_is_refused(
+def test_a_slip_in_an_option_of_schemes_is_rejected(
     data: Path, tmp_path: Path, capsys: Capture, words: tuple[str, ...], said: str
 ) -> None:
     given = [str(data), "--synthetic", str(data), "--out", str(tmp_path / "out")]
@@ -187,8 +186,8 @@ def test_a_slip_in_an_option_of_schemes_is_refused(
 
 def test_a_line_of_results_without_a_result_is_computed_again(tmp_path: Path) -> None:
     class Once:
-        def run(self, cell: int) -> dict[str, Any]:
-            return {"test": cell}
+        def run(self, trial: int) -> dict[str, Any]:
+            return {"test": trial}
 
     (tmp_path / "results.jsonl").write_text('{"id": "a"}\n{"id": "b", "test": 5}\n')
     with RunFolder.create(tmp_path, resume=True) as folder:
@@ -210,5 +209,5 @@ def test_an_export_that_is_no_number_is_not_written(
 
 
 def test_a_checkpoint_that_held_nothing_out_is_measured_on_other_images_only(data: Path) -> None:
-    with pytest.raises(DataError, match="no images were held out as test in training; use another --part"):
+    with pytest.raises(DataError, match="no images were held out as test in training; use another --split"):
         held_out(open_data(data), tiny(), ("good", "defect"), {"data": {"test": []}})

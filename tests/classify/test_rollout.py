@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from classify.models.rollout import TRANSFORMERS, Fusion, build_transformer, rollout
+from classify.config import TRANSFORMERS
+from classify.models.rollout import Fusion, build_transformer, rollout
 from engine.errors import UsageError
 
 FUSIONS: tuple[Fusion, ...] = ("mean", "min", "max")
@@ -58,7 +59,7 @@ def test_the_class_tokens_own_column_is_never_discarded() -> None:
 
 
 @pytest.mark.parametrize("discard", [-0.1, 1.0])
-def test_an_impossible_discard_ratio_is_refused(discard: float) -> None:
+def test_an_impossible_discard_ratio_is_rejected(discard: float) -> None:
     with pytest.raises(ValueError, match="expected a discard ratio from 0 to below 1"):
         rollout(attention(), discard=discard)
 

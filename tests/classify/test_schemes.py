@@ -1,4 +1,4 @@
-"""The six schemes: what each learns from, and the table beside the source's."""
+"""The six schemes: what each trains on, and the table next to the paper's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from classify.cli.schemes import app
 from classify.utility.runners.schemes import load_schemes, published, summary_rows, table_lines
 from engine.commands import main
-from tests.classify.utility_folders import folder, real_folder
+from tests.builders.utility import folder, real_folder
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return real_folder(root), folder(root / "fakes", 40, 0, seed=7)
 
 
-def test_the_schemes_are_the_sources() -> None:
+def test_the_schemes_are_the_papers() -> None:
     schemes = load_schemes()
     assert "".join(schemes) == "abcdef"
     assert [scheme.imagenet for scheme in schemes.values()] == [False, False, False, True, True, True]
@@ -45,21 +45,21 @@ def test_the_table_says_where_there_are_no_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "code"),
     [
-        (["--networks", "resnet1"], "--networks"),
-        (["--weights", "resnet18"], "NETWORK=FILE"),
-        (["--weights", "resnet18=/nowhere"], "no such file"),
-        (["--synthetic", "own=fakes/{shots}-{seed}"], "schemes have one level"),
+        (["--networks", "resnet1"], "E-utility-network"),
+        (["--weights", "resnet18"], "E-utility-network"),
+        (["--weights", "resnet18=/nowhere"], "E-utility-network"),
+        (["--synthetic", "own=fakes/{shots}-{seed}"], "E-utility-template"),
     ],
 )
-def test_faults_are_one_line(
-    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+def test_errors_are_one_line(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: str
 ) -> None:
     arguments = [str(folders[0]), "--synthetic", f"gan={folders[1]}", "--out", str(tmp_path / "out"), *words]
     assert main(app, arguments, name="bench-utility schemes") == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert f"[{code}]" in error
     assert error.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""The search: in its ranges, the best is the best, and a resumed one draws what an undisturbed one would have."""
+"""The search: in its ranges, the best is the best, and a resumed one samples what an undisturbed one would have."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from classify.config import ClassifierConfig
 from classify.training.search import Space, search, space_of
 from engine.commands import main
 from engine.config import load_config
-from engine.errors import UsageError
-from tests.classify.training import arguments, error_line, parts, prepared, small_network, tiny, tree
+from tests.builders.classifiers import arguments, error_line, parts, prepared, small_network, tiny, tree
+from tests.builders.errors import raises
 
 __all__ = ["small_network"]
 
@@ -48,7 +48,7 @@ def test_a_resumed_search_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: py
     search(found, config, tmp_path / "cut", SPACE, trials=1, weights="none")
     search(found, config, tmp_path / "cut", SPACE, trials=3, weights="none", resume=True)
     assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
-    with pytest.raises(UsageError, match="was begun with other rates"):
+    with raises("E-out-other-run", "was started with other rates"):
         search(found, config, tmp_path / "cut", Space(1e-3, 1e-1, (4, 8)), trials=4, weights="none", resume=True)
 
 
@@ -57,7 +57,7 @@ def test_a_trial_that_ends_in_no_number_counts_as_the_worst(tmp_path: Path, monk
 
     def sometimes(network: Any, train: Any, val: Any, settings: Any, **given: Any) -> Any:
         if len(trials(tmp_path / "run")) == 0:
-            raise classify.training.search.TrainingError("no number")
+            raise classify.training.search.TrainingError("no number", code="E-classify-not-a-number")
         return original(network, train, val, settings, **given)
 
     monkeypatch.setattr(classify.training.search, "fit", sometimes)

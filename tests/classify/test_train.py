@@ -10,7 +10,7 @@ import pytest
 
 import classify.training.loop
 from classify.models.checkpoint import load_classifier
-from tests.classify.training import error_line, parts, small_network, train_classifier, tree
+from tests.builders.classifiers import error_line, parts, small_network, train_classifier, tree
 
 __all__ = ["small_network"]
 
@@ -105,7 +105,7 @@ def test_a_folder_with_a_run_is_not_written_over(
     assert "is not empty; add --resume" in error_line(capsys)
 
 
-def test_resuming_with_another_configuration_or_other_images_is_refused(
+def test_resuming_with_another_configuration_or_other_images_is_rejected(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
@@ -115,4 +115,4 @@ def test_resuming_with_another_configuration_or_other_images_is_refused(
     assert "another configuration (train.learning_rate 0.001, now 0.5)" in error_line(capsys)
     other = parts(tmp_path / "other", first=40)
     assert train_classifier(other, run, "--resume") == 2
-    assert "was begun with another train_sha256" in error_line(capsys)
+    assert "was started with another train_sha256" in error_line(capsys)

@@ -1,4 +1,4 @@
-"""The command: help at once, one line for every fault, and the verbs."""
+"""The command: help at once, one line for every error, and the verbs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 from classify.cli.train import app
 from engine.commands import main
-from tests.classify.training import arguments, error_line, parts, small_network, train_classifier
+from tests.builders.classifiers import arguments, error_line, parts, small_network, train_classifier
 
 __all__ = ["small_network"]
 
@@ -54,11 +54,11 @@ def test_the_result_is_one_json_object_and_names_the_next_command(
     result = json.loads(capsys.readouterr().out)
     assert Path(result["checkpoint"]).is_file()
     assert train_classifier(data, run, "--resume") == 0
-    assert f"next        train-classifier evaluate {data} --model {run}" in capsys.readouterr().out
+    assert f"next        train-classifier evaluate --data {data} --model {run}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("kinds", "more", "code", "said"),
+    ("labels", "more", "code", "said"),
     [
         (["good"] * 20, [], 1, "one class only (20 good)"),
         (("crack", "good"), [], 1, "cannot be divided into train, val, test"),
@@ -72,11 +72,11 @@ def test_the_result_is_one_json_object_and_names_the_next_command(
     ],
     ids=["one class", "too few", "large tile", "network", "preset", "config", "no weights", "pickle", "device"],
 )
-def test_a_fault_is_one_line(
+def test_an_error_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], small_network: None,
-    kinds: tuple[str, ...], more: list[str], code: int, said: str,
+    labels: tuple[str, ...], more: list[str], code: int, said: str,
 ) -> None:  # fmt: skip
-    data = parts(tmp_path / "data", kinds)
+    data = parts(tmp_path / "data", labels)
     assert train_classifier(data, tmp_path / "run", *more) == code
     assert said in error_line(capsys)
 

@@ -1,4 +1,4 @@
-"""What may be tested on: no image that a generator has seen, and no part in two places."""
+"""What may be tested on: no image that a generator was trained on, and no group in two splits."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from classify.utility.design.bench import Bench
-from classify.utility.design.few_shot import drawn, shot_order
-from classify.utility.design.views import UNCLEAR, covering, views_of
+from classify.utility.design.division import draw, shot_order
+from classify.utility.design.evaluation_units import UNCLEAR, covering, views_of
 from classify.utility.runners.pasting import pasted_images
 from defects.provenance import Provenance, file_name
 from defects.sample import GOOD, Sample
-from engine.errors import DataError, UsageError
 from engine.files.atomic import sha256_file
 from tests.builders import save
-from tests.classify.utility_folders import bench_of, folder, real_folder
+from tests.builders.errors import raises
+from tests.builders.utility import bench_of, folder, real_folder
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def named(root: Path, real: Path, test: list[str], train: list[str]) -> Path:
-    """Writes what a generator says of itself."""
+    """Writes the provenance of a generator."""
     hashes = frozenset(sha256_file(real / "images" / f"{name}.png") for name in train)
     origin = Provenance("c" * 64, 64, 1, None, test=tuple(test), train_sha256=hashes, defective=len(train))
     (root / file_name).write_text(json.dumps(origin.to_dict()))
@@ -62,8 +62,8 @@ def test_two_generators_leave_the_intersection(real: Path, tmp_path: Path) -> No
     assert [sample.name for sample in bench.division.test] == [*names(6, 12), *names(60, 70)]
 
 
-def test_a_test_image_that_was_trained_on_is_refused(real: Path, fakes: Path) -> None:
-    with pytest.raises(DataError, match="names 1 test images that it was trained on, such as 0003"):
+def test_a_test_image_that_was_trained_on_is_rejected(real: Path, fakes: Path) -> None:
+    with raises("E-utility-test-leak", "names 1 test images that it was trained on, such as 0003"):
         bench_of(real, {"gan": named(fakes, real, [*names(0, 12), *names(48, 70)], [*names(20, 48), "0003"])})
 
 
@@ -73,39 +73,37 @@ def test_siblings_of_training_images_are_not_tested_on(real: Path, fakes: Path) 
     assert "0010" not in {sample.name for sample in bench.division.test}
 
 
-def test_too_few_held_out_images_are_refused_in_one_line(real: Path, fakes: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"test images: 1 parts with a defect and 1 without .* give more real"
-    ) as raised:
+def test_too_few_held_out_images_are_rejected_in_one_line(real: Path, fakes: Path) -> None:
+    with raises("E-utility-too-few", r"test images: 1 groups .* and 1 a good one, .* give more real") as raised:
         bench_of(real, {"gan": named(fakes, real, ["0000", "0001", "0048", "0049"], names(2, 40))})
     assert "\n" not in str(raised.value)
 
 
-def test_a_generator_of_other_images_is_refused(real: Path, fakes: Path, tmp_path: Path) -> None:
+def test_a_generator_of_other_images_is_rejected(real: Path, fakes: Path, tmp_path: Path) -> None:
     other = folder(tmp_path / "other", 10, 10, seed=9)
-    with pytest.raises(DataError, match="none of the real images"):
+    with raises("E-utility-other-images"):
         bench_of(real, {"gan": named(fakes, other, ["x"], names(0, 10))})
 
 
-def test_copies_of_test_images_are_refused(real: Path, fakes: Path) -> None:
+def test_copies_of_test_images_are_rejected(real: Path, fakes: Path) -> None:
     bench = bench_of(real, {"gan": fakes})
     copied = next(sample for sample in bench.division.test if sample.label != GOOD)
     (fakes / "images" / "0000.png").write_bytes(copied.image.read_bytes())
-    with pytest.raises(DataError, match=f"byte for byte, such as {copied.name}"):
+    with raises("E-utility-test-leak", f"byte for byte, such as {copied.name}"):
         bench_of(real, {"gan": fakes})
 
 
-def test_masks_of_test_images_are_refused(real: Path, fakes: Path) -> None:
+def test_masks_of_test_images_are_rejected(real: Path, fakes: Path) -> None:
     bench = bench_of(real, {"gan": fakes})
     used = next(sample for sample in bench.division.test if sample.label != GOOD)
     rows = [json.loads(line) for line in (fakes / "metadata.jsonl").read_text().splitlines()]
     rows[0]["mask_source"] = f"scratch/{used.name}.png"
     (fakes / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(UsageError, match="painted from the masks of test images"):
+    with raises("E-utility-test-masks"):
         bench_of(real, {"gan": fakes})
 
 
-def test_levels_hold_one_another_and_kinds_take_turns(real: Path, fakes: Path) -> None:
+def test_few_shot_splits_hold_one_another_and_classes_take_turns(real: Path, fakes: Path) -> None:
     bench = bench_of(real, {"gan": fakes})
     order = shot_order(bench.defective, 3)
     assert {sample.label for sample in order[:2]} == {"pit", "scratch"}
@@ -114,22 +112,22 @@ def test_levels_hold_one_another_and_kinds_take_turns(real: Path, fakes: Path) -
     assert shot_order(bench.defective[::-1], 3) == order
     assert shot_order(bench.defective, 4) != order
     samples = [Sample(str(index), Path("x"), label=GOOD if index % 4 else "pit") for index in range(80)]
-    few, many = drawn(samples, 20, 1), drawn(samples, 60, 1)
+    few, many = draw(samples, 20, 1), draw(samples, 60, 1)
     assert list(many[:20]) == list(few)
     assert sum(samples[index].label != GOOD for index in few) == 5
 
 
-def test_pasted_images_are_of_the_level_only(real: Path, fakes: Path) -> None:
+def test_pasted_images_are_of_the_split_only(real: Path, fakes: Path) -> None:
     bench = bench_of(real, {"gan": fakes}, pasted="alpha")
-    chosen = shot_order(bench.defective, 0)[:4]
+    subset = shot_order(bench.defective, 0)[:4]
     good = [sample for sample in bench.division.train if sample.label == GOOD]
-    made = list(pasted_images(bench, chosen, good, 0, 12))
-    assert {one.metadata["defect"]["name"] for one in made} <= {sample.name for sample in chosen}
-    assert {one.metadata["ground"]["name"] for one in made} <= {sample.name for sample in good}
-    assert [one.name for one in pasted_images(bench, chosen, good, 0, 5)] == [one.name for one in made[:5]]
+    pasted = list(pasted_images(bench, subset, good, 0, 12))
+    assert {one.metadata["defect"]["name"] for one in pasted} <= {sample.name for sample in subset}
+    assert {one.metadata["ground"]["name"] for one in pasted} <= {sample.name for sample in good}
+    assert [one.name for one in pasted_images(bench, subset, good, 0, 5)] == [one.name for one in pasted[:5]]
 
 
-def test_squares_do_not_depend_on_the_label(tmp_path: Path) -> None:
+def test_crops_do_not_depend_on_the_label(tmp_path: Path) -> None:
     assert covering(50, 120, None) == [(0, 0, 50, 50), (35, 0, 50, 50), (70, 0, 50, 50)]
     pixels = np.full((50, 120, 1), 90, np.uint8)
     mask = np.zeros((50, 120), bool)
@@ -146,5 +144,5 @@ def test_squares_do_not_depend_on_the_label(tmp_path: Path) -> None:
 
 def test_sources_too_small_for_a_ratio_leave_it_out(real: Path, fakes: Path) -> None:
     bench: Bench = bench_of(real, {"gan": fakes}, ratios=(0.0, 1.0, 50.0))
-    assert {cell.ratio for cell in bench.cells if cell.arm.made} == {1.0}
+    assert {trial.ratio for trial in bench.trials if trial.arm.sources} == {1.0}
     assert any("ratio 50" in line and "60" in line for line in bench.skipped)

@@ -7,22 +7,63 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import wilcoxon
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score
 
-from classify.utility.analysis.scores import auroc, average_precision, best_threshold, recall_at, score_dict
-from classify.utility.analysis.statistics import Resamples, difference, holm, least_p, signed_rank
+from classify.utility.analysis.scores import (
+    Resamples,
+    average_precision,
+    best_threshold,
+    difference,
+    holm,
+    least_p,
+    recall_at,
+    resampled_precision,
+    score_dict,
+    signed_rank,
+)
 from classify.utility.analysis.verdict import HELPS, HURTS, NO_EVIDENCE, verdict_of
 from defects.sample import GOOD, Sample
 
 
-def test_average_precision_and_auroc_equal_the_references_with_ties() -> None:
+def sorted_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Average precision in closed form: the mean, over the defective ones, of the precision at their rank."""
+    above = scores[None] >= scores[labels][:, None]
+    return float(((above & labels).sum(axis=1) / above.sum(axis=1)).mean())
+
+
+def pairs_in_order(scores: np.ndarray, labels: np.ndarray) -> float:
+    """AUROC in closed form: the share of pairs that are ranked rightly, ties counting half."""
+    apart = scores[labels][:, None] - scores[~labels][None]
+    return float((apart > 0).mean() + (apart == 0).mean() / 2)
+
+
+def test_scores_with_ties_equal_the_closed_forms() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         scores = np.round(rng.normal(size=40), 1)
         labels = rng.random(40) < 0.3
         labels[:2] = True, False
-        assert average_precision(scores, labels)[0] == pytest.approx(average_precision_score(labels, scores))
-        assert auroc(scores, labels) == pytest.approx(roc_auc_score(labels, scores))
+        values = score_dict(scores, ["pit" if label else None for label in labels], float(np.median(scores)))
+        assert average_precision(scores, labels) == pytest.approx(sorted_precision(scores, labels))
+        assert values["auroc"] == pytest.approx(pairs_in_order(scores, labels), abs=1e-6)
+        called = scores > np.median(scores)
+        assert values["f1"] == pytest.approx(2 * (called & labels).sum() / (called.sum() + labels.sum()), abs=1e-6)
+        assert values["accuracy"] == pytest.approx((called == labels).mean(), abs=1e-6)
+        reached = [(labels & (scores >= s)).sum() for s in scores if labels[scores >= s].mean() >= 0.95]
+        assert recall_at(scores, labels) == pytest.approx(max(reached, default=0) / labels.sum())
+
+
+def test_the_threshold_is_halfway_below_the_scores_of_the_highest_f1() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        scores = np.round(rng.normal(size=30), 1)
+        labels = rng.random(30) < 0.4
+        labels[:2] = True, False
+        levels = np.unique(scores)
+        middles = np.concatenate([[levels[0] - 1.0], (levels[1:] + levels[:-1]) / 2])
+        true = (scores[labels][None] > middles[:, None]).sum(axis=1)
+        called = (scores[None] > middles[:, None]).sum(axis=1)
+        assert best_threshold(scores, labels) == middles[int(np.argmax(2 * true / (called + labels.sum())))]
 
 
 def test_weights_count_images_as_if_they_were_there_as_often() -> None:
@@ -30,8 +71,8 @@ def test_weights_count_images_as_if_they_were_there_as_often() -> None:
     scores, labels = rng.normal(size=12), np.arange(12) % 3 == 0
     weights = rng.integers(0, 3, (5, 12)).astype(float)
     weights[:, 0] = 1
-    found = average_precision(scores, labels, weights)
-    for row, value in zip(weights.astype(int), found, strict=True):
+    values = resampled_precision(scores, labels, weights)
+    for row, value in zip(weights.astype(int), values, strict=True):
         assert value == pytest.approx(average_precision_score(np.repeat(labels, row), np.repeat(scores, row)))
 
 
@@ -87,8 +128,8 @@ def test_interval_widens_with_few_parts_and_covers_no_difference() -> None:
     better = [scores + 0.8 * labels for scores in base]
     noise = [scores + rng.normal(0, 0.3, 60) for scores in base]
 
-    def measured(cells: list[np.ndarray]) -> np.ndarray:
-        return np.stack([resamples.precision_of(cell) for cell in cells])[None]
+    def measured(trials: list[np.ndarray]) -> np.ndarray:
+        return np.stack([resamples.precision_of(trial) for trial in trials])[None]
 
     gain = difference(measured(better), measured(base), resamples)
     assert gain.low > 0
@@ -100,7 +141,7 @@ def test_interval_widens_with_few_parts_and_covers_no_difference() -> None:
 
 
 def test_verdict_needs_interval_and_test_in_one_direction() -> None:
-    from classify.utility.analysis.statistics import Difference
+    from classify.utility.analysis.scores import Difference
 
     above, below = Difference(0.1, 0.02, 0.2, (0.1,), 0.01), Difference(-0.1, -0.2, -0.02, (-0.1,), 0.01)
     assert verdict_of(above, 0.01, 1) == HELPS

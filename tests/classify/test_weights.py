@@ -68,7 +68,7 @@ def test_a_classifier_goes_on_from_another_one(tmp_path: Path, neurons: int) -> 
     assert torch.equal(network.head.weight, before.head.weight) == (neurons == 3)
 
 
-def test_weights_of_another_network_are_refused_in_one_line(tmp_path: Path) -> None:
+def test_weights_of_another_network_are_rejected_in_one_line(tmp_path: Path) -> None:
     file = stored(tmp_path / "resnet.safetensors", timm.create_model("resnet18", pretrained=False).state_dict())
     config = NetworkConfig()
     with pytest.raises(WeightsError, match="of another network; give the weights of this one") as raised:

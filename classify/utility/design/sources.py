@@ -1,32 +1,39 @@
-"""The synthetic sets, opened and checked: whole, new to the test images, and what is known of their generators."""
+"""The synthetic sets, opened and checked: complete, new to the test images, and with the data of their generators.
+
+A set is one folder, or one folder for each few-shot split, so that its generator was trained on no more than the split.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.mixing.leak_check import image_hashes
+from classify.utility.design.trials import FewShotSplit, shots_name
 from defects.formats.dataset import open_dataset
-from defects.provenance import Provenance, read_provenance
+from defects.provenance import Provenance, image_hashes, read_provenance
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError
 
+SHOTS, SEED = "{shots}", "{seed}"
+
+_LEAK = "E-utility-split-leak"
+
 
 @dataclass(frozen=True)
-class MadeSet:
-    """A folder of made images.
+class SyntheticSet:
+    """A folder of synthetic or pasted images.
 
     Attributes:
         name: As the user calls it.
         root: The folder.
         samples: In the order of their names.
         hashes: SHA-256 of each image file, in that order.
-        provenance: Of its generator; None where the folder does not say.
+        provenance: Of its generator; None where the folder has none.
     """
 
     name: str
@@ -40,18 +47,58 @@ class MadeSet:
         """Of its images and their labels."""
         return fingerprint(self.hashes, [sample.label for sample in self.samples])
 
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """SHA-256 of its generator's training images, as far as its provenance lists them."""
+        return self.provenance.train_sha256 if self.provenance is not None else frozenset()
 
-def open_made(name: str, root: Path) -> MadeSet:
-    """Opens a folder of made images.
+
+def open_synthetic(name: str, root: Path) -> SyntheticSet:
+    """Opens a folder of synthetic images.
 
     Raises:
-        DataError: It is missing, faulty, or shows no defect.
+        DataError: It is missing or invalid, or holds no defective image.
     """
     samples = open_dataset(root).samples
     if not any(sample.label != GOOD for sample in samples):
-        raise DataError(f"{root}: shows no defect among {len(samples)} images; give a folder of gen-defects")
-    hashes = image_hashes(samples)
-    return MadeSet(name, root, samples, [hashes[sample.name] for sample in samples], read_provenance(root))
+        raise DataError(
+            f"{root}: shows no defect among {len(samples)} images; give a folder of gen-defects",
+            code="E-utility-no-defects",
+        )
+    return SyntheticSet(name, root, samples, image_hashes(samples), read_provenance(root))
+
+
+def is_template(folder: Path) -> bool:
+    """Whether a path stands for a folder of every few-shot split, as `fakes/{shots}-{seed}` does."""
+    return SHOTS in str(folder) or SEED in str(folder)
+
+
+def filled(folder: Path, split: FewShotSplit) -> Path:
+    """The folder of a few-shot split.
+
+    >>> filled(Path("fakes/{shots}-{seed}"), FewShotSplit(5, 0)).as_posix()
+    'fakes/5-0'
+    """
+    return Path(str(folder).replace(SHOTS, shots_name(split.shots)).replace(SEED, str(split.seed)))
+
+
+def open_split_sets(name: str, folder: Path, splits: Iterable[FewShotSplit]) -> dict[FewShotSplit, SyntheticSet]:
+    """Opens the folder of every few-shot split.
+
+    Raises:
+        UsageError: Two splits would share a folder.
+        DataError: One is missing or invalid, or holds no defective image.
+    """
+    sets: dict[FewShotSplit, SyntheticSet] = {}
+    for split in splits:
+        root = filled(folder, split)
+        if any(root == other.root for other in sets.values()):
+            raise UsageError(
+                f"--synthetic {name}: {folder} is one folder for two few-shot splits; use {SHOTS} and {SEED}",
+                code="E-utility-template",
+            )
+        sets[split] = open_synthetic(name, root)
+    return sets
 
 
 def fingerprint(hashes: Sequence[str], labels: Sequence[str]) -> str:
@@ -60,84 +107,136 @@ def fingerprint(hashes: Sequence[str], labels: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def generator_saw(made: MadeSet, real: Sequence[Sample], hashes: Mapping[str, str]) -> int | None:
+def generator_saw(synthetic: SyntheticSet, real: Sequence[Sample], hashes: Mapping[str, str]) -> int | None:
     """How many real images with a defect its generator was trained on; None where nothing is known.
 
     Args:
-        made: The set.
+        synthetic: The set.
         real: The real images.
         hashes: SHA-256 of each real image file by name.
     """
-    if made.provenance is None or not made.provenance.train_sha256:
+    if synthetic.provenance is None or not synthetic.trained_on:
         return None
-    at_hand = sum(s.label != GOOD and hashes[s.name] in made.provenance.train_sha256 for s in real)
-    return max(at_hand, made.provenance.defective or 0)
+    at_hand = sum(s.label != GOOD and hashes[s.name] in synthetic.trained_on for s in real)
+    return max(at_hand, synthetic.provenance.defective or 0)
 
 
-def masks_from(made: MadeSet, real: Sequence[Sample]) -> list[str | None]:
-    """The name of the real image whose mask each made image was painted from, as its `mask_source` tells; or None."""
+def masks_from(synthetic: SyntheticSet, real: Sequence[Sample]) -> list[str | None]:
+    """The name of the real image whose mask each synthetic image has, by its `mask_source`; None without one."""
     known: dict[str, str | None] = {}
     for sample in real:
         stems = {sample.name, sample.name.replace("/", "_"), sample.name.rpartition("/")[2]}
         for stem in stems | ({sample.mask.stem} if sample.mask is not None else set()):
             known[stem] = None if stem in known and known[stem] != sample.name else sample.name
-    found = []
-    for sample in made.samples:
+    names = []
+    for sample in synthetic.samples:
         path = str(sample.metadata.get("mask_source") or "").rpartition(".")[0]
-        found.append(known.get(path) or known.get(path.rpartition("/")[2]))
-    return found
+        names.append(known.get(path) or known.get(path.rpartition("/")[2]))
+    return names
 
 
-def origins_of(made: MadeSet) -> set[str]:
-    """SHA-256 of the photographs that its images were drawn into or pasted from, as far as their rows tell."""
-    columns = (sample.metadata.get(part) for sample in made.samples for part in ("background", "ground", "defect"))
+def origins_of(synthetic: SyntheticSet) -> set[str]:
+    """SHA-256 of the images that its images were generated or pasted into, as far as its rows list them."""
+    columns = (s.metadata.get(column) for s in synthetic.samples for column in ("background", "ground", "defect"))
     return {str(origin["sha256"]) for origin in columns if isinstance(origin, dict) and "sha256" in origin}
 
 
-def refuse_test_images(made: MadeSet, test: Sequence[Sample], hashes: Mapping[str, str]) -> None:
-    """Refuses a set that knows of a test image: by training, by what its images are drawn into, or byte for byte.
+def reject_test_images(synthetic: SyntheticSet, test: Sequence[Sample], hashes: Mapping[str, str]) -> None:
+    """Rejects a set that shares a test image: by training, by its backgrounds, byte for byte, or by a mask.
 
     Raises:
-        DataError: It does; what to do is named.
-        UsageError: Its images are painted from the masks of test images.
+        DataError: Its generator was trained on one, or its images show one.
+        UsageError: Its images have the masks of test images.
     """
-    seen = made.provenance.train_sha256 if made.provenance is not None else frozenset()
-    known = [sample.name for sample in test if hashes[sample.name] in seen]
-    if known:
+    names = {hashes[sample.name]: sample.name for sample in test}
+    trained = [sample.name for sample in test if hashes[sample.name] in synthetic.trained_on]
+    if trained:
         raise DataError(
-            f"{made.root}: its generator was trained on {len(known)} of the {len(test)} test images, such as "
-            f"{known[0]}; train it again without them, or take images whose generator.json names the test images"
+            f"{synthetic.root}: its generator was trained on {len(trained)} of the {len(test)} test images, such as "
+            f"{trained[0]}; train it again without them, or give images whose generator.json names the test images",
+            code="E-utility-test-leak",
         )
-    files = {hashes[sample.name]: sample.name for sample in test}
-    drawn = sorted(files[digest] for digest in origins_of(made) if digest in files)
-    if drawn:
+    backgrounds = sorted(names[digest] for digest in origins_of(synthetic) if digest in names)
+    if backgrounds:
         raise DataError(
-            f"{made.root}: its images are drawn into {len(drawn)} of the test images, such as {drawn[0]}; "
-            "give gen-defects --backgrounds without them"
+            f"{synthetic.root}: {len(backgrounds)} of its backgrounds are test images, such as {backgrounds[0]}; "
+            "give gen-defects --backgrounds without them",
+            code="E-utility-test-leak",
         )
-    copies = [files[digest] for digest in made.hashes if digest in files]
-    if copies:
+    same = [names[digest] for digest in synthetic.hashes if digest in names]
+    if same:
         raise DataError(
-            f"{made.root}: {len(copies)} of its images are test images byte for byte, such as {copies[0]}; "
-            "take them out"
+            f"{synthetic.root}: {len(same)} of its images are test images byte for byte, such as {same[0]}; "
+            "take them out",
+            code="E-utility-test-leak",
         )
-    names = {sample.name for sample in test}
-    painted = [name for name in masks_from(made, test) if name in names]
-    if painted:
+    own = {sample.name for sample in test}
+    masks = [name for name in masks_from(synthetic, test) if name in own]
+    if masks:
         raise UsageError(
-            f"{made.root}: {len(painted)} of its images are painted from the masks of test images, such as "
-            f"{painted[0]}; make images from the masks of training images only"
+            f"{synthetic.root}: {len(masks)} of its images have the masks of test images, such as "
+            f"{masks[0]}; generate images from the masks of training images only",
+            code="E-utility-test-masks",
         )
 
 
-def pasted_of(
-    made: MadeSet, defective: Sequence[Sample], good: Sequence[Sample], hashes: Mapping[str, str]
+def reject_more_than_its_split(
+    synthetic: SyntheticSet,
+    subset: Sequence[Sample],
+    good: Sequence[Sample],
+    real: Sequence[Sample],
+    hashes: Mapping[str, str],
+) -> None:
+    """Rejects a set whose provenance, backgrounds, images or masks include images outside its few-shot split.
+
+    Args:
+        synthetic: The set of the split.
+        subset: The defective images of the split.
+        good: Its good images.
+        real: All real images.
+        hashes: SHA-256 of each real image file by name.
+
+    Raises:
+        DataError: They do, or its generator was trained on something else.
+    """
+    inside = {hashes[sample.name] for sample in [*subset, *good]}
+    others = {hashes[sample.name]: sample.name for sample in real if hashes[sample.name] not in inside}
+    origin, trained = synthetic.provenance, synthetic.trained_on
+    defective = [sample for sample in real if sample.label != GOOD]
+    masks = {name for name in masks_from(synthetic, defective) if name is not None} - {s.name for s in subset}
+    advice = "give it the folder that --export-splits writes for the split"
+    for names, how in (
+        (sorted(others[digest] for digest in trained if digest in others), "its generator was trained on"),
+        (sorted(others[digest] for digest in origins_of(synthetic) if digest in others), "its backgrounds include"),
+        (sorted({others[digest] for digest in synthetic.hashes if digest in others}), "it holds, byte for byte,"),
+        (sorted(masks), "its images have the masks of"),
+    ):
+        if names:
+            raise DataError(
+                f"{synthetic.root}: {how} {len(names)} images outside its few-shot split, such as {names[0]}; {advice}",
+                code=_LEAK,
+            )
+    if trained and not trained & {hashes[sample.name] for sample in subset}:
+        raise DataError(
+            f"{synthetic.root}: its generator was trained on no defective image of its few-shot split; {advice}",
+            code=_LEAK,
+        )
+    if trained and origin is not None and (origin.defective or 0) > len(subset):
+        raise DataError(
+            f"{synthetic.root}: its generator was trained on {origin.defective} defective images, its few-shot split "
+            f"has {len(subset)}; {advice}",
+            code=_LEAK,
+        )
+
+
+def pasted_from(
+    synthetic: SyntheticSet, defective: Sequence[Sample], good: Sequence[Sample], hashes: Mapping[str, str]
 ) -> NDArray[np.intp]:
-    """Which images of a pasted folder are made of these photographs only."""
+    """Indices of the images of a pasted folder that are pasted from these images only."""
     known = {hashes[sample.name] for sample in [*defective, *good]}
 
     def fits(sample: Sample) -> bool:
-        origins = [sample.metadata.get(part) for part in ("ground", "defect")]
+        origins = [sample.metadata.get(column) for column in ("ground", "defect")]
         return all(origin["sha256"] in known for origin in origins if isinstance(origin, dict))
 
-    return np.flatnonzero([fits(sample) for sample in made.samples])
+    return np.flatnonzero([fits(sample) for sample in synthetic.samples])

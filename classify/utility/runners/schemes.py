@@ -1,8 +1,8 @@
-"""The source's six training schemes, a to f, with the same number of optimiser steps each.
+"""The paper's six training schemes, a to f, with the same number of optimizer steps each.
 
-The negatives are the real good images in every scheme and stage; where a scheme learns defects from synthetic images
-only, no real defect image is seen. A scheme of two stages divides the steps between them. The source chose its weights
-on the test; here validation does.
+The negatives are the real good images in every scheme and stage; a scheme whose defects are synthetic trains on no real
+defective image. A scheme of two stages divides the steps between them. The paper selected its weights on the test; here
+validation does.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from classify.config import NetworkConfig, TrainConfig
+from classify.config import NetworkConfig
 from classify.models.weights import build_network, normalization, pretrained
 from classify.training.fit import fit
 from classify.utility.analysis.scores import outcome
 from classify.utility.design.bench import Bench
-from classify.utility.runners.finetune import made_examples, photograph_scores, photographs_of, together
+from classify.utility.runners.finetune import ImageCrops, image_scores, synthetic_examples, together, train_settings
 from defects.sample import GOOD
 from engine.config import config_names, load_config
 
@@ -34,8 +34,8 @@ class Stage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     defects: list[Literal["original", "synthetic"]] = Field(min_length=1, description="where the defects come from")
-    classical: bool = Field(False, description="whether images are varied by classical augmentation")
-    share: float = Field(1.0, gt=0, le=1, description="of the optimiser steps")
+    classical: bool = Field(False, description="whether images get classical augmentation")
+    share: float = Field(1.0, gt=0, le=1, description="of the optimizer steps")
 
 
 class Scheme(BaseModel):
@@ -46,7 +46,7 @@ class Scheme(BaseModel):
     title: str
     imagenet: bool = Field(description="whether the weights start from ImageNet")
     stages: list[Stage] = Field(min_length=1)
-    published: dict[str, dict[str, float]] = Field(default_factory=dict, description="the source's scores by network")
+    published: dict[str, dict[str, float]] = Field(default_factory=dict, description="the paper's scores by network")
 
     @model_validator(mode="after")
     def _shares(self) -> Scheme:
@@ -61,12 +61,12 @@ def load_schemes() -> dict[str, Scheme]:
 
 
 def published(scheme: Scheme, network: str) -> dict[str, float]:
-    """The source's scores of the nearest of its two networks."""
+    """The paper's scores of the nearer of its two networks."""
     return scheme.published.get("ResNet" if network.startswith("resnet") else "EfficientNet-B7", {})
 
 
 @dataclass(frozen=True)
-class SchemeCell:
+class SchemeTrial:
     """One training: a scheme's letter, a network and a seed."""
 
     scheme: str
@@ -85,7 +85,7 @@ class SchemeRunner:
         bench: Its division and synthetic sets; all sets together are the synthetic images.
         schemes: By letter.
         weights: By network: a file, `imagenet` to take them from the package or download them.
-        steps: Optimiser steps of every scheme.
+        steps: Optimizer steps of every scheme.
         batch: Images a step.
         rates: Learning rate from scratch, and from ImageNet.
         threads: Of PyTorch.
@@ -107,43 +107,36 @@ class SchemeRunner:
         self._rates, self._threads, self._on_epoch = rates, threads, on_epoch
         self._bench = bench
         settings, division = bench.settings, bench.division
-        cut = {"size": settings.size, "channels": settings.channels, "least": settings.least}
         self._train, self._val, self._test = (
-            photographs_of(samples, window=settings.window, **cut)
-            for samples in (division.train, division.val, division.test)
+            ImageCrops(samples, settings) for samples in (division.train, division.val, division.test)
         )
-        self._made = made_examples([sample for made in bench.made for sample in made.samples], self._train)
+        samples = [sample for folder in bench.synthetic for sample in folder.samples]
+        self._synthetic = synthetic_examples(samples, self._train)
 
-    def run(self, cell: SchemeCell) -> dict[str, Any]:
+    def run(self, trial: SchemeTrial) -> dict[str, Any]:
         """The cell's results line.
 
         Raises:
-            WeightsError: The network's ImageNet weights cannot be had.
+            WeightsError: The network's ImageNet weights cannot be loaded.
         """
         began = time.monotonic()
-        scheme, division = self._schemes[cell.scheme], self._bench.division
-        config = NetworkConfig(name=cell.network)
-        network = build_network(config, 1, cell.seed)
-        source = self._weights.get(cell.network, "imagenet") if scheme.imagenet else "none"
+        scheme, division = self._schemes[trial.scheme], self._bench.division
+        config = NetworkConfig(name=trial.network)
+        network = build_network(config, 1, trial.seed)
+        source = self._weights.get(trial.network, "imagenet") if scheme.imagenet else "none"
         name = pretrained(network, config, source)
-        mean, std = normalization(cell.network)
+        mean, std = normalization(trial.network)
         defective = np.asarray([sample.label != GOOD for sample in division.train])
         every = np.ones(len(division.val), np.bool_)
         for number, stage in enumerate(scheme.stages):
             real = self._train.of(~defective | ("original" in stage.defects))
-            parts = [real, *([self._made] if "synthetic" in stage.defects else [])]
-            settings = TrainConfig(
-                learning_rate=self._rates[1] if scheme.imagenet or number else self._rates[0],
-                batch_size=self._batch,
-                balance="sampler",
-                warm_up_epochs=0.5,
-                seed=cell.seed,
-            )
+            parts = [real, *([self._synthetic] if "synthetic" in stage.defects else [])]
+            rate = self._rates[1] if scheme.imagenet or number else self._rates[0]
             fit(
                 network,
                 together(parts),
                 self._val.of(every),
-                settings,
+                train_settings(rate, self._batch, trial.seed),
                 mean=mean,
                 std=std,
                 preset=self._bench.settings.preset if stage.classical else None,
@@ -151,20 +144,20 @@ class SchemeRunner:
                 threads=self._threads,
                 on_epoch=self._on_epoch,
             )
-        val = photograph_scores(network, self._val, mean, std)
-        test = photograph_scores(network, self._test, mean, std)
-        told, threshold = outcome(val=val, test=test, division=division)
+        val = image_scores(network, self._val, mean, std)
+        test = image_scores(network, self._test, mean, std)
+        scores, threshold = outcome(val=val, test=test, division=division)
         return {
-            **cell.to_dict(),
+            **trial.to_dict(),
             "weights": name,
-            **told,
+            **scores,
             "threshold": round(threshold, 6),
             "seconds": round(time.monotonic() - began, 3),
         }
 
 
 _SCORES = ("precision", "recall", "f1", "accuracy")
-COLUMNS = ("scheme", "network", "precision", "recall", "F1", "accuracy", "source F1 / accuracy", "training")
+COLUMNS = ("scheme", "network", "precision", "recall", "F1", "accuracy", "paper F1 / accuracy", "training")
 
 
 def summary_rows(
@@ -181,7 +174,7 @@ def summary_rows(
         schemes: By letter.
         networks: In order.
     """
-    found = []
+    entries = []
     for network in networks:
         for letter, scheme in schemes.items():
             own = [row for row in rows if row["scheme"] == letter and row["network"] == network]
@@ -198,15 +191,15 @@ def summary_rows(
                     values = [float(row["test"][name]) for row in own]
                     entry[name] = float(np.mean(values))
                     entry[f"{name}_sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
-            found.append(entry)
-    return found
+            entries.append(entry)
+    return entries
 
 
 def table_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """The same as text."""
     rows = [COLUMNS, *(_row(entry) for entry in entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    table = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     reasons = dict.fromkeys(str(entry["missing"]) for entry in entries if entry["missing"])
     return [*table, *([""] if reasons else []), *(f"no number: {reason}" for reason in reasons)]
 
@@ -214,8 +207,8 @@ def table_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 def _row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     values = [_spread(entry.get(name), entry.get(f"{name}_sd")) for name in _SCORES]
     source = entry["source"]
-    shown = f"{source['f1']:.3f} / {source['accuracy']:.3f}" if source else "–"
-    return (str(entry["scheme"]), str(entry["network"]), *values, shown, str(entry["title"]))
+    both = f"{source['f1']:.3f} / {source['accuracy']:.3f}" if source else "–"
+    return (str(entry["scheme"]), str(entry["network"]), *values, both, str(entry["title"]))
 
 
 def _spread(value: float | None, deviation: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Tiny parts with defects, a tiny network in place of a real one, and runs of `train-classifier` on them."""
+"""Tiny images with defects, a tiny network in place of a real one, checkpoints, and runs of `train-classifier`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor, nn
 
 import classify.models.cam
 from classify.cli.train import app
 from classify.config import ClassifierConfig
 from classify.data.dataset import Prepared, open_data, prepare
+from classify.models.checkpoint import LoadedClassifier, load_classifier, neurons, save_classifier
+from classify.models.weights import build_network
 from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
 from defects.sample import GOOD, Sample
@@ -52,13 +55,13 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classify.models.cam, "build_features", built)
 
 
-def picture(seed: int, kind: str, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
+def defect_image(seed: int, label: str, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
     """(side, side, 3) grain with a bright bar (crack), a bright block (pit) or nothing (good), and its mask."""
     rng = np.random.default_rng(seed)
     mask = np.zeros((side, side), bool)
-    if kind != GOOD:
+    if label != GOOD:
         y, x = rng.integers(8, side - 20, 2)
-        height, width = (3, 14) if kind == "crack" else (8, 8)
+        height, width = (3, 14) if label == "crack" else (8, 8)
         mask[y : y + height, x : x + width] = True
     image = (rng.integers(0, 30, (side, side, 3)) + 100).astype(np.uint8)
     image[mask] = 240
@@ -67,7 +70,7 @@ def picture(seed: int, kind: str, side: int = SIDE) -> tuple[np.ndarray, np.ndar
 
 def parts(
     root: Path,
-    kinds: Sequence[str] = ("crack", GOOD) * 12,
+    labels: Sequence[str] = ("crack", GOOD) * 12,
     *,
     side: int = SIDE,
     grouped: int = 1,
@@ -75,11 +78,11 @@ def parts(
     columns: Mapping[int, Mapping[str, Any]] | None = None,
     first: int = 0,
 ) -> Path:
-    """A sample folder; `grouped` neighbours are one part; `columns` are further ones of some samples."""
+    """A sample folder; `grouped` neighbors are one group; `columns` are further ones of some samples."""
     rows = []
-    for index, kind in enumerate(kinds):
+    for index, label in enumerate(labels):
         name = f"part_{first + index:02d}"
-        image, mask = picture(first + index, kind, side)
+        image, mask = defect_image(first + index, label, side)
         paths = root / "images" / f"{name}.png", root / "masks" / f"{name}.png"
         for path, pixels in zip(paths, (image, mask), strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +90,7 @@ def parts(
         source = sources[index] if sources else "real"
         more = dict((columns or {}).get(index, {}))
         group = f"g{(first + index) // grouped}"
-        rows.append(row_of(Sample(name, *paths, label=kind, group=group, source=source, metadata=more), root))
+        rows.append(row_of(Sample(name, *paths, label=label, group=group, source=source, metadata=more), root))
     write_manifest(root, rows)
     return root
 
@@ -139,3 +142,32 @@ def tree(folder: Path) -> dict[str, str]:
 def same(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
     """Whether two state dicts are equal to the bit."""
     return first.keys() == second.keys() and all(first[name].equal(second[name]) for name in first)
+
+
+TINY_NETWORK = {"name": "mobilenetv3_large", "short": True}
+
+
+def checkpoint(
+    root: Path,
+    *,
+    network: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
+    classes: tuple[str, ...] = ("good", "defect"),
+    bias: float = 0.0,
+    meta: dict[str, Any] | None = None,
+) -> Path:
+    """A checkpoint below `root`, whose last neuron is biased by `bias` to the last class."""
+    task = "binary" if classes == ("good", "defect") else "classes"
+    content = {"task": task, "network": network or TINY_NETWORK, "data": {"size": 32, "channels": 1} | (data or {})}
+    config = ClassifierConfig.model_validate(content)
+    built = build_network(config.network, neurons(config.task, classes), seed=1)
+    with torch.no_grad():
+        last = [module for module in built.modules() if isinstance(module, torch.nn.Linear)][-1]
+        last.weight *= 3
+        last.bias[-1] += bias
+    return save_classifier(root / "checkpoints" / "best", built.eval(), config, classes, meta or {"data": {}})
+
+
+def loaded(root: Path, **options: Any) -> LoadedClassifier:
+    """The same, read back."""
+    return load_classifier(checkpoint(root, **options))

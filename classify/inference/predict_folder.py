@@ -1,7 +1,7 @@
-"""Asks a classifier about a folder of photographs: a row, a map and an overlay of each, and a page of them all.
+"""Predictions for a folder of images: a row, a map and an overlay of each, and a page of them all.
 
-The files of a photograph are written before its row, so that a run killed at any instant goes on where it stopped and
-leaves what an undisturbed one leaves. A handful of photographs is held at a time, however many there are.
+The files of an image are written before its row, so that a run killed at any instant resumes where it stopped and
+writes what an undisturbed one writes. A few images are in memory at a time, however many there are.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classify.inference.figures import overlay, write_page
-from classify.inference.findings import Finding, find
 from classify.inference.inputs import Inputs
+from classify.inference.prediction import Prediction, predict_images
 from classify.models.checkpoint import LoadedClassifier
 from defects.images.decode import encode_image, read_image, read_mask
 from defects.images.header import image_info
@@ -33,18 +33,18 @@ Image = NDArray[np.uint8]
 PREDICTIONS = "predictions.jsonl"
 REQUEST = "request.json"
 
-_IMAGES, _PIXELS = 16, 48_000_000  # held at once
+_IMAGES, _PIXELS = 16, 48_000_000  # in memory at once
 _QUALITY = 90
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a run came to.
+class FolderResult:
+    """The result of a run.
 
     Attributes:
         images: in the folder, of which
         written: by this run.
-        defective: said to be.
+        defective: by the prediction.
         issues: one line for each that does not open.
     """
 
@@ -63,21 +63,21 @@ def predict_folder(
     resume: bool = False,
     workers: int | None = None,
     on_progress: Callable[[int], object] | None = None,
-) -> Done:
+) -> FolderResult:
     """Writes `predictions.jsonl`, `maps/`, `overlays/`, `contact.jpg` and `index.html`.
 
     Args:
         classifier: trained.
-        inputs: the photographs.
+        inputs: the images.
         out: a new folder, or with `resume` one that was begun.
-        truth: whether to outline in the overlays what is annotated.
-        resume: go on with a run of the same photographs and classifier.
-        workers: threads that read and write pictures; one for each core without it.
-        on_progress: told how many photographs more are done.
+        truth: whether to outline the annotation in the overlays.
+        resume: continue a run of the same images and classifier.
+        workers: threads that read and write images; one for each core by default.
+        on_progress: called with the number of images done since the last call.
 
     Raises:
         OutputError: the folder is not empty, in use, or cannot be written.
-        UsageError: it was begun with another classifier or other photographs.
+        UsageError: it was started with another classifier or other images.
         DataError: its rows are not those of this run.
     """
     with lock_folder(out), ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
@@ -98,24 +98,24 @@ def predict_folder(
                 if "error" in row:
                     issues.append(str(row["error"]))
             write_page(out, log.stream(), images=len(inputs.samples), defective=defective, classifier=classifier)
-    return Done(len(inputs.samples), len(todo), defective, tuple(issues))
+    return FolderResult(len(inputs.samples), len(todo), defective, tuple(issues))
 
 
 def _chunk(
     classifier: LoadedClassifier, inputs: Inputs, samples: Sequence[Sample], out: Path, truth: bool,
     pool: ThreadPoolExecutor,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Reads, asks, draws and writes a few photographs, and returns their rows."""
+    """Reads a few images, predicts, writes their files and returns their rows."""
     images = list(pool.map(_read, samples))
     good = [image for image in images if not isinstance(image, DataError)]
-    findings = iter(find(classifier, good))
+    predictions = iter(predict_images(classifier, good))
     jobs = [
-        (sample, image, None if isinstance(image, DataError) else next(findings))
+        (sample, image, None if isinstance(image, DataError) else next(predictions))
         for sample, image in zip(samples, images, strict=True)
     ]
-    made = list(pool.map(lambda job: _made(job[0], job[1], job[2], inputs, truth), jobs))
-    write_many((out / name, data) for _, files in made for name, data in files.items())
-    return [row for row, _ in made]
+    results = list(pool.map(lambda job: _result(job[0], job[1], job[2], inputs, truth), jobs))
+    write_many((out / name, data) for _, files in results for name, data in files.items())
+    return [row for row, _ in results]
 
 
 def _read(sample: Sample) -> Image | DataError:
@@ -125,12 +125,12 @@ def _read(sample: Sample) -> Image | DataError:
         return error
 
 
-def _made(
-    sample: Sample, image: Image | DataError, finding: Finding | None, inputs: Inputs, truth: bool
+def _result(
+    sample: Sample, image: Image | DataError, prediction: Prediction | None, inputs: Inputs, truth: bool
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """A photograph's row and files."""
+    """An image's row and files."""
     row: dict[str, Any] = {"file_name": _file_name(sample, inputs)}
-    if isinstance(image, DataError) or finding is None:
+    if isinstance(image, DataError) or prediction is None:
         return row | {"error": str(image)}, {}
     mask = None
     if truth and inputs.known and sample.has_pixels and sample.label != GOOD:
@@ -139,22 +139,22 @@ def _made(
     row |= {
         "width": image.shape[1],
         "height": image.shape[0],
-        "class": finding.label,
-        "probability": round(finding.probability, 6),
-        "defect_probability": round(finding.defect, 6),
+        "class": prediction.label,
+        "probability": round(prediction.probability, 6),
+        "defect_probability": round(prediction.defect_probability, 6),
         "boxes": [
-            dict(zip(("x", "y", "width", "height"), spot.box, strict=True)) | {"score": round(spot.score, 6)}
-            for spot in finding.found
+            dict(zip(("x", "y", "width", "height"), region.box, strict=True)) | {"score": round(region.score, 6)}
+            for region in prediction.regions
         ],
         **names,
     }
-    if finding.tiles:
-        row["tiles"] = [[*box, round(chance, 6)] for box, chance in finding.tiles]
+    if prediction.tiles:
+        row["tiles"] = [[*box, round(chance, 6)] for box, chance in prediction.tiles]
     if inputs.known:
         row["label"] = sample.label
-    gray = np.rint(finding.map * 255).astype(np.uint8)
-    drawn = encode_image(overlay(image, finding, mask), "jpg", quality=_QUALITY)
-    return row, {names["map"]: encode_image(gray, "png"), names["overlay"]: drawn}
+    gray = np.rint(prediction.map * 255).astype(np.uint8)
+    overlaid = encode_image(overlay(image, prediction, mask), "jpg", quality=_QUALITY)
+    return row, {names["map"]: encode_image(gray, "png"), names["overlay"]: overlaid}
 
 
 def _files(sample: Sample) -> dict[str, str]:
@@ -167,14 +167,14 @@ def _file_name(sample: Sample, inputs: Inputs) -> str:
 
 
 def _chunks(todo: Sequence[int], samples: Sequence[Sample]) -> Iterator[list[int]]:
-    """Numbers of photographs, a few at a time: fewer where they are large."""
+    """Indices of images, a few at a time: fewer where they are large."""
     chunk: list[int] = []
     pixels = 0
     for index in todo:
         try:
             height, width = image_info(samples[index].image).upright
         except DataError:
-            height = width = 0  # told when it is read
+            height = width = 0  # reported when it is read
         if chunk and (len(chunk) == _IMAGES or pixels + height * width > _PIXELS):
             yield chunk
             chunk, pixels = [], 0
@@ -201,28 +201,38 @@ def _begin(out: Path, description: dict[str, Any], *, resume: bool) -> None:
     remove_temporaries(out)
     there = any(entry.name != LOCK_NAME for entry in out.iterdir())
     if there and not resume:
-        raise OutputError(f"{out}: is not empty; add --resume to go on with it, or choose another --out")
+        raise OutputError(
+            f"{out}: is not empty; add --resume to continue, or choose another --out", code="E-out-not-empty"
+        )
     if not there:
         write_json(out / REQUEST, description)
         return
     try:
         before = from_json((out / REQUEST).read_bytes())
     except (OSError, ValueError):
-        raise DataError(f"{out / REQUEST}: missing or unreadable, so this is no run to resume; choose another --out") \
-            from None  # fmt: skip
-    told = {"truth": "other outlines", "images": "other photographs", "names_sha256": "other photographs"}
+        raise DataError(
+            f"{out / REQUEST}: missing or unreadable, so this is no run to resume; choose another --out",
+            code="E-out-not-resumable",
+        ) from None
+    differences = {"truth": "other outlines", "images": "other images", "names_sha256": "other images"}
     for key, value in description.items():
         if not isinstance(before, dict) or before.get(key) != value:
-            what = told.get(key, "another classifier")
-            raise UsageError(f"{out}: was started with {what}; repeat the first command, or choose another --out")
+            what = differences.get(key, "another classifier")
+            raise UsageError(
+                f"{out}: was started with {what}; repeat the first command, or choose another --out",
+                code="E-out-other-run",
+            )
 
 
 def _recorded(log: LineLog, inputs: Inputs, out: Path) -> tuple[int, list[int]]:
-    """How many photographs have a row, and which of those have lost a file since."""
+    """How many images have a row, and which of those lack a file."""
     done, lost = 0, []
     for row in log.stream():
         if done >= len(inputs.samples) or row.get("file_name") != _file_name(inputs.samples[done], inputs):
-            raise DataError(f"{log.path}: row {done + 1} is not one that this run writes; choose another --out")
+            raise DataError(
+                f"{log.path}: row {done + 1} is not one that this run writes; choose another --out",
+                code="E-out-other-run",
+            )
         if "error" not in row and not all((out / file).is_file() for file in _files(inputs.samples[done]).values()):
             lost.append(done)
         done += 1
