@@ -36,23 +36,20 @@ __all__ = [
 ]
 
 _MODULES = {
-    "EpochSampler": "augment.mixing.dataset",
-    "MixedFolder": "augment.mixing.dataset",
-    "Mixture": "augment.mixing.mixture",
-    "Pipeline": "augment.transforms.pipeline",
-    "Thresholds": "augment.mixing.request",
-    "augment_features": "augment.transforms.feature_space",
-    "imbalance_report": "augment.balancing.report",
-    "load_preset": "augment.transforms.pipeline",
-    "mix": "augment.mixing.mixture",
-    "paste": "augment.mixing.mixture",
+    "augment.balancing.report": ("imbalance_report",),
+    "augment.mixing.dataset": ("EpochSampler", "MixedFolder"),
+    "augment.mixing.mixture": ("Mixture", "mix", "paste"),
+    "augment.mixing.request": ("Thresholds",),
+    "augment.transforms.feature_space": ("augment_features",),
+    "augment.transforms.pipeline": ("Pipeline", "load_preset"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'augment' has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'augment' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -89,7 +89,7 @@ def guide_of(class_name: str, brightness: str, terciles: Terciles, schema: Guide
     Raises:
         ValueError: the generator cannot generate it; the message says why.
 
-    >>> schema = GuideSchema((NumericEntry("brightness", -0.4, 0.4), CategoricalEntry("class_name", ("crack", "pit"))))
+    >>> schema = GuideSchema((NumericEntry("brightness", -0.4, 0.4), CategoricalEntry("kind", ("crack", "pit"))))
     >>> guide_of("crack", "dark", Terciles((0.1, 0.2), (-0.2, 0.0)), schema)
     'brightness=0..0.25,kind=crack'
     """

@@ -188,12 +188,6 @@ class Terciles:
         """As JSON."""
         return {"size": list(self.size), "brightness": list(self.brightness)}
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Terciles:
-        """Reads what `to_dict` wrote."""
-        (a, b), (c, d) = data["size"], data["brightness"]
-        return cls((float(a), float(b)), (float(c), float(d)))
-
 
 @dataclass(frozen=True)
 class Stratum:

@@ -34,8 +34,8 @@ class _DefaultAction(TyperGroup):
     """The main action needs no subcommand; `mix` is accepted too, and the former name of `catalog`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args[:1] == ["catalogue"]:
-            typer.echo("warning: catalogue is now catalog; write that", err=True)
+        if args[:1] == [former := "catalogue"]:
+            typer.echo(f"warning: {former} is now catalog; write that", err=True)
             args = ["catalog", *args[1:]]
         return super().parse_args(ctx, args[1:] if args[:1] == [ALIAS] else args)
 

@@ -162,11 +162,7 @@ class Stratifier:
                 what = "--balance: no real training image has a marked defect; balance by class alone"
                 raise DataError(what, code="E-mix-no-defect")
             self._terciles = Terciles.fit(measures)
-        values = {
-            "class": sorted({sample.label for sample in defective}),
-            "size": SIZES,
-            "brightness": BRIGHTNESSES,
-        }
+        values = {"class": sorted({s.label for s in defective}), "size": SIZES, "brightness": BRIGHTNESSES}
         counts = Counter(self._keys(defective, measures))
         self.before = {key: counts[key] for key in itertools.product(*(values[axis] for axis in self.axes))}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -280,17 +280,3 @@ class Paster:
 
     def _order(self, class_name: str, turn: int, count: int) -> list[int]:
         return [int(i) for i in numpy_generator(self.seed, "order", class_name, turn).permutation(count)]
-
-
-def pasted_samples(
-    defective: Sequence[Sample],
-    good: Sequence[Sample],
-    *,
-    count: int,
-    method: str = "alpha",
-    seed: int = 0,
-    crop_spec: CropSpec | None = None,
-) -> Iterator[PastedImage]:
-    """The first `count` items of a `Paster`; see there."""
-    paster = Paster(defective, good, method=method, seed=seed, crop_spec=crop_spec)
-    return (paster.make(index) for index in range(count))

@@ -175,7 +175,8 @@ class Pipeline:
         where = select_device(device)
         tensors = torch.from_numpy(np.stack(images)).to(where).permute(0, 3, 1, 2).float() / 255
         bools = torch.from_numpy(np.stack(masks))[:, None].to(where).float()
-        batch = apply_batch(self.config, self.slots, tensors, bools, generators)
+        # Without partners: others of the batch may be of another class.
+        batch = apply_batch(self.config, self.slots, tensors, bools, generators, (tensors[:0], bools[:0]))
         levels = (batch.images * 255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         marked = (batch.masks[:, 0] >= 0.5).cpu().numpy()
         return [(levels[i], marked[i], batch.applied[i]) for i in range(len(levels))]

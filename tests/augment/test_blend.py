@@ -38,7 +38,7 @@ def test_the_soft_edge_is_whole_on_the_mask_and_ends_where_it_says() -> None:
 
 
 @pytest.mark.parametrize("blend", [alpha_blend, poisson_blend])
-def test_a_patch_like_the_ground_leaves_no_trace(blend: object) -> None:
+def test_a_patch_like_the_background_leaves_no_trace(blend: object) -> None:
     background = surface(0)
     assert callable(blend)
     assert np.array_equal(blend(background, background.astype(np.float32), blob((60, 40), (20, 12)), 3.0), background)
@@ -50,7 +50,7 @@ def test_poisson_takes_out_a_difference_in_brightness() -> None:
     assert np.abs(poisson_blend(background, patch, mask, 3.0).astype(int) - background).max() <= 1
 
 
-def test_poisson_covers_a_picture_that_is_all_defect() -> None:
+def test_poisson_covers_an_image_that_is_all_defect() -> None:
     background = surface(0, shape=(20, 20))
     patch = surface(1, shape=(20, 20)).astype(np.float32)
     assert np.array_equal(
@@ -58,13 +58,13 @@ def test_poisson_covers_a_picture_that_is_all_defect() -> None:
     )
 
 
-def test_a_patch_takes_on_the_brightness_of_its_new_ground() -> None:
+def test_a_patch_takes_on_the_brightness_of_its_new_background() -> None:
     bright, dark = surface(0, level=160), surface(0, level=60)
     moved = matched(bright, background_level(bright, 6), background_level(dark, 6))
     assert abs(float(moved.mean()) - float(dark.mean())) < 3
 
 
-def test_the_ground_level_does_not_see_the_defect() -> None:
+def test_the_background_level_does_not_depend_on_the_defect() -> None:
     mask = blob((60, 40), (14, 10))
     spoilt = np.where(mask[..., None], np.uint8(0), surface(0))
     clean = background_level(surface(0), 6)

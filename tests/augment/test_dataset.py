@@ -71,7 +71,7 @@ def test_a_loader_with_workers_gives_batches_of_floats(mixed: tuple[Plan, Path])
     assert all(torch.equal(a["image"], b["image"]) for a, b in zip(batches, alone, strict=True))
 
 
-def test_copies_are_augmented_and_originals_are_not(mixed: tuple[Plan, Path]) -> None:
+def test_augmentations_differ_and_originals_do_not(mixed: tuple[Plan, Path]) -> None:
     plan, _ = mixed
     data = MixedDataset(plan)
     assert data.variants == 3

@@ -19,12 +19,12 @@ def _source(index: int, variants: int = 1) -> str:
     return next(name for name, numbers in MEMBERS.items() if index // variants in numbers)
 
 
-def test_an_epoch_sees_each_source_as_often_as_asked_whatever_the_files() -> None:
+def test_an_epoch_has_the_requested_share_of_each_source_whatever_the_files() -> None:
     sequence = EpochSampling(MEMBERS, SHARES, 100).epoch(0)
     assert Counter(_source(i) for i in sequence) == {"real": 50, "synthetic": 30, "pasted": 20}
 
 
-def test_no_image_is_seen_again_before_all_of_its_source_were() -> None:
+def test_no_image_comes_again_before_all_of_its_source_came() -> None:
     sampling = EpochSampling(MEMBERS, SHARES, 100)
     trained = Counter(int(i) for epoch in range(6) for i in sampling.epoch(epoch))
     assert {trained[i] for i in MEMBERS["real"]} == {10}

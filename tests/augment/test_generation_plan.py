@@ -43,7 +43,7 @@ def plan(samples: list[Sample]) -> GenerationPlan:
     return make_generation_plan(samples, generator=Generator(SCHEMA, CropSpec(64, None, 1), "abc", Path("runs/my run")))
 
 
-def test_the_emptiest_cells_come_first(plan: GenerationPlan) -> None:
+def test_the_emptiest_strata_come_first(plan: GenerationPlan) -> None:
     counts = [stratum.stratum.count for stratum in plan.strata]
     assert counts == sorted(counts)
     assert counts[0] == 0
@@ -51,7 +51,7 @@ def test_the_emptiest_cells_come_first(plan: GenerationPlan) -> None:
     assert all(stratum.images >= stratum.missing for stratum in plan.requested)
 
 
-def test_every_mask_has_the_size_of_its_cell(plan: GenerationPlan) -> None:
+def test_every_mask_has_the_size_of_its_stratum(plan: GenerationPlan) -> None:
     low, high = plan.terciles.size
     assert plan.requested
     for stratum in plan.requested:
@@ -64,7 +64,7 @@ def test_every_mask_has_the_size_of_its_cell(plan: GenerationPlan) -> None:
             assert least <= share <= most
 
 
-def test_commands_parse_and_ask_for_the_brightness_of_their_cell(plan: GenerationPlan) -> None:
+def test_commands_parse_and_request_the_brightness_of_their_stratum(plan: GenerationPlan) -> None:
     edges = plan.terciles.brightness
     for stratum in plan.requested:
         arguments = shlex.split(stratum.line)
@@ -109,14 +109,14 @@ def test_the_same_seed_gives_the_same_plan(samples: list[Sample]) -> None:
         assert all(np.array_equal(x.mask, y.mask) for x, y in zip(a.masks, b.masks, strict=True))
 
 
-def test_without_a_generator_the_script_asks_for_one(tmp_path: Path, samples: list[Sample]) -> None:
+def test_without_a_generator_the_script_needs_one(tmp_path: Path, samples: list[Sample]) -> None:
     plan = make_generation_plan(samples, CropSpec(48, None, 1), target=2)
     write_plan(plan, tmp_path / "plan")
     assert "${CHECKPOINT:?" in (tmp_path / "plan" / "commands.sh").read_text()
     assert plan.to_dict()["checkpoint"] is None
 
 
-def test_a_generator_without_kinds_gets_a_label(samples: list[Sample]) -> None:
+def test_a_generator_without_classes_gets_a_label(samples: list[Sample]) -> None:
     schema = GuideSchema((NumericEntry("brightness", -0.6, 0.4),))
     plan = make_generation_plan(samples, generator=Generator(schema, CropSpec(48, None, 1), "abc"))
     assert all(
@@ -134,7 +134,7 @@ def test_what_the_generator_cannot_do_is_left_out_with_the_reason(samples: list[
     assert any("left out" in line for line in plan.lines())
 
 
-def test_a_cell_far_from_every_real_defect_is_left_out(tmp_path: Path) -> None:
+def test_a_stratum_far_from_every_real_defect_is_left_out(tmp_path: Path) -> None:
     from tests.builders import save
     from tests.builders.surfaces import surface, with_defect
 
@@ -162,7 +162,7 @@ def test_a_scaled_mask_keeps_to_the_border_it_reaches() -> None:
         assert 0.02 <= planned.mask.mean() <= 0.03
 
 
-def test_a_mask_is_not_scaled_beyond_its_reach() -> None:
+def test_a_mask_is_not_scaled_beyond_the_limit() -> None:
     donor = Donor("x", np.ascontiguousarray(blob((50, 40), (5, 4))[:, :96]))
     assert real_mask(donor, (0.4, 0.5), np.random.default_rng(0)) is None
     planned = real_mask(donor, (1e-4, 0.5), np.random.default_rng(0))
@@ -171,14 +171,14 @@ def test_a_mask_is_not_scaled_beyond_its_reach() -> None:
 
 
 @pytest.mark.parametrize("class_name", ["crack", "scratch", "pit", "spot"])
-def test_procedural_masks_reach_the_wanted_size(class_name: str) -> None:
+def test_procedural_masks_reach_the_target_size(class_name: str) -> None:
     for seed in range(4):
         planned = shaped_mask(class_name, 96, (0.02, 0.04), np.random.default_rng(seed))
         assert planned is not None
         assert 0.02 <= planned.mask.mean() <= 0.04
 
 
-def test_kinds_of_other_names_get_a_shape() -> None:
+def test_classes_of_other_names_get_a_shape() -> None:
     assert shape_class("Blowhole", []) == "spot"
     assert shape_class("hairline crack", []) == "crack"
     assert shape_class("unknown", []) == "pit"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import pytest
 from augment.pasting.cutouts import clusters, cut_out
 from augment.pasting.folder import write_pasted
 from augment.pasting.images import ImageReader, crop_around, edges_reached, part_box, part_region
-from augment.pasting.paster import METHODS, PastedImage, Paster, pasted_samples
+from augment.pasting.paster import METHODS, PastedImage, Paster
 from defects.formats.dataset import open_dataset
 from defects.images.crops import CropSpec
 from defects.images.decode import read_image, read_sample
@@ -20,6 +21,15 @@ from defects.sample import Sample
 from engine.files.atomic import sha256_file
 from tests.builders.errors import raises
 from tests.builders.surfaces import SHAPE, blob, defective, good, surface, with_defect
+
+
+def pasted_samples(
+    defective: list[Sample], good: list[Sample], *, count: int, method: str = "alpha", seed: int = 0,
+    crop_spec: CropSpec | None = None,
+) -> Iterator[PastedImage]:  # fmt: skip
+    """The first `count` images of a paster."""
+    paster = Paster(defective, good, method=method, seed=seed, crop_spec=crop_spec)
+    return (paster.make(index) for index in range(count))
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def test_thirds_hold_a_third_each(tmp_path: Path) -> None:
 
 def test_a_set_can_be_counted_in_the_strata_of_another(tmp_path: Path) -> None:
     first = measure_samples(defective(tmp_path, count=6))
-    terciles = Terciles.from_dict(Terciles.fit(first).to_dict())
+    terciles = Terciles.fit(first)
     found = strata_of(first[:1], terciles)
     assert [(c.size, c.count) for c in found if c.count] == [("small", 1)]
 

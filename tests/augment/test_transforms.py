@@ -120,7 +120,7 @@ def _augmented(seed: int) -> tuple[bytes, bytes]:
     return image.tobytes(), mask.tobytes()
 
 
-def test_the_chance_of_a_step_is_kept_to() -> None:
+def test_a_step_is_applied_with_its_probability() -> None:
     pipeline = Pipeline(PipelineConfig.model_validate({"steps": [{"horizontal_flip": {"p": 0.2}}]}))
     rng = generator_for(0)
     count = sum(bool(pipeline.plan(defect(), 3, rng).applied) for _ in range(2000))
@@ -274,7 +274,7 @@ def test_poisson_noise_has_mean_variance_and_skewness_of_counts(level: int) -> N
         assert abs(skewness[0] - skewness[1]) < 0.05
 
 
-def test_salt_and_pepper_are_as_many_as_asked_for() -> None:
+def test_salt_and_pepper_are_as_many_as_requested() -> None:
     image = np.full((400, 400, 3), 120, np.uint8)
     result, _, _ = one("salt_and_pepper", amount=0.1, salt=0.7)(image, np.zeros((400, 400), bool), generator_for(2))
     assert abs((result == 255).all(2).mean() - 0.07) < 0.004

@@ -1,4 +1,4 @@
-"""Folders of small images of a ground metal surface, with and without defects."""
+"""Folders of small images of a brushed metal surface, with and without defects."""
 
 from __future__ import annotations
 

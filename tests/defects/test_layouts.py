@@ -146,7 +146,7 @@ def test_shots_of_one_tile_are_one_group_across_classes_and_tiles_are_not(tmp_pa
         (["exp5_num_8676", "exp6_num_9196", "exp4_num_10642"], 1),
         (["other", "exp1_num_1"], 1),
     ],
-    ids=["exposure rises", "exposure falls", "near", "far", "taken again", "other name"],
+    ids=["shutter time rises", "shutter time falls", "near", "far", "taken again", "other name"],
 )
 def test_the_rule_for_one_tile(names: list[str], groups: int) -> None:
     assert len(set(group_shots(names).values())) == groups
