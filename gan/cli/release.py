@@ -1,7 +1,7 @@
-"""Makes the file of a bundled generator from a run: `python -m gan.cli.release RUN STEM --licence TEXT`.
+"""Writes the file of a bundled generator from a run: `python -m gan.cli.release RUN STEM --license TEXT`.
 
 The averaged weights are rounded to float16, which halves the file and moves no pixel by more than the float32 network's
-own bfloat16 form does; the description keeps all that `gen-defects` and a leak check need.
+own bfloat16 form does; the description has all that `gen-defects` and a leak check need.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from typing import Annotated
 
 import typer
 
-from engine.commands import run as run_command
+from engine.commands import run
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+RENAMED = {"--licence": "--license"}
 
 
 @app.command()
 def release(
     checkpoint: Annotated[Path, typer.Argument(help="Run folder or checkpoint.")],
     stem: Annotated[Path, typer.Argument(help="Where to write: path without extension.")],
-    license: Annotated[str, typer.Option(help="Licence of the data and so of the weights.")],
+    license: Annotated[str, typer.Option(help="License of the data and so of the weights.")],
 ) -> None:
     """Write a small, complete checkpoint of a trained generator."""
     import torch
@@ -34,4 +36,4 @@ def release(
 
 
 if __name__ == "__main__":
-    run_command(app)
+    run(app, renamed=RENAMED)

@@ -23,7 +23,7 @@ def train_gan_command(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override, e.g. --set train.epochs=50; repeatable.")
     ] = None,
-    layout: Annotated[str, typer.Option(help="Layout of the folder; auto finds it.")] = "auto",
+    layout: Annotated[str, typer.Option(help="Layout of the folder; auto detects it.")] = "auto",
     depth16: Annotated[
         str, typer.Option(help="16-bit images: refuse, or scale 0..65535 to 0..255 on purpose.")
     ] = "refuse",
@@ -33,9 +33,9 @@ def train_gan_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes (GPUs); under torchrun leave it.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: torch's.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that cut windows; changes no byte.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that cut crops; changes no byte.")] = 2,
     resume: Annotated[
-        bool, typer.Option(help="Go on with the run folder; its own configuration where none is given.")
+        bool, typer.Option(help="Complete the run in the folder; with its own configuration where none is given.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Print the resolved configuration and the data; train nothing.")
@@ -93,8 +93,8 @@ def train_gan_command(
         return
     typer.echo(f"checkpoint  {result['checkpoint']}")
     typer.echo(f"samples     {result['samples']}")
-    ask = "--backgrounds DIR" if result["architecture"] == "blend" else "--guide thickness=0.7"
-    typer.echo(f"next        gen-defects --checkpoint {folder} --masks DIR {ask}")
+    options = "--backgrounds DIR" if result["architecture"] == "blend" else "--guide thickness=0.7"
+    typer.echo(f"next        gen-defects --checkpoint {folder} --masks DIR {options}")
 
 
 def train_gan() -> None:

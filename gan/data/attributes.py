@@ -1,4 +1,4 @@
-"""Guide entries that are not measured on the defect: kind, background and declared metadata columns."""
+"""Guide entries that are not measured on the defect: class, background and declared metadata columns."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ def column(sample: Sample, name: str) -> Any:
 
 
 def guide_columns(samples: Sequence[Sample], config: DataConfig) -> list[dict[str, GuideValue]]:
-    """For each sample the values of `kind` (where there are several), `background` (if given) and declared columns.
+    """For each sample `kind` (the class, where there are several), `background` (if given) and declared columns.
 
     Raises:
-        UsageError: when a declared column is missing in a sample.
+        UsageError: A declared column is missing in a sample.
     """
-    kinds = sorted({s.label for s in samples if s.label != GOOD})
+    classes = sorted({s.label for s in samples if s.label != GOOD})
     rows: list[dict[str, GuideValue]] = [{} for _ in samples]
     for sample, row in zip(samples, rows, strict=True):
-        if config.kinds and len(kinds) > 1:
+        if config.classes and len(classes) > 1:
             row["kind"] = None if sample.label == GOOD else sample.label
         for name in config.columns:
             value = column(sample, name)
             if value is None:
                 raise UsageError(
-                    f"{sample.image}: no column {name!r}, which the config declares a guide; add it or leave it out"
+                    f"{sample.image}: no column {name!r}, which the config declares a guide; add it or leave it out",
+                    code="E-data-missing-column",
                 )
             row[name] = value if isinstance(value, str) else float(value)
     known = [column(sample, "background") for sample in samples]
@@ -49,7 +50,7 @@ def guide_columns(samples: Sequence[Sample], config: DataConfig) -> list[dict[st
 
 
 def background_statistics(image: NDArray[np.uint8], mask: Mask) -> NDArray[np.float32]:
-    """What k-means sees of a background: means and deviations of the defect-free pixels, and their gradients.
+    """The features of a background for k-means: means and deviations of the defect-free pixels, and their gradients.
 
     Args:
         image: (H, W, C) uint8.

@@ -1,6 +1,6 @@
 """Training pairs of Magna-Blend: a crop around a defect, the same crop without it, and a crop of a good part.
 
-The good crop comes from the same place of another photograph, so that a defect that sits at an edge finds one there.
+The good crop comes from the same place of another image, so that a defect at an edge gets an edge there.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from defects.attributes.guide import GuideValue, luminance, ring, ring_radius
 from defects.masks.width import Mask, width
 from defects.sample import GOOD
 from engine.seeding import numpy_generator
-from gan.data.color_jitter import draw_light, lit
-from gan.data.crops import Pose, Window, WindowSource, clamped, draw_pose, warped
+from gan.config import BlendDataConfig
+from gan.data.color_jitter import jittered, sample_jitter
+from gan.data.crops import CropSource, Pose, TrainingCrop, clamped, draw_pose, warped
 from gan.data.inpainting import inpainted
 
 Floats = NDArray[np.float32]
@@ -27,13 +28,13 @@ Floats = NDArray[np.float32]
 FARTHEST = 16.0
 """Signed distances are cut off here, px."""
 PIECES = 4
-"""Photographs of good parts that pieces for in-painting may come from."""
+"""Images of good parts that patches for inpainting may come from."""
 LEAST_RING = 0.2
 """A ring of fewer px than this share of the mask's says little of its brightness."""
 
 
 @dataclass(frozen=True)
-class BlendWindow(Window):
+class BlendPair(TrainingCrop):
     """One training pair; `condition` is the mask itself.
 
     Attributes:
@@ -57,39 +58,40 @@ def signed_distance(mask: Mask, scale: float = 1.0) -> Floats:
     return np.clip(signed * scale, -FARTHEST, FARTHEST).astype(np.float32)
 
 
-def margin(mask: Mask, reach: float) -> Mask:
+def margin(mask: Mask, blend_radius: float) -> Mask:
     """The pixels on which alpha may differ from 0."""
-    return np.asarray(signed_distance(mask) > -reach)
+    return np.asarray(signed_distance(mask) > -blend_radius)
 
 
-class BlendSource(WindowSource):
-    """Cuts pairs from the samples of a `WindowSource`.
+class PairSource(CropSource):
+    """Cuts pairs from the samples of a `CropSource`.
 
     Args:
-        source: samples, columns, scale and augmentation.
-        side: of the crops, px; at most the source's size.
-        reach: px around a mask that may change.
-        seed: of the choice of good photographs for in-painting.
+        source: Samples, columns, scale and augmentation.
+        side: Of the crops, px; at most the source's size.
+        blend_radius: Px around a mask that may change.
+        seed: Of the selection of good images for inpainting.
     """
 
-    def __init__(self, source: WindowSource, *, side: int, reach: int, seed: int) -> None:
+    def __init__(self, source: CropSource, *, side: int, blend_radius: int, seed: int) -> None:
         super().__init__(
             source.samples, source.columns, size=source.size, channels=source.crop_spec.channels, config=source.config
         )
-        self.side, self.reach, self.seed = side, reach, seed
+        self.side, self.blend_radius, self.seed = side, blend_radius, seed
         self.radius = ring_radius(source.size)
-        self.relights = self.config.light > 0 or self.config.color > 0
+        self.jitter = cast(BlendDataConfig, self.config)
+        self.jitters = self.jitter.brightness_jitter > 0 or self.jitter.color_jitter > 0
         self.good = [i for i, sample in enumerate(self.samples) if sample.label == GOOD]
         self._whole: dict[int, tuple[NDArray[np.uint8], dict[str, GuideValue]]] = {}
         self._guard = Lock()
 
     def background(self, index: int) -> tuple[NDArray[np.uint8], dict[str, GuideValue]]:
-        """A whole photograph without its defect, and the defect's guide values; kept once made."""
+        """A whole image without its defect, and the defect's guide values; cached."""
         if index not in self._whole:
             image, mask = self.scaled(index)
             rng = numpy_generator(self.seed, "pieces", index)
-            chosen = rng.choice(self.good, min(PIECES, len(self.good)), replace=False) if self.good else ()
-            clean = inpainted(image, margin(mask, self.reach), [self.scaled(int(i))[0] for i in chosen])
+            selected = rng.choice(self.good, min(PIECES, len(self.good)), replace=False) if self.good else ()
+            clean = inpainted(image, margin(mask, self.blend_radius), [self.scaled(int(i))[0] for i in selected])
             guide: dict[str, GuideValue] = {}
             if mask.any():
                 guide = {"thickness": width(mask), "brightness": contrast(image, mask, self.radius)[0]}
@@ -97,8 +99,8 @@ class BlendSource(WindowSource):
                 self._whole.setdefault(index, (clean, guide))
         return self._whole[index]
 
-    def cut(self, index: int, rng: np.random.Generator | None) -> BlendWindow:
-        """A pair of the sample; None for `rng` gives the plain central crop and the middle of a good photograph."""
+    def cut(self, index: int, rng: np.random.Generator | None) -> BlendPair:
+        """A pair of the sample; None for `rng` gives the plain central crop and the middle of a good image."""
         image, mask = self.scaled(index)
         background, whole = self.background(index)
         for attempt in range(4):
@@ -110,30 +112,30 @@ class BlendSource(WindowSource):
             np.atleast_3d(warped(pixels, pose, self.side, cv2.INTER_LINEAR)) for pixels in (image, background)
         )
         strength = 1.0
-        if rng is not None and self.relights:
-            light = draw_light(part, self.config, rng)
-            part, clean, strength = lit(part, light), lit(clean, light), light.strength
+        if rng is not None and self.jitters:
+            jitter = sample_jitter(part, self.jitter, rng)
+            part, clean, strength = jittered(part, jitter), jittered(clean, jitter), jitter.strength
         if isinstance(whole.get("brightness"), float):
             whole = whole | {"brightness": strength * cast(float, whole["brightness"])}
         level, measured = contrast(part, cut, self.radius)
-        own = {"brightness": level} if measured else {}
-        guide = dict(self.columns[index]) | whole | own
+        cropped = {"brightness": level} if measured else {}
+        guide = dict(self.columns[index]) | whole | cropped
         other = self._other(index, pose, image.shape, rng)
-        if rng is not None and self.relights:
-            other = lit(other, draw_light(other, self.config, rng))
-        return BlendWindow(part, cut, cut, guide, clean, other, signed_distance(cut), measured)
+        if rng is not None and self.jitters:
+            other = jittered(other, sample_jitter(other, self.jitter, rng))
+        return BlendPair(part, cut, cut, guide, clean, other, signed_distance(cut), measured)
 
     def _other(
         self, index: int, pose: Pose, shape: Sequence[int], rng: np.random.Generator | None
     ) -> NDArray[np.uint8]:
-        """The same place of another photograph, good or made so."""
+        """The same place of another image, good or inpainted."""
         among = self.good or [i for i in range(len(self.samples)) if i != index] or [index]
         number = among[int(rng.integers(len(among)))] if rng is not None else among[index % len(among)]
-        picture = self.scaled(number)[0] if self.good else self.background(number)[0]
-        height, breadth = picture.shape[:2]
-        anchor = pose.center[0] / shape[1] * breadth, pose.center[1] / shape[0] * height
-        moved = Pose(clamped(anchor, breadth, height, self.side / 2), pose.matrix)
-        return cast("NDArray[np.uint8]", np.atleast_3d(warped(picture, moved, self.side, cv2.INTER_LINEAR)))
+        image = self.scaled(number)[0] if self.good else self.background(number)[0]
+        height, width = image.shape[:2]
+        anchor = pose.center[0] / shape[1] * width, pose.center[1] / shape[0] * height
+        moved = Pose(clamped(anchor, width, height, self.side / 2), pose.matrix)
+        return cast("NDArray[np.uint8]", np.atleast_3d(warped(image, moved, self.side, cv2.INTER_LINEAR)))
 
 
 def contrast(image: NDArray[np.uint8], mask: Mask, radius: int) -> tuple[float, bool]:

@@ -1,7 +1,7 @@
-"""Training windows: square cuts of real images at the network's size, augmented, with mask and guide to match.
+"""Training crops: boxes of real images at the network's size, augmented, with mask and guide to match.
 
-Everything random about a window is drawn first, from (seed, epoch, position), then applied; so a resumed run sees the
-very windows that an undisturbed one sees.
+Everything random about a crop is sampled first, from (seed, epoch, position), then applied; so a resumed run sees the
+very crops that an undisturbed one sees.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ CACHE_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
-class Window:
+class TrainingCrop:
     """One training example.
 
     Attributes:
         image: (S, S, C) uint8.
         mask: (S, S), true for this image.
         condition: (S, S), the mask at a jittered width, which the generator sees.
-        guide: raw values.
+        guide: Raw values.
     """
 
     image: NDArray[np.uint8]
@@ -43,21 +43,21 @@ class Window:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a window lies and how it is turned: `center` in px of the scaled image, the rest as in DataConfig."""
+    """Where a crop lies and how it is turned: `center` in px of the scaled image, the rest as in DataConfig."""
 
     center: tuple[float, float]
     matrix: NDArray[np.float64]
 
 
-class WindowSource:
-    """Cuts windows from a list of samples, in any number of threads; keeps decoded images up to 4 GiB.
+class CropSource:
+    """Cuts crops from a list of samples, in any number of threads; caches decoded images up to 4 GiB.
 
     Args:
-        samples: the training (or test) samples.
-        columns: for each sample the raw guide values that are not measured (kind, background, declared columns).
-        size: side S of a window.
-        channels: 1 or 3; a grey image is repeated, a colour image becomes luminance.
-        config: window and augmentation.
+        samples: The training (or test) samples.
+        columns: For each sample the raw guide values that are not measured (class, background, declared columns).
+        size: Side S of a crop.
+        channels: 1 or 3; a gray image is repeated, a color image becomes luminance.
+        config: Crop and augmentation.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class WindowSource:
         self.samples = list(samples)
         self.columns = list(columns)
         self.size = size
-        self.crop_spec = CropSpec(size, config.window, channels)
+        self.crop_spec = CropSpec(size, config.crop, channels)
         self.config = config
         self._cache: dict[int, tuple[NDArray[np.uint8], Mask]] = {}
         self._bytes = 0
@@ -82,7 +82,7 @@ class WindowSource:
         return len(self.samples)
 
     def scaled(self, index: int) -> tuple[NDArray[np.uint8], Mask]:
-        """Image and mask of a sample at the scale at which `config.window` px become S."""
+        """Image and mask of a sample at the scale at which `config.crop` px become S."""
         if index in self._cache:
             return self._cache[index]
         image, mask = scaled(*read_sample(self.samples[index]), self.crop_spec)
@@ -92,8 +92,8 @@ class WindowSource:
                 self._bytes += image.nbytes + mask.nbytes
         return image, mask
 
-    def cut(self, index: int, rng: np.random.Generator | None) -> Window:
-        """The window of a sample; None for `rng` gives the plain central one, without augmentation."""
+    def cut(self, index: int, rng: np.random.Generator | None) -> TrainingCrop:
+        """The crop of a sample; None for `rng` gives the plain central one, without augmentation."""
         image, mask = self.scaled(index)
         jitter = 1.0
         for attempt in range(4):
@@ -109,12 +109,12 @@ class WindowSource:
         condition = cut
         if jitter != 1.0 and cut.any():
             condition = set_width(cut, max(1.0, width(cut) * jitter), refine=0)
-        return Window(part, cut, condition, guide)
+        return TrainingCrop(part, cut, condition, guide)
 
 
 def draw_pose(mask: Mask, size: int, config: DataConfig, rng: np.random.Generator | None) -> Pose:
-    """A window around a pixel of the mask, turned, zoomed and mirrored as `config` allows; the plain one for None."""
-    height, breadth = mask.shape
+    """A crop around a pixel of the mask, turned, zoomed and mirrored as `config` allows; the plain one for None."""
+    height, width = mask.shape
     half = size / 2
     if rng is None:
         left, top = central(mask, size)
@@ -122,10 +122,13 @@ def draw_pose(mask: Mask, size: int, config: DataConfig, rng: np.random.Generato
     ys, xs = np.nonzero(mask)
     if xs.size:
         pick = int(rng.integers(xs.size))
-        reach = 0.4 * size
-        anchor = (float(xs[pick]) + rng.uniform(-reach, reach), float(ys[pick]) + rng.uniform(-reach, reach))
+        blend_radius = 0.4 * size
+        anchor = (
+            float(xs[pick]) + rng.uniform(-blend_radius, blend_radius),
+            float(ys[pick]) + rng.uniform(-blend_radius, blend_radius),
+        )
     else:
-        anchor = (rng.uniform(0, breadth), rng.uniform(0, height))
+        anchor = (rng.uniform(0, width), rng.uniform(0, height))
     angle = np.deg2rad(rng.uniform(-1, 1) * config.rotation)
     scale = 1 + rng.uniform(-1, 1) * config.zoom
     slant = np.tan(np.deg2rad(rng.uniform(-1, 1) * config.shear))
@@ -135,21 +138,21 @@ def draw_pose(mask: Mask, size: int, config: DataConfig, rng: np.random.Generato
     )
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = scale * mirror @ turn @ np.array([[1.0, slant], [0.0, 1.0]])
-    return Pose(clamped(anchor, breadth, height, half), matrix)
+    return Pose(clamped(anchor, width, height, half), matrix)
 
 
-def clamped(anchor: tuple[float, float], breadth: int, height: int, half: float) -> tuple[float, float]:
-    """(x, y) moved so that a window of 2 `half` px around it lies inside the picture."""
-    return min(max(anchor[0], half), max(half, breadth - half)), min(max(anchor[1], half), max(half, height - half))
+def clamped(anchor: tuple[float, float], width: int, height: int, half: float) -> tuple[float, float]:
+    """(x, y) moved so that a crop of 2 `half` px around it lies inside the image."""
+    return min(max(anchor[0], half), max(half, width - half)), min(max(anchor[1], half), max(half, height - half))
 
 
-def warped(array: NDArray[np.uint8], pose: Pose, size: int, how: int) -> NDArray[np.uint8]:
-    """The window around the pose's centre, turned about it; reflected where the picture ends."""
+def warped(array: NDArray[np.uint8], pose: Pose, size: int, interpolation: int) -> NDArray[np.uint8]:
+    """The crop around the pose's center, turned about it; reflected where the image ends."""
     half = size / 2
     if np.array_equal(pose.matrix, np.eye(2)):
         x, y = round(pose.center[0] - half), round(pose.center[1] - half)
         return np.ascontiguousarray(array[y : y + size, x : x + size])
     shift = np.array([half, half]) - pose.matrix @ (np.array(pose.center) - 0.5) - 0.5
     affine = np.column_stack([pose.matrix, shift])
-    warped = cv2.warpAffine(array, affine, (size, size), flags=how, borderMode=cv2.BORDER_REFLECT_101)
+    warped = cv2.warpAffine(array, affine, (size, size), flags=interpolation, borderMode=cv2.BORDER_REFLECT_101)
     return warped.astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""From a folder to what training needs: split, guide schema, backgrounds, windows."""
+"""From a folder to what training needs: split, guide schema, backgrounds, crops."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from defects.sample import GOOD, Sample
 from defects.splits import near_duplicate_groups, split
 from engine.errors import DataError, IssuesError
 from engine.files.atomic import sha256_file
-from gan.config import GanConfig
+from gan.config import BlendNetwork, GanConfig
 from gan.data.attributes import background_statistics, cluster_backgrounds, guide_columns
-from gan.data.crops import Window, WindowSource
+from gan.data.crops import CropSource, TrainingCrop
 
 logger = logging.getLogger(__name__)
 
@@ -33,19 +33,19 @@ MOST_GOOD = 1000
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run trains on.
+    """The data of a run.
 
     Attributes:
-        train: windows of the training samples.
-        test: the held-out samples.
-        schema: guide entries and scales, fitted on `train` only.
-        table: raw guide rows of the defective training samples, for `random`.
-        background_stats: what those lie on, in the same order; for Magna-Blend only.
-        local_contrasts: how much the light varies within these defects, in the same order; for Magna-Blend only.
-        meta: what the checkpoint says about the data.
+        train: Crops of the training samples.
+        test: The held-out samples.
+        schema: Guide entries and scales, fitted on `train` only.
+        table: Raw guide rows of the defective training samples, for `random`.
+        background_stats: Of their backgrounds, in the same order; for Magna-Blend only.
+        local_contrasts: Of these defects, in the same order; for Magna-Blend only.
+        meta: What the checkpoint states about the data.
     """
 
-    train: WindowSource
+    train: CropSource
     test: list[Sample]
     schema: GuideSchema
     table: list[dict[str, GuideValue]]
@@ -55,38 +55,40 @@ class Prepared:
 
     @property
     def defective(self) -> list[int]:
+        """Numbers of the samples with a defect."""
         return [i for i, s in enumerate(self.train.samples) if s.label != GOOD]
 
     @property
     def good(self) -> list[int]:
+        """Numbers of the samples without a defect."""
         return [i for i, s in enumerate(self.train.samples) if s.label == GOOD]
 
 
 def prepare(
-    dataset: Dataset, config: GanConfig, tell: Callable[[str], None] = logger.info, workers: int = 2
+    dataset: Dataset, config: GanConfig, log: Callable[[str], None] = logger.info, workers: int = 2
 ) -> Prepared:
     """Splits by group, measures the guides and fits their scales.
 
     Args:
-        dataset: an opened folder.
-        config: of the run; its seed decides the split.
-        tell: receives progress lines; the log by default.
-        workers: threads that cut and measure.
+        dataset: An opened folder.
+        config: Of the run; its seed decides the split.
+        log: Receives progress lines.
+        workers: Threads that crop and measure.
 
     Raises:
-        IssuesError: every fault of the folder's images and masks at once.
-        DataError: there are fewer than two usable defective training images.
+        IssuesError: Every issue of the folder's images and masks at once.
+        DataError: There are fewer than two usable defective training images.
     """
     issues = [issue for issue in check_images(dataset) if not issue.warning]
     if issues:
         raise IssuesError(issues)
     usable = [s for s in dataset.samples if s.has_pixels and s.source in ("real", "procedural")]
     if len(usable) < len(dataset.samples):
-        tell(f"left out: {len(dataset.samples) - len(usable)} images without a mask or not of real parts")
+        log(f"left out: {len(dataset.samples) - len(usable)} images without a mask or not of real parts")
     if not any(s.group for s in usable):
         groups = near_duplicate_groups(usable)
         usable = [replace(sample, group=group) for sample, group in zip(usable, groups, strict=True)]
-        tell(f"no groups are given: {len(usable)} images form {len(set(groups))} groups of near duplicates")
+        log(f"no groups are given: {len(usable)} images form {len(set(groups))} groups of near duplicates")
     fractions = {"train": 1 - config.data.test_fraction, "test": config.data.test_fraction}
     parts = split(usable, fractions, config.train.seed) if config.data.test_fraction else {"train": usable, "test": []}
     train, test = list(parts["train"]), list(parts["test"])
@@ -94,28 +96,27 @@ def prepare(
     if len(defective) < 2:
         raise DataError(
             f"{dataset.root}: {len(defective)} defective training images with a mask, at least 2 are needed; "
-            "add images, or see `check-data` for what was read"
+            "add images, or see `check-data` for what was read",
+            code="E-train-few-images",
         )
     good = thinned([s for s in train if s.label == GOOD], MOST_GOOD) if config.data.good_per_defect else []
     train = defective + good
     columns = guide_columns(train, config.data)
-    source = WindowSource(
-        train, columns, size=config.network.size, channels=config.network.channels, config=config.data
-    )
+    source = CropSource(train, columns, size=config.network.size, channels=config.network.channels, config=config.data)
     clustered = "background" not in columns[0] and config.data.backgrounds > 1
-    tell(f"measuring {len(train) if clustered else len(defective)} images")
-    blends, radius = config.network.architecture == "blend", ring_radius(config.network.size)
+    log(f"measuring {len(train) if clustered else len(defective)} images")
+    blends, radius = isinstance(config.network, BlendNetwork), ring_radius(config.network.size)
     with ThreadPoolExecutor(workers) as pool:
-        windows = list(pool.map(lambda i: source.cut(i, None), range(len(train) if clustered else len(defective))))
+        crops = list(pool.map(lambda i: source.cut(i, None), range(len(train) if clustered else len(defective))))
         numbers = range(len(defective)) if blends else ()
-        background_stats = list(pool.map(lambda i: _ground(source, i, windows[i], radius), numbers))
+        background_stats = list(pool.map(lambda i: _background_stats(source, i, crops[i], radius), numbers))
         local_contrasts = list(pool.map(lambda i: local_contrast(*source.scaled(i)), numbers))
     if clustered:
-        statistics = np.stack([background_statistics(w.image, w.mask) for w in windows])
+        statistics = np.stack([background_statistics(crop.image, crop.mask) for crop in crops])
         names = cluster_backgrounds(statistics, config.data.backgrounds, config.train.seed)
-        for row, window, name in zip(columns, windows, names, strict=True):
-            row["background"] = window.guide["background"] = name
-    table = [window.guide for window in windows[: len(defective)]]
+        for row, crop, name in zip(columns, crops, names, strict=True):
+            row["background"] = crop.guide["background"] = name
+    table = [crop.guide for crop in crops[: len(defective)]]
     order = ("thickness", "brightness", "background", "kind")
     present = {name for row in table for name in row}
     names = [n for n in order if n in present] + sorted(present - set(order))
@@ -139,10 +140,10 @@ def prepare(
     return Prepared(source, test, schema, table, background_stats, local_contrasts, meta)
 
 
-def _ground(source: WindowSource, index: int, window: Window, radius: int) -> BackgroundStats:
-    """What a defect lies on: level and grain as its brightness is measured, in its window; the setting in the whole."""
+def _background_stats(source: CropSource, index: int, crop: TrainingCrop, radius: int) -> BackgroundStats:
+    """Of a defect's background: level and grain in its crop, like its brightness; the setting in the whole."""
     whole = background_around(*source.scaled(index), radius)
-    return background_around(window.image, window.mask, radius)._replace(setting=whole.setting)
+    return background_around(crop.image, crop.mask, radius)._replace(setting=whole.setting)
 
 
 def has_defect(sample: Sample) -> bool:

@@ -1,4 +1,4 @@
-"""What an epoch consists of: its learning rate, the order of its samples, and windows as tensors."""
+"""The parts of an epoch: its learning rate, the order of its samples, and crops as tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.seeding import numpy_generator
 from gan.config import GanConfig
-from gan.data.crops import Window
+from gan.data.crops import TrainingCrop
 from gan.data.dataset import Prepared
 
 
@@ -28,7 +28,7 @@ class Batch:
 
 
 def learning_rate(config: GanConfig, epoch: int) -> float:
-    """The rate of an epoch: constant in the first half, then decaying exponentially to `final_rate` of it (source).
+    """The rate of an epoch: constant in the first half, then decaying exponentially to `final_rate` of it (paper).
 
     >>> [round(learning_rate(GanConfig(), e) / 2e-4, 3) for e in (0, 99, 150, 199)]
     [1.0, 1.0, 0.141, 0.021]
@@ -39,25 +39,25 @@ def learning_rate(config: GanConfig, epoch: int) -> float:
 
 
 def epoch_order(prepared: Prepared, config: GanConfig, epoch: int) -> list[int]:
-    """The samples of an epoch: every defective one once and a fresh draw of good ones, shuffled.
+    """The samples of an epoch: every defective one once and a new sample of good ones, shuffled.
 
     Magna-Blend has no use for images without a defect but as backgrounds, which come with the defective ones.
     """
     rng = numpy_generator(config.train.seed, "order", epoch)
     good = prepared.good if config.network.architecture != "blend" else []
-    wanted = min(len(good), round(config.data.good_per_defect * len(prepared.defective)))
-    chosen = (
-        prepared.defective + [int(i) for i in rng.choice(good, wanted, replace=False)] if wanted else prepared.defective
+    count = min(len(good), round(config.data.good_per_defect * len(prepared.defective)))
+    selected = (
+        prepared.defective + [int(i) for i in rng.choice(good, count, replace=False)] if count else prepared.defective
     )
-    return [chosen[i] for i in rng.permutation(len(chosen))]
+    return [selected[i] for i in rng.permutation(len(selected))]
 
 
-def to_batch(windows: list[Window], prepared: Prepared) -> Batch:
-    """Windows to tensors on the CPU, channels last."""
-    images = torch.from_numpy(np.stack([w.image for w in windows])).permute(0, 3, 1, 2).float() / 127.5 - 1
-    masks = torch.from_numpy(np.stack([w.mask for w in windows])[:, None]).float()
-    conditions = torch.from_numpy(np.stack([w.condition for w in windows])[:, None]).float()
-    vectors = np.stack([prepared.schema.encode(prepared.schema.scale(w.guide)) for w in windows])
+def to_batch(crops: list[TrainingCrop], prepared: Prepared) -> Batch:
+    """Crops to tensors on the CPU, channels last."""
+    images = torch.from_numpy(np.stack([crop.image for crop in crops])).permute(0, 3, 1, 2).float() / 127.5 - 1
+    masks = torch.from_numpy(np.stack([crop.mask for crop in crops])[:, None]).float()
+    conditions = torch.from_numpy(np.stack([crop.condition for crop in crops])[:, None]).float()
+    vectors = np.stack([prepared.schema.encode(prepared.schema.scale(crop.guide)) for crop in crops])
     layout = torch.channels_last
     return Batch(
         images.contiguous(memory_format=layout),
@@ -68,32 +68,32 @@ def to_batch(windows: list[Window], prepared: Prepared) -> Batch:
 
 
 AHEAD = 2
-"""Steps whose windows are being cut while one is trained on."""
+"""Steps whose crops are being cut while one is trained on."""
 
 
-def epoch_windows(
+def epoch_crops(
     prepared: Prepared, config: GanConfig, epoch: int, *, rank: int = 0, ranks: int = 1, workers: int = 2
-) -> Iterator[list[Window]]:
+) -> Iterator[list[TrainingCrop]]:
     """The batches of an epoch for one process of several; the last ones that would not be full are left out.
 
     Args:
-        prepared: data.
-        config: of the run; the windows follow from its seed, the epoch and their position in it.
-        epoch: counted from 0.
-        rank: number of the process.
-        ranks: how many there are.
-        workers: threads.
+        prepared: Data.
+        config: Of the run; the crops follow from its seed, the epoch and their position in it.
+        epoch: Counted from 0.
+        rank: Number of the process.
+        ranks: How many there are.
+        workers: Threads.
     """
     order = epoch_order(prepared, config, epoch)
     per_step = config.train.batch_size * ranks
     starts = range(0, max(len(order) - len(order) % per_step, min(per_step, len(order))), per_step)
 
-    def cut(position: int) -> Window:
+    def cut(position: int) -> TrainingCrop:
         rng = numpy_generator(config.train.seed, "window", epoch, position)
         return prepared.train.cut(order[position % len(order)], rng)
 
-    with ThreadPoolExecutor(workers, "window") as pool:
-        pending: deque[list[Future[Window]]] = deque()
+    with ThreadPoolExecutor(workers, "crop") as pool:
+        pending: deque[list[Future[TrainingCrop]]] = deque()
         try:
             for start in starts:
                 pending.append([pool.submit(cut, i) for i in range(start, start + per_step)[rank::ranks]])

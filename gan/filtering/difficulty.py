@@ -1,10 +1,10 @@
-"""How hard real defects are to find, so that synthetic ones can be made as hard: neither easier nor harder.
+"""How hard real defects are to find, so that synthetic ones can be as hard: neither easier nor harder.
 
-A filter that keeps what is found well leaves easy defects over, and a classifier has little to learn from those. Real
-ones are found well, badly or not at all. So every image aims at what a segmenter finds of one real defect, drawn at
-random, of the same kind and a like size. The segmenter must not have learnt from that defect: there are several, each
-of which has seen all parts but its own share (cross-fitting). A synthetic image is judged by the one that has not seen
-the photograph it was drawn into, and otherwise by that of the real defect it aims at.
+A filter that passes only what is found well leaves easy defects, and a classifier has little to learn from those. Real
+ones are found well, badly or not at all. So every image has a target: the label IoU of one real defect, sampled among
+those of the same class and a similar size. The segmenter must not have been trained on that defect: there are several,
+each trained on all folds but one (cross-fitting). A synthetic image is scored by the one that was not trained on the
+image it was blended into, and otherwise by that of the real defect of its target.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from defects.images.crops import CropSpec
 from defects.sample import GOOD, Sample
 from defects.splits import near_duplicate_groups, split
 from engine.commands import Progress
-from gan.blending.matching import likest_mostly
+from gan.blending.matching import sample_nearest
 from metrics.data.image_set import ImageSet
 from metrics.labels.fidelity import overlaps
 from metrics.labels.network import SegmenterSettings
@@ -30,45 +30,45 @@ from metrics.labels.segmenter import Segmenter, load_or_train
 
 FOLDS = 3
 SIZE = 0.7
-"""Difference of two areas, in logarithms, that counts as one."""
+"""Unit difference of two areas, in logarithms."""
 ANY = 5
-"""A kind with fewer defects draws from those of all kinds."""
+"""A class with fewer defects takes targets from those of all classes."""
 
 
 @dataclass(frozen=True)
 class Difficulty:
-    """Real defects, each with what a segmenter found of it that has not learnt from its part.
+    """Real defects, each with the prediction of a segmenter that was not trained on its part.
 
     Attributes:
-        kinds: (N,) folded names.
-        areas: (N,) px of the label in its window.
-        overlaps: (N,) IoU of label and what was found.
-        folds: (N,) number of the segmenter that found it.
+        classes: (N,) class names, case-folded.
+        areas: (N,) px of the label in its crop.
+        overlaps: (N,) IoU of label and prediction.
+        folds: (N,) number of that segmenter.
     """
 
-    kinds: NDArray[np.str_]
+    classes: NDArray[np.str_]
     areas: NDArray[np.float64]
     overlaps: NDArray[np.float64]
     folds: NDArray[np.int64]
 
-    def target(self, kind: str, area: int, share: float) -> tuple[float, int]:
-        """The IoU of a defect of a kind and a like area, and its segmenter; `share`, 0..1, tells which.
+    def target(self, label: str, area: int, share: float) -> tuple[float, int]:
+        """The IoU of a defect of a class and a similar area, and its segmenter; `share`, 0..1, selects one.
 
-        >>> kinds, areas, found = ["pit"] * 6, [9.0] * 3 + [900.0] * 3, [0.0] * 3 + [0.8] * 3
-        >>> two = Difficulty(np.array(kinds), np.array(areas), np.array(found), np.array([0, 0, 0, 1, 1, 1]))
+        >>> classes, areas, ious = ["pit"] * 6, [9.0] * 3 + [900.0] * 3, [0.0] * 3 + [0.8] * 3
+        >>> two = Difficulty(np.array(classes), np.array(areas), np.array(ious), np.array([0, 0, 0, 1, 1, 1]))
         >>> two.target("pit", 10, 0.9), two.target("pit", 1000, 0.1)
         ((0.0, 0), (0.8, 1))
         """
-        own = np.flatnonzero(self.kinds == kind.casefold())
-        usable = own if own.size >= ANY else np.arange(self.kinds.size)
-        off = (np.log(self.areas[usable] / max(area, 1)) / SIZE) ** 2
-        pick = usable[likest_mostly(off, share)]
+        same = np.flatnonzero(self.classes == label.casefold())
+        usable = same if same.size >= ANY else np.arange(self.classes.size)
+        distances = (np.log(self.areas[usable] / max(area, 1)) / SIZE) ** 2
+        pick = usable[sample_nearest(distances, share)]
         return float(self.overlaps[pick]), int(self.folds[pick])
 
     @property
     def digest(self) -> str:
-        """Names what was measured."""
-        content = hashlib.sha256("\n".join(self.kinds.tolist()).encode())
+        """Identifies the measurements."""
+        content = hashlib.sha256("\n".join(self.classes.tolist()).encode())
         content.update(self.areas.tobytes() + self.overlaps.tobytes() + self.folds.tobytes())
         return content.hexdigest()
 
@@ -76,31 +76,31 @@ class Difficulty:
 def measure_difficulty(
     samples: Sequence[Sample],
     crop_spec: CropSpec,
-    kept: Path | None,
+    cache: Path | None,
     *,
     settings: SegmenterSettings,
     seed: int,
     threads: int | None,
     show: Callable[[int, str, str], AbstractContextManager[Progress]],
 ) -> tuple[Difficulty, tuple[Segmenter, ...], list[int]]:
-    """Trains `FOLDS` segmenters, or takes them from where they were kept.
+    """Trains `FOLDS` segmenters, or takes them from the cache.
 
     Args:
-        samples: real images, good ones among them.
-        crop_spec: how they are cut.
-        kept: where segmenters are kept; None keeps nothing.
-        settings: of the segmenters.
-        seed: of the folds; segmenter k has `seed` + k.
-        threads: of PyTorch.
-        show: makes what shows a part of the work.
+        samples: Real images, good ones among them.
+        crop_spec: How they are cropped.
+        cache: Folder of segmenters; None caches none.
+        settings: Of the segmenters.
+        seed: Of the folds; segmenter k has `seed` + k.
+        threads: Of PyTorch.
+        show: Makes the progress bar of one step.
 
     Returns:
-        What was found, the segmenters, and for each sample the number of the one that has not seen it.
+        The difficulties, the segmenters, and for each sample the number of the one not trained on it.
 
     Raises:
-        ValueError: there are too few parts with a defect.
-        DataError: an image does not open.
-        WeightsError: ImageNet weights cannot be had.
+        ValueError: There are too few parts with a defect.
+        DataError: An image does not open.
+        WeightsError: ImageNet weights are not available.
     """
     every = list(samples)
     if not any(sample.group for sample in every):
@@ -112,20 +112,19 @@ def measure_difficulty(
         raise ValueError(f"expected defects of at least {FOLDS} parts, got {parts}; give more, or --min-label-iou")
     whose = {sample.name: number for number, fold in enumerate(folds) for sample in fold}
     numbers = [whose[sample.name] for sample in every]
-    images = ImageSet("--keep-like", every, crop_spec)
-    finders, rows = [], []
+    images = ImageSet("--filter-with", every, crop_spec)
+    segmenters, rows = [], []
     for number in range(FOLDS):
         others = images.part([i for i, fold in enumerate(numbers) if fold != number])
         title = f"segmenter of real defects, {number + 1} of {FOLDS}"
         with show(settings.steps, title, "step") as bar:
-            finder = load_or_train(
-                others, kept, settings=settings, seed=seed + number, threads=threads, on_progress=bar.update
+            segmenter = load_or_train(
+                others, cache, settings=settings, seed=seed + number, threads=threads, on_progress=bar.update
             )
-        finders.append(finder)
+        segmenters.append(segmenter)
         unseen = images.part([i for i, fold in enumerate(numbers) if fold == number])
         labels = unseen.masks()
-        for sample, label, iou in zip(unseen.samples, labels, overlaps(finder.predict(unseen), labels), strict=True):
+        for sample, label, iou in zip(unseen.samples, labels, overlaps(segmenter.predict(unseen), labels), strict=True):
             if label.any():
                 rows.append((sample.label.casefold(), float(label.sum()), float(iou), number))
-    kinds, areas, found, told = zip(*rows, strict=True)
-    return Difficulty(*map(np.asarray, (kinds, areas, found, told))), tuple(finders), numbers
+    return Difficulty(*map(np.asarray, zip(*rows, strict=True))), tuple(segmenters), numbers

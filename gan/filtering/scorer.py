@@ -1,7 +1,7 @@
-"""Whether a label is true of its image and the image like real ones: a segmenter, and the features of real images.
+"""The scorer of a filter: whether a label is true of its image, by a segmenter, and the image realistic, by features.
 
-Everything is computed on the CPU, in padded batches and with a number of threads that does not follow the machine's,
-so that a score is the same on whichever thread, in whichever batch and after whichever interruption it is asked for.
+Everything is computed on the CPU, in padded batches and with a fixed number of threads, so that a score is the same on
+whichever thread, in whichever batch and after whichever interruption it is computed.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from engine.commands import Progress
 from engine.errors import DataError
 from engine.runtime.threads import threads_set
 from gan.filtering.difficulty import Difficulty, measure_difficulty
-from gan.filtering.realism import Likeness, References
+from gan.filtering.realism import RealismScorer, References
 from gan.filtering.rule import Rule, Scores
-from gan.generation.plan import Picture
+from gan.generation.plan import GeneratedImage
 from metrics.data.image_set import ImageSet
 from metrics.features.cache import FeatureCache
 from metrics.features.lite0 import Lite0
@@ -32,136 +32,134 @@ from metrics.labels.network import SegmenterSettings
 from metrics.labels.segmenter import Segmenter, load_or_train
 
 SEED = 1
-"""Of the first segmenter. bench-fid's own is another: a set must not be scored by the very network that chose it."""
-
+"""Of the first segmenter. bench-fid's is another: a set must not be scored by the very network that selected it."""
 THREADS = 1
-"""A network's rounding depends on how many computed it; one alone is also not held up where others are busy."""
-
+"""A network's rounding depends on how many threads computed it; one alone is also not held up where others are busy."""
 DIGITS = 4
 
 ShowProgress = Callable[[int, str, str], AbstractContextManager[Progress]]
 
 
-class Finder(Protocol):
-    """What tells where defects are."""
+class LabelSegmenter(Protocol):
+    """Predicts where defects are."""
 
-    def probabilities(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Chance of a defect at every pixel, (N, S, S), of windows (N, S, S, C)."""
+    def probabilities(self, crops: NDArray[np.uint8], /) -> NDArray[np.float32]:
+        """Probability of a defect at every pixel, (N, S, S), of crops (N, S, S, C)."""
         ...
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Scores pictures.
+class Scorer:
+    """Scores generated images.
 
     Attributes:
-        crop_spec: how a written picture becomes what is judged; see `evaluator_crop_spec`.
-        finders: one judges a label; empty where labels are not judged.
-        likeness: None where realism is not judged.
-        digest: names the real images and the networks learnt from them.
-        difficulty: of real defects; None where it is not matched.
-        unseen: by SHA-256 of a real image the number of the finder that has not learnt from it.
+        crop_spec: How a written image becomes a scored crop; see `scored_crop_spec`.
+        segmenters: One scores a label; empty where labels are not scored.
+        realism: None where realism is not scored.
+        digest: Identifies the real images and the networks trained on them.
+        difficulty: Of real defects; None where it is not matched.
+        unseen: By SHA-256 of a real image the number of the segmenter that was not trained on it.
     """
 
     crop_spec: CropSpec
-    finders: tuple[Finder, ...]
-    likeness: Likeness | None
+    segmenters: tuple[LabelSegmenter, ...]
+    realism: RealismScorer | None
     digest: str
     difficulty: Difficulty | None = None
     unseen: Mapping[str, int] = field(default_factory=dict)
 
-    def scores(self, pictures: Sequence[Picture], draws: Sequence[float]) -> list[Scores]:
-        """What is to be said of each picture; `draws`, 0..1, tell at the difficulty of which real defect it aims."""
-        windows = [crop_of(picture.image, picture.label, self.crop_spec) for picture in pictures]
-        images, labels = np.stack([image for image, _ in windows]), np.stack([label for _, label in windows])
-        kinds = [picture.kind for picture in pictures]
-        nothing: list[float | None] = [None] * len(windows)
-        found, real, aims = list(nothing), nothing, nothing
-        whose = [0] * len(windows)
+    def scores(self, images: Sequence[GeneratedImage], shares: Sequence[float]) -> list[Scores]:
+        """The scores of each image; `shares`, 0..1, select the real defect whose difficulty is its target."""
+        crops = [crop_of(image.pixels, image.mask, self.crop_spec) for image in images]
+        pixels, masks = np.stack([crop for crop, _ in crops]), np.stack([mask for _, mask in crops])
+        labels = [image.label for image in images]
+        nothing: list[float | None] = [None] * len(crops)
+        ious, realism, targets = list(nothing), nothing, nothing
+        numbers = [0] * len(crops)
         if self.difficulty is not None:
-            areas = [int(label.sum()) for label in labels]
-            wanted = list(map(self.difficulty.target, kinds, areas, draws))
-            aims = [round(aim, DIGITS) for aim, _ in wanted]
-            background_stats = [str(picture.columns.get("background", {}).get("sha256")) for picture in pictures]
-            whose = [self.unseen.get(ground, fold) for ground, (_, fold) in zip(background_stats, wanted, strict=True)]
-        for number, finder in enumerate(self.finders):
-            own = [i for i, each in enumerate(whose) if each == number]
-            if own:
-                values = _rounded(overlaps(finder.probabilities(images[own]) >= 0.5, labels[own]))
-                for i, value in zip(own, values, strict=True):
-                    found[i] = value
-        if self.likeness is not None:
-            real = _rounded(self.likeness.realism(images, kinds))
-        return [Scores(*three) for three in zip(found, real, aims, strict=True)]
+            areas = [int(mask.sum()) for mask in masks]
+            selected = list(map(self.difficulty.target, labels, areas, shares))
+            targets = [round(target, DIGITS) for target, _ in selected]
+            backgrounds = [str(image.columns.get("background", {}).get("sha256")) for image in images]
+            numbers = [self.unseen.get(sha256, fold) for sha256, (_, fold) in zip(backgrounds, selected, strict=True)]
+        for number, segmenter in enumerate(self.segmenters):
+            scored = [i for i, each in enumerate(numbers) if each == number]
+            if scored:
+                values = _rounded(overlaps(segmenter.probabilities(pixels[scored]) >= 0.5, masks[scored]))
+                for i, value in zip(scored, values, strict=True):
+                    ious[i] = value
+        if self.realism is not None:
+            realism = _rounded(self.realism.realism(pixels, labels))
+        return [Scores(*three) for three in zip(ious, realism, targets, strict=True)]
 
 
-def evaluator_crop_spec(crop_spec: CropSpec, *, photographs: bool) -> CropSpec:
-    """How a written picture is cut: a photograph as those of training were, a square one is a window already."""
-    return crop_spec if photographs else replace(crop_spec, window=None)
+def scored_crop_spec(crop_spec: CropSpec, *, whole_images: bool) -> CropSpec:
+    """How a written image is cropped: one of any size as in training, one at `--size` is a crop already."""
+    return crop_spec if whole_images else replace(crop_spec, crop=None)
 
 
-def train_judge(
+def train_scorer(
     references: References,
     crop_spec: CropSpec,
     rule: Rule,
     *,
-    photographs: bool,
+    whole_images: bool,
     folder: Path | None,
     settings: SegmenterSettings | None = None,
     show: ShowProgress | None = None,
-) -> Judge:
-    """Trains what the rule needs, or takes it from where it was kept.
+) -> Scorer:
+    """Trains what the rule needs, or takes it from the cache.
 
     Args:
-        references: real images.
-        crop_spec: how photographs were cut for the generator.
-        rule: what is asked for.
-        photographs: whether the pictures to be judged are whole photographs.
-        folder: where segmenters and features are kept; None keeps nothing.
-        settings: of the segmenter.
-        show: makes what shows a part of the work: how many, under which label, of what.
+        references: Real images.
+        crop_spec: How images were cropped for the generator.
+        rule: Of the filter.
+        whole_images: Whether the generated images have the sizes of their backgrounds.
+        folder: Cache of segmenters and features; None caches nothing.
+        settings: Of the segmenter.
+        show: Makes the progress bar of one step: its total, label and unit.
 
     Raises:
-        DataError: an image does not open, no defect has a pixel, or the images are all alike.
-        WeightsError: ImageNet weights cannot be had.
+        DataError: An image does not open, no defect has a pixel, or the images are all alike.
+        WeightsError: ImageNet weights are not available.
     """
     progress = show or (lambda total, label, unit: Progress(total, label, quiet=True, unit=unit))
     digest = hashlib.sha256()
-    finders: tuple[Segmenter, ...] = ()
-    likeness: Likeness | None = None
+    segmenters: tuple[Segmenter, ...] = ()
+    realism: RealismScorer | None = None
     difficulty: Difficulty | None = None
     unseen: dict[str, int] = {}
-    kept = folder / "segmenters" if folder is not None else None
-    chosen = settings or SegmenterSettings()
+    cache = folder / "segmenters" if folder is not None else None
+    settings = settings or SegmenterSettings()
     try:
         if rule.match_difficulty:
-            difficulty, finders, folds = measure_difficulty(
-                references.samples, crop_spec, kept, settings=chosen, seed=SEED, threads=THREADS, show=progress
+            difficulty, segmenters, folds = measure_difficulty(
+                references.samples, crop_spec, cache, settings=settings, seed=SEED, threads=THREADS, show=progress
             )
             unseen = dict(zip(references.hashes, folds, strict=True))
             digest.update(difficulty.digest.encode())
-        elif rule.judges_labels:
-            real = ImageSet("--keep-like", references.samples, crop_spec)
-            with progress(chosen.steps, "segmenter of real defects", "step") as bar:
-                finders = (
-                    load_or_train(real, kept, settings=chosen, seed=SEED, threads=THREADS, on_progress=bar.update),
+        elif rule.scores_labels:
+            real = ImageSet("--filter-with", references.samples, crop_spec)
+            with progress(settings.steps, "segmenter of real defects", "step") as bar:
+                segmenters = (
+                    load_or_train(real, cache, settings=settings, seed=SEED, threads=THREADS, on_progress=bar.update),
                 )
-        for finder in finders:
-            for name, tensor in sorted(finder.network.state_dict().items()):
+        for segmenter in segmenters:
+            for name, tensor in sorted(segmenter.network.state_dict().items()):
                 digest.update(name.encode())
                 digest.update(tensor.contiguous().numpy().tobytes())
         if rule.min_realism:
-            defective = ImageSet("--keep-like", references.defective, crop_spec)
-            cache = FeatureCache(folder / "features" if folder is not None else None)
+            defective = ImageSet("--filter-with", references.defective, crop_spec)
+            features = FeatureCache(folder / "features" if folder is not None else None)
             with progress(len(defective), "features of real defects", "image") as bar, threads_set(THREADS):
-                likeness = Likeness.of(defective, Lite0(), cache, on_progress=bar.update)
-            digest.update(likeness.digest.encode())
+                realism = RealismScorer.of(defective, Lite0(), features, on_progress=bar.update)
+            digest.update(realism.digest.encode())
     except ValueError as error:
-        raise DataError(f"--keep-like: cannot be learnt from ({error})") from None
-    return Judge(
-        evaluator_crop_spec(crop_spec, photographs=photographs),
-        finders,
-        likeness,
+        raise DataError(f"--filter-with: cannot be used for training ({error})", code="E-filter-training") from None
+    return Scorer(
+        scored_crop_spec(crop_spec, whole_images=whole_images),
+        segmenters,
+        realism,
         digest.hexdigest(),
         difficulty,
         unseen,

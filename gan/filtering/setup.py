@@ -1,4 +1,4 @@
-"""From what a user asks of the filter to a plan with a filter behind it."""
+"""From the filter options of a user to a plan with a filter behind it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UsageError
+from engine.run.sample_folder import check_apart
 from gan.filtering.realism import References, open_references
 from gan.filtering.rule import Rule
 from gan.generation.plan import Plan
-from gan.generation.run import check_apart
 from metrics.features.cache import user_cache
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A filter that was asked for and can be had; nothing is trained yet."""
+class FilterRequest:
+    """A requested filter whose real images are usable; nothing is trained yet."""
 
     rule: Rule
     references: References
 
     def describe(self) -> dict[str, Any]:
-        """What `--json` says of it beforehand."""
+        """What `--json` reports beforehand."""
         return {
             "real_images": len(self.references.samples),
             "real_defects": len(self.references.defective),
@@ -36,50 +36,48 @@ class Asked:
         }
 
 
-def ask(plan: Plan, keep_like: Path | None, given: Mapping[str, Any], out: Path) -> Asked | None:
-    """Checks what was asked for; None where no filter was.
+def request_filter(plan: Plan, real: Path, options: Mapping[str, Any], out: Path) -> FilterRequest:
+    """Checks the options.
 
     Args:
-        plan: of the run.
-        keep_like: folder of real images.
-        given: the other options of the filter by flag name; None or False where they are not given.
-        out: the sample folder.
+        plan: Of the run.
+        real: Folder of real images.
+        options: The other options of the filter that are given, by flag name.
+        out: The sample folder.
 
     Raises:
-        UsageError: options without --keep-like, or out of range.
-        DataError: the real images cannot be used.
+        UsageError: Options contradict each other or are out of range.
+        DataError: The real images cannot be used.
     """
-    options = {flag: value for flag, value in given.items() if value is not None and value is not False}
-    if keep_like is None:
-        if options:
-            raise UsageError(f"{next(iter(options))}: filters by real images; give --keep-like DIR, or leave it out")
-        return None
-    check_apart("--keep-like", keep_like, out)
+    check_apart(out, {"--filter-with": real})
     if "--match-difficulty" in options and "--min-label-iou" in options:
-        raise UsageError("--match-difficulty and --min-label-iou: each says how well labels are to be found; give one")
+        raise UsageError(
+            "--match-difficulty and --min-label-iou both decide how well labels are to be found; give one",
+            code="E-filter-two-rules",
+        )
     rule = Rule(**{flag.removeprefix("--").replace("-", "_"): value for flag, value in options.items()})
-    return Asked(rule, open_references(keep_like, plan.provenance, rule))
+    return FilterRequest(rule, open_references(real, plan.provenance, rule))
 
 
-def open_filter(plan: Plan, asked: Asked, show: ShowProgress) -> FilteredPlan:
-    """Trains the judge, or takes it from the user's cache.
+def open_filter(plan: Plan, request: FilterRequest, show: ShowProgress) -> FilteredPlan:
+    """Trains the scorer, or takes it from the user's cache.
 
     Raises:
-        DataError: the real images cannot be learnt from.
-        WeightsError: ImageNet weights cannot be had.
+        DataError: The real images are not enough to train it.
+        WeightsError: ImageNet weights are not available.
     """
     from gan.filtering.candidates import filtered
-    from gan.filtering.scorer import train_judge
+    from gan.filtering.scorer import train_scorer
 
     crop_spec = plan.provenance.crop_spec
-    if plan.side is not None:  # squares are judged as they are written, which for small ones is far quicker
+    if plan.side is not None:  # crops are scored as they are written, which for small ones is far quicker
         crop_spec = replace(crop_spec, size=min(crop_spec.size, plan.side))
-    judge = train_judge(
-        asked.references,
+    scorer = train_scorer(
+        request.references,
         crop_spec,
-        asked.rule,
-        photographs=plan.side is None,
+        request.rule,
+        whole_images=plan.side is None,
         folder=user_cache("filter"),
         show=show,
     )
-    return filtered(plan, judge, asked.rule)
+    return filtered(plan, scorer, request.rule)

@@ -1,4 +1,4 @@
-"""What a user asks `gen-defects` for."""
+"""The request of a user and the jobs it consists of: one for each image, with its guide and its mask at its width."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defects.attributes.guide import CategoricalEntry, GuideSchema, GuideValue, NumericEntry
-from defects.attributes.request import Cell, GuideRequest, Interval, Keyword, RowChoice, parse_guide
+from defects.attributes.request import GridPoint, GuideRequest, Interval, Keyword, RowSampler, parse_guide
 from defects.images.decode import Format
 from defects.masks.width import Mask, pad_and_resize
 from defects.sample import GOOD
 from engine.errors import Issue, UsageError
 from engine.seeding import numpy_generator
-from gan.generation.masks import MaskList, Squares
+from gan.generation.masks import MaskList, ResizedMasks
 
 LABELS = ("mask", "coco", "yolo", "labelme")
 FORMATS = ("png", "jpg", "webp")
 GUIDE_MODES = ("grid", "draw")
 SIDES = (16, 4096)
-MOST = 10**9
+LARGEST_NUM = 10**9
+THINNEST = 1.0
+"""No label is brought below this width, in px."""
+SAME_WIDTH = 0.05
+"""A width that lies outside the trained range by less than this many px is not worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,19 @@ class Request:
     """Everything that decides the bytes, apart from masks and generator.
 
     Attributes:
-        guide: as typed, see `defects.attributes.request.parse_guide`.
-        num: images for each mask and, in `grid` mode, for each cell of the guide's grid.
-        size: side of the written images in px; None for the generator's own.
-        seed: of noise and of drawn guide values.
-        format: of the images; label masks are always PNG.
-        labels: any of `LABELS`; masks are always written.
-        guide_mode: `grid` makes every cell of the guide's grid for every mask, `draw` one drawn cell for each image.
-        same_noise: image number i has the same noise for every mask and every cell.
-        label: name of the defect; empty for the kind guide, else the mask's folder, else the generator's only kind.
+        guide: As typed, see `defects.attributes.request.parse_guide`.
+        num: Images for each mask and, in `grid` mode, for each point of the guide's grid.
+        size: Side of the written images in px; None for the generator's own.
+        seed: Of noise and of sampled guide values.
+        format: Of the images; label masks are always PNG.
+        labels: Any of `LABELS`; masks are always written.
+        guide_mode: `grid` takes every point of the guide's grid for every mask, `draw` a random one for each image.
+        same_noise: Image number i has the same noise for every mask and every grid point.
+        label: Name of the defect; empty for the class in the guide, else the mask's folder, else the only class that
+            the generator was trained on.
 
     Raises:
-        UsageError: a value is unknown or out of range.
+        UsageError: A value is unknown or out of range.
     """
 
     guide: str = ""
@@ -61,20 +66,24 @@ class Request:
             ("--guide-mode", self.guide_mode, GUIDE_MODES),
         ):
             if value not in known:
-                raise UsageError(f"{flag}: {value!r} is unknown; choose from {', '.join(known)}")
+                raise UsageError(
+                    f"{flag}: {value!r} is unknown; choose from {', '.join(known)}", code="E-generate-unknown-value"
+                )
+        code = "E-generate-label"
         if self.label.strip().casefold() == GOOD:
-            raise UsageError(f"--label: {self.label!r} names parts without a defect; choose another name")
+            raise UsageError(f"--label: {self.label!r} names parts without a defect; choose another name", code=code)
         if self.label and not (self.label.strip() and self.label.isprintable()):
-            raise UsageError(f"--label: {self.label!r} is blank or not printable; choose another name")
-        if not 1 <= self.num <= MOST:
-            raise UsageError(f"--num: {self.num} images of a mask; ask for 1 to {MOST}")
+            raise UsageError(f"--label: {self.label!r} is blank or not printable; choose another name", code=code)
+        code = "E-generate-range"
+        if not 1 <= self.num <= LARGEST_NUM:
+            raise UsageError(f"--num: {self.num} images of a mask; give 1 to {LARGEST_NUM}", code=code)
         if self.size is not None and not SIDES[0] <= self.size <= SIDES[1]:
-            raise UsageError(f"--size: {self.size} px is out of range; choose {SIDES[0]} to {SIDES[1]}")
+            raise UsageError(f"--size: {self.size} px is out of range; choose {SIDES[0]} to {SIDES[1]}", code=code)
 
     def describe(self, guide: GuideRequest, size: int) -> dict[str, Any]:
         """The request with every default filled in, by flag name, for `request.json`."""
         return {
-            "guide": {name: "|".join(_text(choice) for choice in row) for name, row in guide.choices.items()},
+            "guide": {name: "|".join(map(_text, values)) for name, values in guide.requested.items()},
             "guide-mode": self.guide_mode,
             "num": self.num,
             "size": size,
@@ -86,21 +95,21 @@ class Request:
         }
 
 
-def _text(choice: object) -> str:
-    if isinstance(choice, Keyword):
-        return choice.word
-    return f"{choice.low}..{choice.high}" if isinstance(choice, Interval) else str(choice)
+def _text(value: object) -> str:
+    if isinstance(value, Keyword):
+        return value.word
+    return f"{value.low}..{value.high}" if isinstance(value, Interval) else str(value)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One image to make: of mask number `mask`, in cell number `cell` of the grid, the `index`-th of those.
+    """One image: of mask number `mask`, at grid point number `point`, the `index`-th of those.
 
-    A filter may ask for several candidates of it: from 1 on, they differ in noise and drawn guide values.
+    A filter may request several candidates of it: from 1 on, they differ in noise and sampled guide values.
     """
 
     mask: int
-    cell: int
+    point: int
     index: int
     name: str
     candidate: int = 0
@@ -108,55 +117,48 @@ class Job:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A job with everything random drawn.
+    """A job with everything random sampled.
 
     Attributes:
         condition: (S, S) mask the network sees, at the generator's size.
-        label: (size, size) mask that is written; the same array where the sizes agree.
+        mask: (size, size) mask that is written; the same array where the sizes agree.
         vector: (G,) guide vector.
-        raw: guide values; lengths are in px of the written image.
-        scaled: guide values, numeric ones in 0..1.
-        kind: name of the defect.
+        raw: Guide values; lengths are in px of the written image.
+        scaled: Guide values, numeric ones in 0..1.
+        label: Name of the defect's class.
     """
 
     condition: Mask
-    label: Mask
+    mask: Mask
     vector: NDArray[np.float32]
     raw: dict[str, GuideValue]
     scaled: dict[str, GuideValue]
-    kind: str
+    label: str
 
 
-class DrawnGuide(NamedTuple):
-    """The guide of a job: raw values in px of the generator's images, scaled ones, the kind's name, and whether the
-    mask keeps its width."""
+class SampledGuide(NamedTuple):
+    """The guide of a job: raw values in px of the generator's images, scaled ones, the class name, and whether the
+    mask stays at its width."""
 
     raw: dict[str, GuideValue]
     scaled: dict[str, GuideValue]
-    kind: str
+    label: str
     measured: bool
 
 
-THINNEST = 1.0
-"""No label is brought below this width, in px."""
-
-SAME_WIDTH = 0.05
-"""A width that lies outside the trained range by less than this many px is not worth a warning."""
-
-
 class JobList(Sequence[Job]):
-    """The jobs of a request, mask by mask, then cell by cell; one is computed when it is asked for.
+    """The jobs of a request, mask by mask, then grid point by grid point; one is computed when it is indexed.
 
     Args:
-        request: what to make.
-        masks: of what.
-        schema: the generator's guide entries.
-        table: raw guide values of its training images.
-        side: of the generator's images, px.
-        kinds: the kinds it was trained on.
+        request: What to generate.
+        masks: Of what.
+        schema: The generator's guide entries.
+        table: Raw guide values of its training images.
+        side: Of the generator's images, px.
+        classes: The classes it was trained on.
 
     Raises:
-        UsageError: the guide does not fit the schema.
+        UsageError: The guide does not fit the schema.
     """
 
     def __init__(
@@ -166,21 +168,21 @@ class JobList(Sequence[Job]):
         schema: GuideSchema,
         table: Sequence[Mapping[str, GuideValue]],
         side: int,
-        kinds: Sequence[str] = (),
+        classes: Sequence[str] = (),
     ) -> None:
         self.request, self.masks, self.schema, self.table, self.side = request, masks, schema, table, side
         self.size = request.size or side
-        self.squares = Squares(masks, side)
+        self.resized = ResizedMasks(masks, side)
         self.guide = parse_guide(request.guide, schema)
-        self._cells: list[Cell] = self.guide.cells()
-        self._grid = len(self._cells) if request.guide_mode == "grid" else 1
-        kind = schema["kind"] if "kind" in schema.names else None
-        self._kinds = kind.values if isinstance(kind, CategoricalEntry) else ()
-        self._only_kind = kinds[0] if len(kinds) == 1 else "defect"
+        self._points: list[GridPoint] = self.guide.grid_points()
+        self._grid = len(self._points) if request.guide_mode == "grid" else 1
+        entry = schema["kind"] if "kind" in schema.names else None
+        self._guided = entry.values if isinstance(entry, CategoricalEntry) else ()
+        self._only_class = classes[0] if len(classes) == 1 else "defect"
         if request.label:
             self.classes: tuple[str, ...] = (request.label,)
         else:
-            self.classes = self._kinds or tuple(sorted({entry.kind or self._only_kind for entry in masks.entries}))
+            self.classes = self._guided or tuple(sorted({entry.label or self._only_class for entry in masks.entries}))
 
     def __len__(self) -> int:
         return len(self.masks.entries) * self._grid * self.request.num
@@ -189,57 +191,59 @@ class JobList(Sequence[Job]):
         if not 0 <= i < len(self):
             raise IndexError(f"expected a job from 0 to {len(self) - 1}, got {i}")
         rest, index = divmod(i, self.request.num)
-        mask, cell = divmod(rest, self._grid)
-        grid = f"-g{cell:0{len(str(self._grid - 1))}d}" if self._grid > 1 else ""
+        mask, point = divmod(rest, self._grid)
+        grid = f"-g{point:0{len(str(self._grid - 1))}d}" if self._grid > 1 else ""
         digits = max(3, len(str(self.request.num - 1)))
-        return Job(mask, cell, index, f"{self.masks.entries[mask].name}{grid}-{index:0{digits}d}")
+        return Job(mask, point, index, f"{self.masks.entries[mask].name}{grid}-{index:0{digits}d}")
 
     def noise_key(self, job: Job) -> tuple[str | int, ...]:
         """What the noise of a job depends on, besides the seed."""
         again = (job.candidate,) if job.candidate else ()
         if self.request.same_noise:
             return "noise", job.index, *again
-        return "noise", self.masks.entries[job.mask].name, job.cell, job.index, *again
+        return "noise", self.masks.entries[job.mask].name, job.point, job.index, *again
 
     def resolve(self, job: Job) -> Resolved:
-        """Draws a job's guide and brings its mask to the thickness that the guide says.
+        """Samples a job's guide and brings its mask to the thickness of the guide.
 
-        A measured thickness leaves the mask as it is drawn: only what the network is told is clipped to 0..1.
+        A measured thickness leaves the mask as it is: only the network's input is clipped to 0..1.
         """
-        square = self.squares[job.mask]
-        drawn = self.draw_guide(job, lambda: square.width)
-        raw, thickness = dict(drawn.raw), drawn.raw.get("thickness")
-        if drawn.measured or not isinstance(thickness, float):
-            condition = square.mask
+        resized = self.resized[job.mask]
+        guide = self.sample_guide(job, lambda: resized.width)
+        raw, thickness = dict(guide.raw), guide.raw.get("thickness")
+        if guide.measured or not isinstance(thickness, float):
+            condition = resized.mask
         else:
-            condition = square.at(max(THINNEST, thickness))
-        label = condition if self.size == self.side else pad_and_resize(condition, self.size)
+            condition = resized.with_width(max(THINNEST, thickness))
+        mask = condition if self.size == self.side else pad_and_resize(condition, self.size)
         self.rescale(raw, self.size / self.side)
-        return Resolved(condition, label, self.schema.encode(drawn.scaled), raw, drawn.scaled, drawn.kind)
+        return Resolved(condition, mask, self.schema.encode(guide.scaled), raw, guide.scaled, guide.label)
 
-    def draw_guide(self, job: Job, width_of: Callable[[], float], choose: RowChoice | None = None) -> DrawnGuide:
-        """Draws what a job's guide leaves open; all candidates have the kind and the cell of the first.
+    def sample_guide(
+        self, job: Job, width_of: Callable[[], float], sample_row: RowSampler | None = None
+    ) -> SampledGuide:
+        """Samples what a job's guide leaves open; all candidates have the class and the grid point of the first.
 
         Args:
-            job: one of these.
-            width_of: the width of its mask in px of the generator's images, asked for where the guide says `measured`.
-            choose: see `GuideRequest.resolve`.
+            job: One of these.
+            width_of: The width of its mask in px of the generator's images, called where the guide says `measured`.
+            sample_row: See `GuideRequest.resolve`.
         """
         entry = self.masks.entries[job.mask]
-        rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index)
-        cell = self._cell_of(job, rng)
-        kind = self._kind_of_folder(entry.kind)
-        cell = {**cell, "kind": kind} if kind else cell
-        if job.candidate:  # of another kind it would not be what was asked for: easy kinds would oust the others
-            if self._kinds:
-                cell = {**cell, "kind": str(self.guide.resolve(cell, rng, {}, self.table, choose)["kind"])}
-            rng = numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index, job.candidate)
-        as_it_is = cell.get("thickness") == Keyword("measured")
+        rng = numpy_generator(self.request.seed, "guide", entry.name, job.point, job.index)
+        point = self._point_of(job, rng)
+        folder = self._class_of_folder(entry.label)
+        point = {**point, "kind": folder} if folder else point
+        if job.candidate:  # candidates of another class would let easy classes oust the requested one
+            if self._guided:
+                point = {**point, "kind": str(self.guide.resolve(point, rng, {}, self.table, sample_row)["kind"])}
+            rng = numpy_generator(self.request.seed, "guide", entry.name, job.point, job.index, job.candidate)
+        as_it_is = point.get("thickness") == Keyword("measured")
         measured: dict[str, GuideValue] = {"thickness": width_of()} if as_it_is else {}
-        scaled = self.guide.resolve(cell, rng, measured, self.table, choose)
+        scaled = self.guide.resolve(point, rng, measured, self.table, sample_row)
         raw = self.schema.unscale(scaled) | measured
-        name = self.request.label or str(scaled.get("kind") or entry.kind or self._only_kind)
-        return DrawnGuide(raw, scaled, name, as_it_is)
+        label = self.request.label or str(scaled.get("kind") or entry.label or self._only_class)
+        return SampledGuide(raw, scaled, label, as_it_is)
 
     def rescale(self, raw: dict[str, GuideValue], factor: float) -> None:
         """Brings the lengths among guide values from px of the generator's images to px of the written one."""
@@ -251,7 +255,7 @@ class JobList(Sequence[Job]):
     @property
     def trained_widths(self) -> tuple[float, float] | None:
         """Thickness in px of the written image that the generator was trained on; None if no width is measured."""
-        if Keyword("measured") not in self.guide.choices.get("thickness", ()):
+        if Keyword("measured") not in self.guide.requested.get("thickness", ()):
             return None
         entry = self.schema["thickness"]
         if not isinstance(entry, NumericEntry):
@@ -260,40 +264,40 @@ class JobList(Sequence[Job]):
         return (entry.low - SAME_WIDTH) * zoom, (entry.high + SAME_WIDTH) * zoom
 
     def warnings(self) -> list[Issue]:
-        """The folders whose names are no kind that the generator knows, so that their kind is drawn at random."""
-        if not self._kinds or "kind" in self.guide.given:
+        """The folders whose names are no class of the generator, so that their class is sampled."""
+        if not self._guided or "kind" in self.guide.given:
             return []
-        known = {"", *(value.casefold() for value in self._kinds)}
-        folders = sorted({entry.kind for entry in self.masks.entries if entry.kind.casefold() not in known})
+        known = {"", *(value.casefold() for value in self._guided)}
+        folders = sorted({entry.label for entry in self.masks.entries if entry.label.casefold() not in known})
         return [
             Issue(
                 str(self.masks.root),
-                f"{folder!r} is no kind this generator knows, so its masks get random kinds",
-                f"name it {' or '.join(self._kinds)}, or give --guide kind={self._kinds[0]}",
+                f"{folder!r} is no class of this generator, so its masks get random classes",
+                f"name it {' or '.join(self._guided)}, or give --guide kind={self._guided[0]}",
                 True,
+                "E-masks-unknown-class",
             )
             for folder in folders
         ]
 
-    def kind_of(self, job: Job) -> str:
-        """The kind that the guide or the mask's folder says; "" where it is drawn."""
+    def class_of(self, job: Job) -> str:
+        """The class that the guide or the mask's folder names; "" where it is sampled."""
         entry = self.masks.entries[job.mask]
-        said = self._cell_of(job, numpy_generator(self.request.seed, "guide", entry.name, job.cell, job.index)).get(
-            "kind"
-        )
-        return said if isinstance(said, str) else self._kind_of_folder(entry.kind)
+        rng = numpy_generator(self.request.seed, "guide", entry.name, job.point, job.index)
+        value = self._point_of(job, rng).get("kind")
+        return value if isinstance(value, str) else self._class_of_folder(entry.label)
 
-    def _cell_of(self, job: Job, rng: np.random.Generator) -> Cell:
-        """The cell of the guide's grid; drawn by the job's generator's first number where one is drawn for each."""
-        return self._cells[job.cell if self._grid == len(self._cells) else int(rng.integers(len(self._cells)))]
+    def _point_of(self, job: Job, rng: np.random.Generator) -> GridPoint:
+        """The point of the guide's grid; in `draw` mode the first number of the job's generator selects one."""
+        return self._points[job.point if self._grid == len(self._points) else int(rng.integers(len(self._points)))]
 
     @property
-    def kinds_by_folder(self) -> bool:
-        """Whether the folder of every mask names its kind, so that none is drawn."""
-        return all(self._kind_of_folder(entry.kind) for entry in self.masks.entries)
+    def classes_by_folder(self) -> bool:
+        """Whether the folder of every mask names its class, so that none is sampled."""
+        return all(self._class_of_folder(entry.label) for entry in self.masks.entries)
 
-    def _kind_of_folder(self, folder: str) -> str:
-        """The kind guide that a mask's folder names; "" when the guide says the kind, or the folder names none."""
+    def _class_of_folder(self, folder: str) -> str:
+        """The class that a mask's folder names; "" when the guide names the class, or the folder none."""
         if "kind" in self.guide.given:
             return ""
-        return next((value for value in self._kinds if value.casefold() == folder.casefold()), "")
+        return next((value for value in self._guided if value.casefold() == folder.casefold()), "")

@@ -27,7 +27,7 @@ from gan.networks.magna_generator import Noise
 
 if TYPE_CHECKING:
     from engine.run.sample_folder import Item
-    from gan.networks.registry import Generator
+    from gan.networks.registry import WholeImageGenerator
 
 LONGEST_SUFFIX = 32
 """Room that an image's name, its extension and its temporary's name need beyond the mask's name."""
@@ -87,7 +87,9 @@ class Sampler(NetworkRunner[Any]):
     thread that samples computes alone (`torch.set_num_threads(1)`); several threads sample different micro-batches.
     """
 
-    def __init__(self, network: Generator, device: torch.device, seed: int, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, network: WholeImageGenerator, device: torch.device, seed: int, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__(network, device, seed, dtype)
         self.count = MICRO_BATCH[device.type]
 
@@ -230,7 +232,7 @@ def make_plan(
     check_whole_images(generator)
     jobs = JobList(request, listed, generator.schema, generator.table, generator.size, generator.provenance.classes)
     inspected = inspect(listed, workers=workers)
-    sampler = Sampler(cast("Generator", generator.network), where, request.seed, dtype)
+    sampler = Sampler(cast("WholeImageGenerator", generator.network), where, request.seed, dtype)
     description = {
         "masks": {"count": len(listed.entries), "sha256": inspected.digest},
         "checkpoint": generator.sha256,

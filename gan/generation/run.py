@@ -1,149 +1,58 @@
-"""The sample folder a run writes: begun, gone on with, and what is already in it."""
+"""One run of `gen-defects`: every image of a plan as files and a manifest row, then what describes the whole folder."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 
-from defects.manifest import NAME
-from defects.provenance import Provenance, read_provenance
+from defects.formats.sample_folder import dataset_card
+from defects.images.decode import encode_image
+from defects.manifest import row_of
 from defects.provenance import file_name as GENERATOR
-from engine.errors import DataError, OutputError, UsageError
-from engine.files.atomic import from_json, output_errors, remove_temporaries, write_json, write_many, write_text
-from engine.files.json_lines import LOCK_NAME, LineLog, lock_folder
+from defects.provenance import read_provenance
+from defects.sample import Sample
+from engine.errors import DataError
+from engine.files.atomic import sha256_bytes, write_json, write_text
+from engine.run.sample_folder import Item, SampleFolder, WriteJob, open_sample_folder
 from engine.runtime.device import repeatable
-from gan.generation.annotations import dataset_card, yolo_yaml
-from gan.generation.batch import Made, Outcome, files_of, make_batch
-from gan.generation.coco import write_coco
 from gan.generation.contact_sheet import write_preview
-from gan.generation.plan import Plan
-from gan.generation.rejections import NAME as REJECTED
-from gan.generation.rejections import cut_back, open_rejections
-
-REQUEST = "request.json"
-
-
-def check_apart(flag: str, source: Path, out: Path) -> None:
-    """Refuses a sample folder that holds what it is made from (`flag` names it), or lies among that.
-
-    Raises:
-        UsageError: one is inside the other, or they are the same.
-    """
-    given, written = source.resolve(), out.resolve()
-    if written.is_relative_to(given) or given.is_relative_to(written):
-        raise UsageError(f"--out: {out} and {flag} {source} lie inside one another; choose another --out")
-
-
-def check_free(out: Path, *, resume: bool) -> bool:
-    """Whether a folder has something to go on with.
-
-    Raises:
-        OutputError: it is not empty and `resume` is not set.
-    """
-    there = out.is_dir() and any(entry.name != LOCK_NAME for entry in out.iterdir())
-    if there and not resume:
-        raise OutputError(f"{out}: is not empty; add --resume to go on with it, or choose another --out")
-    return there
-
-
-def begin(out: Path, description: dict[str, Any], provenance: Provenance, *, resume: bool) -> None:
-    """Starts or goes on with a folder: `request.json`, then `generator.json`; the caller holds its lock.
-
-    Raises:
-        OutputError: it is not empty and `resume` is not set.
-        UsageError: it was started with other settings; the first that differs is named.
-        DataError: it holds something else than an interrupted run, or the description of another generator.
-    """
-    remove_temporaries(out)
-    there = check_free(out, resume=resume)
-    path = out / REQUEST
-    if not there:
-        write_json(path, description)
-        write_json(out / GENERATOR, provenance.to_dict())
-        return
-    try:
-        before = from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise DataError(f"{path}: missing or unreadable, so this is no run to resume; choose another --out") from None
-    for key in description.keys() | (before.keys() if isinstance(before, dict) else set()):
-        old, new = (before.get(key) if isinstance(before, dict) else None), description.get(key)
-        if old != new:
-            raise UsageError(
-                f"{out}: was started with {key} {_short(old)}, now it is {_short(new)}; "
-                "repeat the first command with --resume, or choose another --out"
-            )
-    if read_provenance(out) is None:  # killed before it was written
-        write_json(out / GENERATOR, provenance.to_dict())
-    elif read_provenance(out) != provenance:
-        raise DataError(f"{out / GENERATOR}: describes another generator; choose another --out")
-
-
-def recorded(log: LineLog, plan: Plan, out: Path) -> tuple[int, set[int]]:
-    """How many jobs are done, the last in the manifest among them, and which of those have lost a file since.
-
-    Raises:
-        DataError: the manifest is not that of this plan.
-    """
-    done = 0
-    lost: set[int] = set()
-    for number, row in enumerate(log.stream(), start=1):
-        files = _files(plan, done)
-        while plan.leaves_out and files and row.get("file_name") != files["image"]:
-            done += 1
-            files = _files(plan, done)
-        if row.get("file_name") != files.get("image"):
-            raise DataError(f"{log.path}: row {number} is not one that this run writes; choose another --out")
-        if not all((out / file).is_file() for file in files.values()):
-            lost.add(done)
-        done += 1
-    return done, lost
-
-
-def abandon(out: Path) -> None:
-    """Takes back what `begin` and the logs wrote, of a run that made no image."""
-    with output_errors(out):
-        for name in (NAME, REJECTED, REQUEST, GENERATOR):
-            (out / name).unlink(missing_ok=True)
-
-
-def _files(plan: Plan, number: int) -> dict[str, str]:
-    return files_of(plan, plan.jobs[number].name) if number < len(plan.jobs) else {}
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-WRITERS = 4
-"""Threads that write and sync files. A journal commits the waiting syncs of several files together."""
+from gan.generation.jobs import Job
+from gan.generation.plan import GeneratedImage, Plan
 
 
 @dataclass(frozen=True)
-class Done:
+class RunResult:
     """What a run did.
 
     Attributes:
-        images: in the folder; fewer than asked for where a filter leaves some out.
-        written: now.
-        seconds: that took.
-        remarks: what a person should know of the images made.
+        images: In the folder; fewer than requested where a filter leaves some out.
+        written: Images written by this run.
+        seconds: Its duration.
+        warnings: About the generated images.
     """
 
     images: int
     written: int
     seconds: float
-    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def files_of(plan: Plan, name: str) -> dict[str, str]:
+    """The files of one image by their content, relative to the sample folder; the image comes first."""
+    labels = plan.jobs.request.labels
+    files = {"image": f"images/{name}.{plan.jobs.request.format}", "mask": f"masks/{name}.png"}
+    if "yolo" in labels:
+        files["yolo"] = f"labels/{name}.txt"
+    if "labelme" in labels:
+        files["labelme"] = f"labelme/{name}.json"
+    return files
 
 
 def generate(
@@ -154,129 +63,147 @@ def generate(
     batch_size: int = 32,
     workers: int = 2,
     on_progress: Callable[[int], object] | None = None,
-) -> Done:
-    """Makes every image of the plan that is not there yet.
+) -> RunResult:
+    """Generates every image of the plan that is not there yet.
 
     Args:
-        plan: what to make.
-        out: the sample folder.
-        resume: go on with a folder that was begun with the same plan.
-        batch_size: images recorded in the manifest at once.
-        workers: threads that make images; the time is best with one for each core.
-        on_progress: told how many more images are done.
+        plan: What to generate.
+        out: The sample folder.
+        resume: Complete a folder that was begun with the same plan.
+        batch_size: Rows appended to the manifest at once.
+        workers: Threads that generate images; one for each core is fastest.
+        on_progress: Called with how many more images are complete.
 
     Raises:
-        OutputError: the folder is in use, not empty, or cannot be written; what was recorded stays valid.
-        UsageError: resumed with other settings.
-        DataError: a filter let nothing pass; the folder is empty again.
+        OutputError: The folder is in use, not empty, or cannot be written; what was recorded stays valid.
+        UsageError: It was begun with other settings.
+        DataError: It holds something else, or a filter passed no image; in that case the folder is empty again.
     """
     start = time.perf_counter()
-    with lock_folder(out):
-        begin(out, plan.description, plan.provenance, resume=resume)
-        with LineLog(out / NAME) as log, open_rejections(out, wanted=plan.leaves_out) as rejections:
-            done, lost = recorded(log, plan, out)
-            if rejections is not None:
-                cut_back(rejections, plan.jobs, done)
-            tell = on_progress or (lambda _: None)
-            tell(done - len(lost))
-            with _single_threaded(), repeatable(plan.painter.device):
-                written = _run(plan, out, log, rejections, done, lost, batch_size, workers, tell)
-            images = sum(1 for _ in log.stream()) if rejections is not None else len(plan.jobs)
-            if rejections is not None and not images:
-                reason = plan.refusal(rejections.stream())
-                abandon(out)
-                raise DataError(f"{out}: {reason}")
-            _finish(plan, out, log, images)
-            remarks = tuple(plan.remarks(log.stream()))
-    return Done(images, written, time.perf_counter() - start, remarks)
+    with open_sample_folder(out, plan.description, resume=resume) as folder:
+        _describe_generator(folder, plan)
+        job = WriteJob(
+            count=len(plan.jobs),
+            names=lambda number: tuple(files_of(plan, plan.jobs[number].name).values()),
+            make=partial(_make, plan, out),
+            chunk=plan.micro_batch,
+            optional=plan.optional,
+        )
+        state = folder.recorded(job)
+        with plan.log_rejections(out, state.done) as before_rows, _torch_settings(plan):
+            written = folder.write(
+                job,
+                state,
+                workers=workers,
+                rows_at_once=batch_size,
+                on_progress=on_progress,
+                before_rows=before_rows,
+                initializer=partial(torch.set_num_threads, 1),
+            )
+        images = sum(1 for _ in folder.manifest.stream()) if plan.optional else len(plan.jobs)
+        if not images:
+            reason = plan.why_empty(out)
+            folder.abandon(GENERATOR, *plan.logs)
+            raise DataError(f"{out}: {reason}", code="E-filter-no-image")
+        _finish(plan, folder, images)
+        warnings = tuple(plan.warnings_of(folder.manifest.stream()))
+    return RunResult(images, written, time.perf_counter() - start, warnings)
 
 
-def _batches(plan: Plan, done: int, lost: set[int]) -> Iterator[tuple[range, list[int]]]:
-    """The micro-batches with something to do; their bounds depend on the plan only."""
-    total = len(plan.jobs)
-    for first in range(0, total, plan.count):
-        numbers = range(first, min(first + plan.count, total))
-        wanted = [i for i in numbers if i >= done or i in lost]
-        if wanted:
-            yield numbers, wanted
+def _describe_generator(folder: SampleFolder, plan: Plan) -> None:
+    """Writes `generator.json`, or compares it with the one of the interrupted run.
 
-
-def _run(
-    plan: Plan,
-    out: Path,
-    log: LineLog,
-    rejections: LineLog | None,
-    done: int,
-    lost: set[int],
-    batch_size: int,
-    workers: int,
-    tell: Callable[[int], object],
-) -> int:
-    """Makes and records what is missing; how many images that were."""
-    waiting: list[Outcome] = []
-    pending: deque[Future[tuple[Made, Future[None]]]] = deque()
-
-    appending = False
-    images = 0
-
-    def record(least: int) -> None:
-        nonlocal appending
-        while len(waiting) >= max(1, least):
-            appending = True
-            if rejections is not None:
-                rejections.append([row for outcome in waiting[:batch_size] for row in outcome.rejected])
-            log.append([outcome.row for outcome in waiting[:batch_size] if outcome.row is not None])
-            del waiting[:batch_size]
-            appending = False
-
-    def collect() -> None:
-        nonlocal images
-        made, written = pending.popleft().result()
-        written.result()
-        waiting.extend(outcome for outcome in made.outcomes if outcome.number >= done)
-        record(batch_size)
-        images += sum(outcome.row is not None for outcome in made.outcomes)
-        tell(len(made.outcomes))
-
-    def work(numbers: range, wanted: list[int]) -> tuple[Made, Future[None]]:
-        made = make_batch(plan, out, numbers, wanted)
-        return made, writers.submit(write_many, made.files)
-
-    writers = ThreadPoolExecutor(WRITERS, "write")
-    painters = ThreadPoolExecutor(workers, "paint", initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        for numbers, wanted in _batches(plan, done, lost):
-            pending.append(painters.submit(work, numbers, wanted))
-            if len(pending) >= 2 * workers + WRITERS:
-                collect()
-        while pending:
-            collect()
-    finally:
-        painters.shutdown(wait=True, cancel_futures=True)
-        writers.shutdown(wait=True, cancel_futures=True)
-        if not appending:  # an append that failed leaves a gap: what comes after it must not be recorded
-            record(1)
-    return images
+    Raises:
+        DataError: It describes another generator.
+    """
+    before = read_provenance(folder.path) if folder.resumed else None
+    if before is None:
+        write_json(folder.path / GENERATOR, plan.provenance.to_dict())
+    elif before != plan.provenance:
+        raise DataError(
+            f"{folder.path / GENERATOR}: describes another generator; choose another --out",
+            code="E-resume-generator",
+        )
 
 
 @contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Each worker computes alone; the process's own settings come back at the end."""
-    threads = torch.get_num_threads(), cv2.getNumThreads()
-    cv2.setNumThreads(1)
+def _torch_settings(plan: Plan) -> Iterator[None]:
+    """Repeatable kernels; the thread count that the maker threads set comes back at the end."""
+    threads = torch.get_num_threads()
     try:
-        yield
+        with repeatable(plan.sampler.device):
+            yield
     finally:
-        torch.set_num_threads(threads[0])
-        cv2.setNumThreads(threads[1])
+        torch.set_num_threads(threads)
 
 
-def _finish(plan: Plan, out: Path, log: LineLog, images: int) -> None:
-    labels = plan.jobs.request.labels
-    if "yolo" in labels:
-        write_text(out / "data.yaml", yolo_yaml(plan.jobs.classes))
-    if "coco" in labels:
-        write_coco(out, log.stream(), log.stream(), plan.side, plan.jobs.classes)
-    write_text(out / "README.md", dataset_card(images, plan.jobs.classes))
-    masks = len({row["group"] for row in log.stream()}) if plan.leaves_out else len(plan.jobs.masks.entries)
-    write_preview(out, log.stream(), masks)
+def _make(plan: Plan, out: Path, numbers: range, needed: Sequence[int]) -> list[Item]:
+    """A micro-batch: all of its jobs are generated, however few of them are needed."""
+    jobs = [plan.jobs[number] for number in numbers]
+    items = []
+    for number, job, image in zip(numbers, jobs, plan.generate(jobs), strict=True):
+        if number in needed:
+            files, row = _encode(plan, out, job, image) if image.passed else ({}, None)
+            items.append(Item(number, files, row, image.rejected))
+    return items
+
+
+def _encode(plan: Plan, out: Path, job: Job, image: GeneratedImage) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Contents by file name, and the manifest row."""
+    request, shape = plan.jobs.request, (image.mask.shape[0], image.mask.shape[1])
+    names = files_of(plan, job.name)
+    content = {"image": encode_image(image.pixels, request.format), "mask": encode_image(image.mask)}
+    if "yolo" in names or "labelme" in names:
+        from defects.masks.outlines import INSET, outlines
+
+        parts = outlines(image.mask, INSET)
+        if "yolo" in names:
+            from defects.formats.yolo import label_text
+
+            content["yolo"] = label_text(parts, shape, plan.jobs.classes.index(image.label)).encode()
+        if "labelme" in names:
+            from defects.formats.labelme import label_json
+
+            folder = names["labelme"].rpartition("/")[0]
+            content["labelme"] = label_json(parts, shape, image.label, names["image"], folder)
+    entry = plan.jobs.masks.entries[job.mask]
+    sample = Sample(
+        name=job.name,
+        image=out / names["image"],
+        mask=out / names["mask"],
+        label=image.label,
+        group=entry.name,
+        source="synthetic",
+        metadata={
+            "guide": dict(image.raw),
+            "guide_scaled": dict(image.scaled),
+            "checkpoint": plan.checkpoint,
+            "seed": request.seed,
+            "mask_source": entry.file,
+            **image.columns,
+        },
+    )
+    row = row_of(sample, out, sha256=sha256_bytes(content["image"]))
+    return {names[key]: data for key, data in content.items()}, row
+
+
+def _finish(plan: Plan, folder: SampleFolder, images: int) -> None:
+    """Writes what needs all rows: annotations of the whole set, the data set card and the contact sheet."""
+    out, rows, classes = folder.path, folder.manifest.stream, plan.jobs.classes
+    if "yolo" in plan.jobs.request.labels:
+        from defects.formats.yolo import data_yaml
+
+        write_text(out / "data.yaml", data_yaml(classes, {"train": "images", "val": "images"}))
+    if "coco" in plan.jobs.request.labels:
+        from defects.formats.coco import write_annotations
+
+        write_annotations(out, rows(), classes)
+    text = f"""{images} synthetic images of surface defects ({", ".join(classes)}), generated by `gen-defects`.
+
+`metadata.jsonl` has one row an image: its label mask, class, guide values, the mask it was generated from and its
+checksum; `request.json` holds the settings by which the folder can be generated again.
+"""
+    card = dataset_card({"train": '[metadata.jsonl, "images/**"]'}, ("synthetic", "defect-detection"), text)
+    write_text(out / "README.md", card)
+    groups = len({row["group"] for row in rows()}) if plan.optional else len(plan.jobs.masks.entries)
+    write_preview(out, rows(), groups)

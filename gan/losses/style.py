@@ -29,7 +29,7 @@ def style_distance(fake: Tensor, real: Tensor) -> Tensor:
 
     With G already divided by B the factor 1 / B^2 is inside; mean over the batch.
     """
-    return (fake - real).square().sum(dim=(1, 2)).mean() / (4 * fake.shape[1] ** 2)
+    return (fake - real).pow(2).sum(dim=(1, 2)).mean() / (4 * fake.shape[1] ** 2)
 
 
 class StyleLoss(nn.Module):

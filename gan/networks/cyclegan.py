@@ -1,8 +1,8 @@
 """CycleGAN, a baseline: one generator from masks to images, one back, and a discriminator of each.
 
 Zhu et al., Unpaired image-to-image translation using cycle-consistent adversarial networks, ICCV 2017, section 7.1:
-ResNet generators with 6 blocks up to 128 px and 9 beyond, instance normalisation, reflected borders, 70 x 70 patches,
-and a history of 50 generated pictures for each discriminator. It has neither noise nor guide: one mask gives one image.
+ResNet generators with 6 blocks up to 128 px and 9 beyond, instance normalization, reflected borders, 70 x 70 patches,
+and a history of 50 generated images for each discriminator. It has neither noise nor guide: one mask gives one image.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan.config import NetworkConfig
+from defects.attributes.guide import GuideSchema
+from gan.config import CycleGanNetwork
 from gan.networks.magna_generator import Noise
-from gan.networks.pix2pix import DeepPatchDiscriminator, draw_weights
+from gan.networks.pix2pix import DeepPatchDiscriminator, initialize_weights
 
 
 class _Block(nn.Module):
@@ -31,17 +32,17 @@ class _Block(nn.Module):
 
 
 class CycleGenerator(nn.Module):
-    """Pictures of one kind (N, A, S, S) to pictures of the other (N, B, S, S) in [-1, 1].
+    """Images of one domain (N, A, S, S) to images of the other (N, B, S, S) in [-1, 1].
 
     Args:
-        config: `width` channels after the first convolution (source: 64).
+        config: `width` channels after the first convolution (paper: 64).
         guide_size: length of guide vectors, which are ignored.
         back: whether it goes from image to mask.
     """
 
     latent = None
 
-    def __init__(self, config: NetworkConfig, guide_size: int, *, back: bool = False) -> None:
+    def __init__(self, config: CycleGanNetwork, guide_size: int, *, back: bool = False) -> None:
         super().__init__()
         self.config, self.guide_size = config, guide_size
         width = config.width
@@ -51,7 +52,12 @@ class CycleGenerator(nn.Module):
         self.blocks = nn.Sequential(*(_Block(4 * width) for _ in range(6 if config.size <= 128 else 9)))
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * width * k, width * k, 3, 2, 1, output_padding=1) for k in (2, 1))
         self.leave = nn.Conv2d(width, ends[1], 7)
-        draw_weights(self)
+        initialize_weights(self)
+
+    @classmethod
+    def from_schema(cls, config: CycleGanNetwork, schema: GuideSchema) -> CycleGenerator:
+        """An untrained generator for the guides of a schema."""
+        return cls(config, schema.size)
 
     def forward(
         self,
@@ -61,9 +67,9 @@ class CycleGenerator(nn.Module):
         *,
         encoded: bool = False,  # noqa: ARG002
     ) -> Tensor:
-        """Draws pictures of the other kind from pictures in [0, 1], masks as a rule; noise and guides are ignored."""
-        pictures = masks * 2 - 1
-        features = F.relu(F.instance_norm(self.enter(_bordered(pictures, 3))))
+        """Images of the other domain from those of one in [0, 1], masks as a rule; noise and guides are ignored."""
+        images = masks * 2 - 1
+        features = F.relu(F.instance_norm(self.enter(_bordered(images, 3))))
         for layer in self.down:
             features = F.relu(F.instance_norm(layer(features)))
         features = self.blocks(features)
@@ -81,16 +87,15 @@ class CycleGenerator(nn.Module):
 
 
 class History(nn.Module):
-    """Pictures generated in earlier steps: in half of the cases a discriminator sees one of them.
+    """Images generated in earlier steps: in half of the cases a discriminator sees one of them.
 
     Shrivastava et al., Learning from simulated and unsupervised images through adversarial training, 2017, section 2.3.
 
     Args:
-        shape: of a picture, (C, S, S).
-        length: pictures kept (source: 50).
+        shape: of an image, (C, S, S).
+        length: images stored (paper: 50).
     """
 
-    kept: Tensor
     filled: Tensor
 
     def __init__(self, shape: tuple[int, int, int], length: int = 50) -> None:
@@ -100,31 +105,32 @@ class History(nn.Module):
 
     @torch.no_grad()
     def exchange(self, fresh: Tensor, draws: Tensor) -> Tensor:
-        """Pictures to judge: each of `fresh` (N, C, S, S), or an older one whose place it takes.
+        """Images for the discriminator: each of `fresh` (N, C, S, S), or an older one whose place it takes.
 
         Args:
             fresh: just generated.
             draws: (N, 2) uniform in 0..1: whether to exchange, and with which.
         """
-        shown = fresh.clone()
+        result = fresh.clone()
+        stored = self.get_buffer("kept")
         for index, (whether, which) in enumerate(draws.tolist()):
-            if int(self.filled) < len(self.kept):
-                self.kept[int(self.filled)] = fresh[index]
+            if int(self.filled) < len(stored):
+                stored[int(self.filled)] = fresh[index]
                 self.filled += 1
             elif whether < 0.5:
-                place = int(which * len(self.kept))
-                shown[index] = self.kept[place]
-                self.kept[place] = fresh[index]
-        return shown
+                place = int(which * len(stored))
+                result[index] = stored[place]
+                stored[place] = fresh[index]
+        return result
 
 
-class CycleJudges(nn.Module):
+class CycleDiscriminators(nn.Module):
     """The discriminators of images and of masks, with their histories."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: CycleGanNetwork) -> None:
         super().__init__()
-        self.images = DeepPatchDiscriminator(config.channels, config.critic_width)
-        self.masks = DeepPatchDiscriminator(1, config.critic_width)
+        self.images = DeepPatchDiscriminator(config.channels, config.discriminator_width)
+        self.masks = DeepPatchDiscriminator(1, config.discriminator_width)
         self.old_images = History((config.channels, config.size, config.size))
         self.old_masks = History((1, config.size, config.size))
 

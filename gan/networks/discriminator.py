@@ -1,8 +1,8 @@
 """The conditional PatchGAN discriminator with a receptive field of 16 x 16 pixels.
 
 A 4 x 4 convolution of stride 2 and two of stride 1 see 4, 10 and 16 pixels. The guide is laid over the image as
-constant maps. On more than one scale (not in the source), the same network looks at halved copies, where 16 pixels
-cover 32 or 64 of the image: without it nothing judges a background as a whole.
+constant maps. On more than one scale (not in the paper), the same architecture sees halved copies, where 16 pixels
+cover 32 or 64 of the image: without it nothing checks a background as a whole.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan.config import NetworkConfig
-from gan.networks.layers import SLOPE, initialize
+from gan.config import MagnaNetwork
+from gan.networks.layers import SLOPE, detail, initialize
 
 LAYERS = ((4, 2), (4, 1), (4, 1))
-DETAIL = 4.0
 GAIN = 4.0
 
 
@@ -35,22 +34,17 @@ def receptive_field(layers: tuple[tuple[int, int], ...] = LAYERS) -> int:
     return field
 
 
-def detail(images: Tensor) -> Tensor:
-    """`DETAIL` times the difference of each pixel from the mean of its 3 x 3 neighbours; (N, C, H, W)."""
-    return DETAIL * (images - F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False))
-
-
 class PatchDiscriminator(nn.Module):
     """One scale: (images, masks, guides) -> logits (N, 1, h, w), one for each 16 x 16 patch.
 
-    With spectral normalisation the network cannot amplify, yet the grain of a metal surface is a few grey levels: then
-    a second first layer looks at `detail` and the logits are multiplied by `GAIN`. That layer's 2 x 2 kernel on 3 x 3
-    differences sees the very 4 x 4 pixels of the first layer, so that the receptive field stays 16.
+    With spectral normalization the network cannot amplify, yet the grain of a metal surface is a few gray levels: then
+    a second first layer sees `detail` and the logits are multiplied by `GAIN`. That layer's 2 x 2 kernel on 3 x 3
+    differences covers the very 4 x 4 pixels of the first layer, so that the receptive field stays 16.
     """
 
-    def __init__(self, config: NetworkConfig, guide_size: int) -> None:
+    def __init__(self, config: MagnaNetwork, guide_size: int) -> None:
         super().__init__()
-        width = config.critic_width
+        width = config.discriminator_width
         widths = (config.channels + 1 + guide_size, width, 2 * width, 1)
         pairs = list(zip(pairwise(widths), LAYERS, strict=True))
         self.layers = nn.ModuleList(nn.Conv2d(a, b, kernel, stride, 1) for (a, b), (kernel, stride) in pairs)
@@ -72,9 +66,9 @@ class PatchDiscriminator(nn.Module):
 class MagnaDiscriminator(nn.Module):
     """One `PatchDiscriminator` for each scale."""
 
-    def __init__(self, config: NetworkConfig, guide_size: int) -> None:
+    def __init__(self, config: MagnaNetwork, guide_size: int) -> None:
         super().__init__()
-        scales = [PatchDiscriminator(config, guide_size) for _ in range(config.critic_scales)]
+        scales = [PatchDiscriminator(config, guide_size) for _ in range(config.discriminator_scales)]
         self.scales = nn.ModuleList(scales)
         initialize(self, config.init_std)
         if config.spectral:

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 SLOPE = 0.2
+DETAIL = 4.0
 
 
 def pixel_norm(features: Tensor) -> Tensor:
     """Scales every pixel's feature vector to mean square 1 (Karras et al. 2018, section 4.2); (N, C, H, W)."""
-    return features * torch.rsqrt(features.square().mean(dim=1, keepdim=True) + 1e-6)
+    return features * torch.rsqrt(features.pow(2).mean(dim=1, keepdim=True) + 1e-6)
 
 
 class PixelNorm(nn.Module):
@@ -23,9 +24,9 @@ class PixelNorm(nn.Module):
         return pixel_norm(features)
 
 
-def normalization(kind: str, channels: int) -> nn.Module:
-    """`batch` as in the source's pix2pix heritage, `pixel` for results that do not depend on the batch."""
-    return nn.BatchNorm2d(channels) if kind == "batch" else PixelNorm()
+def normalization(name: str, channels: int) -> nn.Module:
+    """`batch` as in pix2pix, `pixel` for results that do not depend on the batch."""
+    return nn.BatchNorm2d(channels) if name == "batch" else PixelNorm()
 
 
 def reflected(features: Tensor) -> Tensor:
@@ -60,18 +61,18 @@ class Down(nn.Module):
     """Stride-2 convolution and LeakyReLU: (N, C, H, W) -> (N, C', H/2, W/2)."""
 
     def __init__(
-        self, channels_in: int, channels_out: int, *, normalise: nn.Module | None = None, padding: str = "zeros"
+        self, channels_in: int, channels_out: int, *, norm: nn.Module | None = None, padding: str = "zeros"
     ) -> None:
         super().__init__()
         self.convolution = Convolution(channels_in, channels_out, 4, stride=2, padding=padding)
-        self.normalise = normalise if normalise is not None else nn.Identity()
+        self.norm = norm if norm is not None else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        return F.leaky_relu(self.normalise(self.convolution(features)), SLOPE)
+        return F.leaky_relu(self.norm(self.convolution(features)), SLOPE)
 
 
 class Up(nn.Module):
-    """One decoder stage: convolve, enlarge, add the skip, normalise, modulate, add texture, activate.
+    """One decoder stage: convolve, enlarge, add the skip, normalize, modulate, inject noise, activate.
 
     The features are convolved *before* they are enlarged by nearest neighbours, at a quarter of the cost; the next
     stage's convolution smooths the blocks, so that no checkerboard remains. The skip has a convolution of its own,
@@ -87,21 +88,23 @@ class Up(nn.Module):
         *,
         norm: str | None,
         modulation: bool,
-        texture: bool,
-        lay: bool = False,
+        noise_injection: bool,
+        directional_noise: bool = False,
         padding: str = "zeros",
     ) -> None:
         super().__init__()
         self.convolution = Convolution(channels_in, channels_out, 3, padding=padding)
         self.join = Convolution(skip, channels_out, 3, bias=False, padding=padding)
-        self.normalise = normalization(norm, channels_out) if norm else nn.Identity()
+        self.add_module("normalise", normalization(norm, channels_out) if norm else nn.Identity())
         self.modulate = nn.Linear(code, 2 * channels_out) if modulation else None
-        self.strength = nn.Parameter(torch.full((1, channels_out, 1, 1), 0.1)) if texture else None
-        self.lay = nn.Parameter(torch.full((2, channels_out, 1, 1), 0.1)) if lay else None
+        self.strength = nn.Parameter(torch.full((1, channels_out, 1, 1), 0.1)) if noise_injection else None
+        self.directional_noise = directional_noise
+        if directional_noise:
+            self.register_parameter("lay", nn.Parameter(torch.full((2, channels_out, 1, 1), 0.1)))
 
-    def forward(self, features: Tensor, skip: Tensor, code: Tensor, texture: Tensor | None) -> Tensor:
-        """`features` (N, C, h, w), `skip` (N, B, H, W), `code` (N, K), `texture` (N, 1, H, W) standard normal,
-        or (N, 3, H, W) with the two maps of the lay.
+    def forward(self, features: Tensor, skip: Tensor, code: Tensor, noise: Tensor | None) -> Tensor:
+        """`features` (N, C, h, w), `skip` (N, B, H, W), `code` (N, K), `noise` (N, 1, H, W) standard normal,
+        or (N, 3, H, W) with the two maps of directional noise.
 
         Returns:
             (N, C', H, W).
@@ -109,19 +112,20 @@ class Up(nn.Module):
         features = self.convolution(features)
         if features.shape[-1] != skip.shape[-1]:
             features = F.interpolate(features, size=skip.shape[-2:], mode="nearest")
-        features = self.normalise(features + self.join(skip))
+        features = self.get_submodule("normalise")(features + self.join(skip))
         if self.modulate is not None:
             scale, shift = self.modulate(code)[:, :, None, None].chunk(2, dim=1)
             features = torch.addcmul(shift, features, 1 + scale)
-        if self.strength is not None and texture is not None:
-            features = torch.addcmul(features, self.strength, texture[:, :1])
-            if self.lay is not None:
-                features = features + self.lay[0] * texture[:, 1:2] + self.lay[1] * texture[:, 2:]
+        if self.strength is not None and noise is not None:
+            features = torch.addcmul(features, self.strength, noise[:, :1])
+            if self.directional_noise:
+                columns, rows = self.get_parameter("lay")
+                features = features + columns * noise[:, 1:2] + rows * noise[:, 2:]
         return F.leaky_relu(features, SLOPE)
 
 
 def initialize(network: nn.Module, std: float | None) -> None:
-    """Draws all weights from N(0, std), as the source does, or He-normal when `std` is None; biases are zero.
+    """Initializes all weights from N(0, std), as the paper does, or He-normal when `std` is None; biases are zero.
 
     Modulation layers start near zero in the second case, so that every stage begins as nearly a plain convolution.
     """
@@ -146,7 +150,7 @@ def to_pixels(images: Tensor) -> NDArray[np.uint8]:
 
 def area(images: Tensor, side: int) -> Tensor:
     """(N, C, S, S) to (N, C, side, side) by area: the values of `adaptive_avg_pool2d`, whose gradient on CUDA is added
-    up in any order, by kernels that do not have this fault wherever one side is a multiple of the other.
+    up in any order, by kernels that add in a fixed order wherever one side is a multiple of the other.
     """
     given = images.shape[-1]
     if given % side == 0:
@@ -154,3 +158,8 @@ def area(images: Tensor, side: int) -> Tensor:
     if side % given == 0:
         return F.interpolate(images, size=(side, side), mode="nearest")
     return F.adaptive_avg_pool2d(images, side)
+
+
+def detail(images: Tensor) -> Tensor:
+    """`DETAIL` times the difference of each pixel from the mean of its 3 x 3 neighbors; (N, C, H, W)."""
+    return DETAIL * (images - F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False))

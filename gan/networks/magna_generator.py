@@ -1,8 +1,8 @@
-"""Where in the latent space real images lie: standard noise is brought there before it is decoded.
+"""The generator of Magna: mask, noise and guide to a whole image, and where in the latent space real images lie.
 
 The encoder's codes do not fill N(0, I) evenly. After Ghosh et al. (*From variational to deterministic autoencoders*,
-2020) a Gaussian is fitted to the codes of the training images once they are learnt, here one for each background class,
-and noise is drawn from that: `z = mean + factor @ noise`.
+2020) a Gaussian is fitted to the codes of the training images once they are learned, here one for each background
+class, and noise is taken from that: `z = mean + factor @ noise`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan.config import NetworkConfig
+from defects.attributes.guide import GuideSchema
+from gan.config import BlendNetwork, MagnaNetwork
 from gan.networks.layers import SLOPE, Convolution, Down, Up, initialize
 
 PRIOR_IMAGES = 32
@@ -27,22 +28,22 @@ class LatentPlacement(nn.Module):
 
     Args:
         latent: length L of a code.
-        ground: columns (first, end) of the guide vector with the one-hot background class; equal when there is none.
+        columns: (first, end) of the guide vector with the one-hot class; equal when there is none.
     """
 
     mean: Tensor
     factor: Tensor
 
-    def __init__(self, latent: int, ground: tuple[int, int]) -> None:
+    def __init__(self, latent: int, columns: tuple[int, int]) -> None:
         super().__init__()
-        self.ground = ground
-        classes = ground[1] - ground[0] + 1
+        self.columns = columns
+        classes = columns[1] - columns[0] + 1
         self.register_buffer("mean", torch.zeros(classes, latent))
         self.register_buffer("factor", torch.eye(latent).repeat(classes, 1, 1))
 
     def forward(self, noise: Tensor, guides: Tensor) -> Tensor:
         """`noise` (N, L) standard normal, `guides` (N, G) -> codes (N, L)."""
-        known = guides[:, self.ground[0] : self.ground[1]]
+        known = guides[:, self.columns[0] : self.columns[1]]
         weights = torch.cat([known, 1 - known.sum(dim=1, keepdim=True)], dim=1)
         placed = torch.einsum("nk,klm,nm->nl", weights, self.factor, noise)
         return weights @ self.mean + placed
@@ -61,10 +62,10 @@ class LatentPlacement(nn.Module):
         """
         center, spread = _moments(means, variances)
         rows = [(center, spread)]
-        for column in range(self.ground[1] - 1, self.ground[0] - 1, -1):
-            own = guides[:, column] > 0.5
-            share = float(own.sum()) / (float(own.sum()) + PRIOR_IMAGES)
-            mean, covariance = _moments(means[own], variances[own]) if own.any() else (center, spread)
+        for column in range(self.columns[1] - 1, self.columns[0] - 1, -1):
+            members = guides[:, column] > 0.5
+            share = float(members.sum()) / (float(members.sum()) + PRIOR_IMAGES)
+            mean, covariance = _moments(means[members], variances[members]) if members.any() else (center, spread)
             rows.append((mean, share * covariance + (1 - share) * spread))
         rows.reverse()
         factors = [torch.linalg.cholesky(c.double() + 1e-6 * torch.eye(len(c))).float() for _, c in rows]
@@ -73,8 +74,8 @@ class LatentPlacement(nn.Module):
 
 def _moments(means: Tensor, variances: Tensor) -> tuple[Tensor, Tensor]:
     center = means.mean(dim=0)
-    off = means - center
-    return center, off.T @ off / max(len(means), 1) + torch.diag(variances.mean(dim=0))
+    centered = means - center
+    return center, centered.T @ centered / max(len(means), 1) + torch.diag(variances.mean(dim=0))
 
 
 STEPS = 7
@@ -82,7 +83,7 @@ STEPS = 7
 
 class Noise(NamedTuple):
     """What is random in an image: `latent` (N, 132) and for each decoder stage one `texture` (N, 1, h, w), or
-    (N, 3, h, w) with the lay of a surface."""
+    (N, 3, h, w) with directional noise."""
 
     latent: Tensor
     texture: tuple[Tensor, ...]
@@ -91,7 +92,7 @@ class Noise(NamedTuple):
         return Noise(self.latent.to(device, dtype), tuple(t.to(device, dtype) for t in self.texture))
 
 
-def stage_channels(config: NetworkConfig) -> list[int]:
+def stage_channels(config: MagnaNetwork | BlendNetwork) -> list[int]:
     """Channels at scale size / 2^k for k = 0..7: doubling from full resolution up to the limit."""
     return [min(config.max_width, config.width * 2**k) for k in range(STEPS + 1)]
 
@@ -99,7 +100,7 @@ def stage_channels(config: NetworkConfig) -> list[int]:
 class MaskProjection(nn.Module):
     """Seven stride-2 convolutions (fewer below 128 px), each followed by LeakyReLU; all maps and the embedding."""
 
-    def __init__(self, config: NetworkConfig, steps: int = STEPS) -> None:
+    def __init__(self, config: MagnaNetwork, steps: int = STEPS) -> None:
         super().__init__()
         widths = [1] + [max(8, c // 2) for c in stage_channels(config)[1 : steps + 1]]
         self.widths = widths
@@ -120,10 +121,10 @@ class MagnaGenerator(nn.Module):
     Args:
         config: shapes.
         guide_size: length G of the guide vector.
-        ground: columns of the guide vector that hold the background's class, (first, end).
+        columns: (first, end) of the guide vector that hold the background's class.
     """
 
-    def __init__(self, config: NetworkConfig, guide_size: int, ground: tuple[int, int] = (0, 0)) -> None:
+    def __init__(self, config: MagnaNetwork, guide_size: int, columns: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
         self.config = config
         self.guide_size = guide_size
@@ -143,27 +144,32 @@ class MagnaGenerator(nn.Module):
                 128,
                 norm=config.normalization if config.normalization == "batch" or k >= 2 else None,
                 modulation=config.modulation,
-                texture=config.texture,
+                noise_injection=config.noise_injection,
                 padding=config.padding,
             )
             for k in range(self.deepest, -1, -1)
         )
         self.finish = Convolution(widths[0], widths[0], 3, padding=config.padding)
         self.to_image = Convolution(widths[0], config.channels, 3, padding=config.padding)
-        self.latent = LatentPlacement(config.latent, ground) if config.posterior else None
+        self.latent = LatentPlacement(config.latent, columns) if config.encoder else None
         initialize(self, config.init_std)
         if config.init_std is None:
-            # Begin near mid-grey: a saturated tanh and a style term of a thousand cost the first ten epochs.
+            # Begin near mid-gray: a saturated tanh and a style term of a thousand cost the first ten epochs.
             self.to_image.weight.data *= 0.1
 
+    @classmethod
+    def from_schema(cls, config: MagnaNetwork, schema: GuideSchema) -> MagnaGenerator:
+        """An untrained generator for the guides of a schema."""
+        return cls(config, schema.size, schema.columns("background"))
+
     def forward(self, masks: Tensor, noise: Noise, guides: Tensor, *, encoded: bool = False) -> Tensor:
-        """Draws images.
+        """Generates images.
 
         Args:
             masks: (N, 1, S, S) in [0, 1].
             noise: standard normal.
             guides: (N, G).
-            encoded: the latent noise comes from the encoder of real images and is already in its place.
+            encoded: the latent noise comes from the encoder of real images and is already placed.
 
         Returns:
             (N, C, S, S) in [-1, 1].
@@ -182,12 +188,12 @@ class MagnaGenerator(nn.Module):
 
     def texture_sides(self) -> list[int]:
         """Sides of the texture maps, first stage first; empty when the network uses none."""
-        if not self.config.texture:
+        if not self.config.noise_injection:
             return []
         return [self.config.size // 2**k for k in range(self.deepest, -1, -1)]
 
     def sample_noise(self, generators: Sequence[torch.Generator]) -> Noise:
-        """Noise for len(generators) images; image i draws from its own generator only, so batches do not matter."""
+        """Noise for len(generators) images; image i uses its own generator only, so batches do not matter."""
         sides = self.texture_sides()
         lengths = [self.config.latent] + [side * side for side in sides]
         rows = torch.stack([torch.randn(sum(lengths), generator=g, device=g.device) for g in generators])
@@ -195,6 +201,6 @@ class MagnaGenerator(nn.Module):
         return Noise(latent, tuple(t.reshape(-1, 1, s, s) for t, s in zip(flat, sides, strict=True)))
 
     def draw_noise(self, count: int, generator: torch.Generator) -> Noise:
-        """Noise of a training step, all of it from one generator: faster, and nobody asks for image i alone."""
+        """Noise of a training step, all of it from one generator: faster, where no image is needed alone."""
         textures = tuple(torch.randn(count, 1, s, s, generator=generator) for s in self.texture_sides())
         return Noise(torch.randn(count, self.config.latent, generator=generator), textures)

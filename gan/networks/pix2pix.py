@@ -2,7 +2,7 @@
 
 Isola et al., Image-to-image translation with conditional adversarial networks, CVPR 2017, section 6.1. Its noise is
 dropout, also at generation. Instances are normalised, which is what its batch normalisation does at its batch size of
-1, so that an image does not depend on its batch. The guide is not used: the source gives the baselines the mask only.
+1, so that an image does not depend on its batch. The guide is not used: the paper gives the baselines the mask only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan.config import NetworkConfig
+from defects.attributes.guide import GuideSchema
+from gan.config import Pix2PixNetwork
 from gan.networks.layers import SLOPE
 from gan.networks.magna_generator import Noise
 
@@ -27,13 +28,13 @@ class Pix2PixGenerator(nn.Module):
     """`masks` (N, 1, S, S) to images (N, C, S, S) in [-1, 1], through a bottleneck of one pixel.
 
     Args:
-        config: `width` channels after the first convolution, doubled up to `max_width` (source: 64, 512).
+        config: `width` channels after the first convolution, doubled up to `max_width` (paper: 64, 512).
         guide_size: length of guide vectors, which are ignored.
     """
 
     latent = None
 
-    def __init__(self, config: NetworkConfig, guide_size: int) -> None:
+    def __init__(self, config: Pix2PixNetwork, guide_size: int) -> None:
         super().__init__()
         self.config, self.guide_size = config, guide_size
         steps = config.size.bit_length() - 1
@@ -43,7 +44,12 @@ class Pix2PixGenerator(nn.Module):
         ins = [widths[-1], *(2 * out for out in outs[:-1])]
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(ins, outs, strict=True))
         self.dropped = [(outs[k], 2 ** (k + 1)) for k in range(min(DROPPED, steps - 2))]
-        draw_weights(self)
+        initialize_weights(self)
+
+    @classmethod
+    def from_schema(cls, config: Pix2PixNetwork, schema: GuideSchema) -> Pix2PixGenerator:
+        """An untrained generator for the guides of a schema."""
+        return cls(config, schema.size)
 
     def forward(
         self,
@@ -53,7 +59,7 @@ class Pix2PixGenerator(nn.Module):
         *,
         encoded: bool = False,  # noqa: ARG002
     ) -> Tensor:
-        """Draws images; `noise.texture` holds one map (N, B, h, w) a dropped layer, whose negative half is dropped."""
+        """Generates images; `noise.texture` holds a map (N, B, h, w) a dropped layer; its negative half drops."""
         maps: list[Tensor] = []
         features = masks * 2 - 1
         for index, layer in enumerate(self.down):
@@ -86,11 +92,11 @@ class Pix2PixGenerator(nn.Module):
 
 
 class DeepPatchDiscriminator(nn.Module):
-    """Pictures (N, C, H, W) to logits, one for each 70 x 70 patch.
+    """Images (N, C, H, W) to logits, one for each 70 x 70 patch.
 
     Args:
         channels: C: of the image and, in Pix2Pix, of the mask before it.
-        width: channels after the first convolution (source: 64).
+        width: channels after the first convolution (paper: 64).
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -98,17 +104,17 @@ class DeepPatchDiscriminator(nn.Module):
         widths = (channels, width, 2 * width, 4 * width, 8 * width, 1)
         pairs = zip(pairwise(widths), LAYERS, strict=True)
         self.layers = nn.ModuleList(nn.Conv2d(a, b, kernel, stride, 1) for (a, b), (kernel, stride) in pairs)
-        draw_weights(self)
+        initialize_weights(self)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        features = F.leaky_relu(self.layers[0](pictures), SLOPE)
+    def forward(self, images: Tensor) -> Tensor:
+        features = F.leaky_relu(self.layers[0](images), SLOPE)
         for layer in list(self.layers)[1:-1]:
             features = F.leaky_relu(F.instance_norm(layer(features)), SLOPE)
         logits: Tensor = self.layers[-1](features)
         return logits
 
 
-def draw_weights(network: nn.Module) -> None:
+def initialize_weights(network: nn.Module) -> None:
     """Weights from N(0, 0.02) and biases 0, as both baselines begin."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

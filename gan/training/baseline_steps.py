@@ -1,4 +1,4 @@
-"""One training step of Pix2Pix and one of CycleGAN, called as `gan.training.magna_step.MagnaStep` is.
+"""One training step of Pix2Pix and one of CycleGAN; see `gan.training.magna_step.Step`.
 
 Losses as in their papers: Pix2Pix with the L1 distance (Isola et al. 2017, equation 4) and the cross-entropy that all
 share here, CycleGAN with least squares (Zhu et al. 2017, section 4) and its cycle of both directions (equation 2). The
@@ -8,17 +8,20 @@ discriminators' loss is halved in both.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from defects.attributes.guide import GuideSchema
 from engine.seeding import torch_generator
-from engine.training.optimizer import MasterAdam
 from gan.config import GanConfig
 from gan.data.loader import Batch
-from gan.losses.adversarial import discriminator_loss, generator_loss
+from gan.losses.adversarial import discriminator_loss, generator_loss, weighted_total
+from gan.losses.style import StyleLoss
+from gan.networks.cyclegan import CycleDiscriminators
 from gan.networks.magna_generator import Noise
+from gan.training.magna_step import Networks, Optimizers, report, update
 
 
 class Pix2PixStep:
@@ -26,12 +29,31 @@ class Pix2PixStep:
 
     Args:
         networks: `generator` and `discriminator`.
-        optimizers: their optimisers.
-        config: `loss.reconstruction` is the weight of L1 (source: 100), `loss.adversarial` that of the discriminator.
+        optimizers: Theirs.
+        reconstruction: Weight of L1 (paper: 100).
+        adversarial: Weight of the discriminator's term.
     """
 
-    def __init__(self, networks: Mapping[str, Any], optimizers: Mapping[str, MasterAdam], config: GanConfig) -> None:
-        self.networks, self.optimizers, self.loss = networks, optimizers, config.loss
+    swaps = False
+
+    def __init__(
+        self, networks: Networks, optimizers: Optimizers, *, reconstruction: float, adversarial: float
+    ) -> None:
+        self.networks, self.optimizers = networks, optimizers
+        self.weights: Mapping[str, float] = {"reconstruction": reconstruction, "adversarial": adversarial}
+
+    @classmethod
+    def build(
+        cls,
+        networks: Networks,
+        optimizers: Optimizers,
+        config: GanConfig,
+        schema: GuideSchema,  # noqa: ARG003
+        style: StyleLoss | None,  # noqa: ARG003
+    ) -> Pix2PixStep:
+        """The step of a configuration."""
+        loss = config.loss
+        return cls(networks, optimizers, reconstruction=loss.reconstruction, adversarial=loss.adversarial)
 
     def __call__(
         self,
@@ -41,7 +63,7 @@ class Pix2PixStep:
         rate: float,
         index: int,  # noqa: ARG002
     ) -> dict[str, float]:
-        """One update; unweighted terms and the discriminator's mean probabilities."""
+        """See `Step`."""
         generator, discriminator = self.networks["generator"], self.networks["discriminator"]
         given = batch.masks * 2 - 1
         fake = generator(batch.masks, noise, batch.guides)
@@ -49,15 +71,15 @@ class Pix2PixStep:
         real_logits = discriminator(torch.cat([given, batch.images], 1))
         fake_logits = discriminator(torch.cat([given, fake.detach()], 1))
         d_loss = discriminator_loss(real=[real_logits], fake=[fake_logits]) / 2
-        _update(d_loss, [self.optimizers["discriminator"]], rate)
+        update(d_loss, [self.optimizers["discriminator"]], rate)
         discriminator.requires_grad_(False)
         terms = {
             "adversarial": generator_loss([discriminator(torch.cat([given, fake], 1))]),
             "reconstruction": (fake.float() - batch.images.float()).abs().mean(),
         }
-        total = self.loss.adversarial * terms["adversarial"] + self.loss.reconstruction * terms["reconstruction"]
-        _update(total, [self.optimizers["generator"]], rate)
-        return _report(terms, total, d_loss, real_logits.sigmoid(), fake_logits.sigmoid())
+        total = weighted_total(terms, self.weights)
+        update(total, [self.optimizers["generator"]], rate)
+        return report(terms, total, d_loss, real_logits.sigmoid().float().mean(), fake_logits.sigmoid().float().mean())
 
 
 class CycleStep:
@@ -65,13 +87,32 @@ class CycleStep:
 
     Args:
         networks: `generator`, `back` and `discriminator` (see `gan.networks.cyclegan`).
-        optimizers: their optimisers.
-        config: `loss.reconstruction` is the weight of the cycles (source: 10), `loss.adversarial` that of the
-            discriminators.
+        optimizers: Theirs.
+        reconstruction: Weight of the cycles (paper: 10).
+        adversarial: Weight of the discriminators' term.
+        seed: Of the histories of generated images.
     """
 
-    def __init__(self, networks: Mapping[str, Any], optimizers: Mapping[str, MasterAdam], config: GanConfig) -> None:
-        self.networks, self.optimizers, self.loss, self.seed = networks, optimizers, config.loss, config.train.seed
+    swaps = False
+
+    def __init__(
+        self, networks: Networks, optimizers: Optimizers, *, reconstruction: float, adversarial: float, seed: int
+    ) -> None:
+        self.networks, self.optimizers, self.seed = networks, optimizers, seed
+        self.weights: Mapping[str, float] = {"reconstruction": reconstruction, "adversarial": adversarial}
+
+    @classmethod
+    def build(
+        cls,
+        networks: Networks,
+        optimizers: Optimizers,
+        config: GanConfig,
+        schema: GuideSchema,  # noqa: ARG003
+        style: StyleLoss | None,  # noqa: ARG003
+    ) -> CycleStep:
+        """The step of a configuration."""
+        loss, seed = config.loss, config.train.seed
+        return cls(networks, optimizers, reconstruction=loss.reconstruction, adversarial=loss.adversarial, seed=seed)
 
     def __call__(
         self,
@@ -81,48 +122,35 @@ class CycleStep:
         rate: float,
         index: int,
     ) -> dict[str, float]:
-        """One update; unweighted terms and the discriminators' mean answers, which aim at 1 and 0."""
-        forth, back, judges = (self.networks[name] for name in ("generator", "back", "discriminator"))
+        """See `Step`; `d_real` and `d_fake` are mean outputs, whose targets are 1 and 0."""
+        forth, back = self.networks["generator"], self.networks["back"]
+        discriminators = cast(CycleDiscriminators, self.networks["discriminator"])
         images, given = batch.images, batch.masks.roll(1, 0)
         masks = given * 2 - 1
-        drawn, found = forth(given), back((images + 1) / 2)
+        fake_images, fake_masks = forth(given), back((images + 1) / 2)
 
-        judges.requires_grad_(True)
+        discriminators.requires_grad_(True)
         draws = torch.rand(2, len(images), 2, generator=torch_generator(self.seed, "history", index))
-        shown = (
-            judges.old_images.exchange(drawn.detach(), draws[0]),
-            judges.old_masks.exchange(found.detach(), draws[1]),
+        exchanged = (
+            discriminators.old_images.exchange(fake_images.detach(), draws[0]),
+            discriminators.old_masks.exchange(fake_masks.detach(), draws[1]),
         )
-        real_logits, fake_logits = judges(images, masks), judges(*shown)
-        d_loss = torch.stack([_squares(logits, 1.0) for logits in real_logits]).sum()
-        d_loss = (d_loss + torch.stack([_squares(logits, 0.0) for logits in fake_logits]).sum()) / 2
-        _update(d_loss, [self.optimizers["discriminator"]], rate)
-        judges.requires_grad_(False)
+        real_logits, fake_logits = discriminators(images, masks), discriminators(*exchanged)
+        d_loss = torch.stack([_squared_error(logits, 1.0) for logits in real_logits]).sum()
+        d_loss = (d_loss + torch.stack([_squared_error(logits, 0.0) for logits in fake_logits]).sum()) / 2
+        update(d_loss, [self.optimizers["discriminator"]], rate)
+        discriminators.requires_grad_(False)
 
-        logits = judges(drawn, found)
-        cycles = back((drawn + 1) / 2) - masks, forth((found + 1) / 2) - images
+        logits = discriminators(fake_images, fake_masks)
+        cycles = back((fake_images + 1) / 2) - masks, forth((fake_masks + 1) / 2) - images
         terms = {
-            "adversarial": torch.stack([_squares(one, 1.0) for one in logits]).sum(),
-            "reconstruction": torch.stack([off.float().abs().mean() for off in cycles]).sum(),
+            "adversarial": torch.stack([_squared_error(one, 1.0) for one in logits]).sum(),
+            "reconstruction": torch.stack([error.float().abs().mean() for error in cycles]).sum(),
         }
-        total = self.loss.adversarial * terms["adversarial"] + self.loss.reconstruction * terms["reconstruction"]
-        _update(total, [self.optimizers["generator"], self.optimizers["back"]], rate)
-        return _report(terms, total, d_loss, real_logits[0], fake_logits[0])
+        total = weighted_total(terms, self.weights)
+        update(total, [self.optimizers["generator"], self.optimizers["back"]], rate)
+        return report(terms, total, d_loss, real_logits[0].float().mean(), fake_logits[0].float().mean())
 
 
-def _squares(logits: Tensor, aim: float) -> Tensor:
-    return (logits.float() - aim).square().mean()
-
-
-def _update(loss: Tensor, optimizers: list[MasterAdam], rate: float) -> None:
-    """Gradients, and a step where the loss is a number."""
-    loss.backward()  # type: ignore[no-untyped-call]
-    if torch.isfinite(loss):
-        for adam in optimizers:
-            adam.step(rate)
-
-
-def _report(terms: dict[str, Tensor], total: Tensor, d_loss: Tensor, real: Tensor, fake: Tensor) -> dict[str, float]:
-    report = {name: float(term.detach()) for name, term in terms.items()}
-    report |= {"discriminator": float(d_loss.detach()), "total": float(total.detach())}
-    return report | {"d_real": float(real.detach().float().mean()), "d_fake": float(fake.detach().float().mean())}
+def _squared_error(logits: Tensor, target: float) -> Tensor:
+    return (logits.float() - target).pow(2).mean()

@@ -1,4 +1,4 @@
-"""One epoch of training Magna-Blend: the machinery of `gan.training.trainer` on pairs instead of windows."""
+"""The training of Magna-Blend: pairs of crops instead of whole images."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from engine.seeding import torch_generator
-from gan.config import GanConfig
-from gan.data.blend_pairs import BlendSource
+from gan.config import BlendNetwork, BlendTrainConfig, GanConfig
+from gan.data.blend_pairs import PairSource
 from gan.data.dataset import Prepared
-from gan.data.diff_augment import NUMBERS, STILL
+from gan.data.diff_augment import NEUTRAL, NUMBERS
 from gan.losses.style import StyleLoss
-from gan.networks.encoder import Posterior
-from gan.training.blend_step import BlendStep, seen_by_encoder, to_pairs
-from gan.training.sample_grid import Grid, blend_grid
+from gan.networks.blend_generator import BlendGenerator
+from gan.networks.encoder import Encoder
+from gan.training.blend_step import BlendStep, encoder_input, to_pairs
+from gan.training.sample_grid import SampleGrid, blend_grid
 from gan.training.trainer import Trainer
 
 SHIFT = 0.5
@@ -26,39 +27,46 @@ SHIFT = 0.5
 
 
 class BlendTrainer(Trainer):
-    """Holds the networks of a run and trains them; see `Trainer`."""
+    """Trains blend; see `Trainer`. It has no style term."""
 
     def __init__(
-        self, prepared: Prepared, config: GanConfig, fabric: Fabric, style: StyleLoss | None, workers: int = 2
+        self,
+        prepared: Prepared,
+        config: GanConfig,
+        fabric: Fabric,
+        style: StyleLoss | None = None,  # noqa: ARG002
+        workers: int = 2,
     ) -> None:
-        network = config.network
-        self.source = BlendSource(prepared.train, side=network.side, reach=network.reach, seed=config.train.seed)
-        super().__init__(replace(prepared, train=self.source), config, fabric, style, workers)
+        network = cast(BlendNetwork, config.network)
+        self.source = PairSource(
+            prepared.train, side=network.side, blend_radius=network.blend_radius, seed=config.train.seed
+        )
+        super().__init__(replace(prepared, train=self.source), config, fabric, workers)
+        self.step = BlendStep.build(self.networks, self.optimizers, config, prepared.schema)
+        self.weights = self.step.weights
 
-    def make_step(self, style: StyleLoss | None) -> BlendStep:
-        """See `Trainer.make_step`; there is no style term."""
-        del style
-        return BlendStep(self.networks, self.optimizers, self.config, self.prepared.schema)
-
-    def update(self, windows: list[Any], name: tuple[int, int], rate: float, index: int) -> dict[str, float]:
+    def update(
+        self,
+        crops: list[Any],
+        name: tuple[int, int],
+        rate: float,
+        index: int,  # noqa: ARG002
+    ) -> dict[str, float]:
         """See `Trainer.update`."""
-        n, device = len(windows), self.fabric.device
+        n, device = len(crops), self.fabric.device
         extra = (n + 1) // 2
         generator = torch_generator(self.config.train.seed, "noise", self.fabric.global_rank, *name)
-        blender = cast(Any, self.generator)
-        noise = blender.draw_noise(n + extra, generator).to(device)
+        noise = self.generator.draw_noise(n + extra, generator).to(device)
         shifts = (torch.randn(extra, generator=generator) * SHIFT).to(device)
-        jolts = torch.rand(n, NUMBERS, generator=generator).to(device)
-        if not self.config.train.jolts:
-            jolts = torch.full_like(jolts, STILL)
-        pairs = to_pairs(windows, self.prepared.schema).to(device)
-        report: dict[str, float] = self.step(pairs, noise, shifts, jolts, rate, index)
-        return report
+        draws = torch.rand(n, NUMBERS, generator=generator).to(device)
+        if not cast(BlendTrainConfig, self.config.train).diff_augment:
+            draws = torch.full_like(draws, NEUTRAL)
+        return self.step(to_pairs(crops, self.prepared.schema).to(device), noise, shifts, draws, rate)
 
-    def sheet(self, weights: dict[str, Tensor], columns: int) -> Grid:
+    def sample_grid(self, weights: dict[str, Tensor], columns: int) -> SampleGrid:
         """See `gan.training.sample_grid`."""
         return blend_grid(
-            cast(Any, self.generator),
+            cast(BlendGenerator, self.generator),
             weights,
             self.source,
             self.prepared.schema,
@@ -67,13 +75,13 @@ class BlendTrainer(Trainer):
             seed=self.config.train.seed,
         )
 
-    def encoder(self) -> Posterior:
+    def encoder(self) -> Encoder:
         """See `Trainer.encoder`."""
-        return Posterior(self.config.network, 1)
+        return Encoder(cast(BlendNetwork, self.config.network), 1)
 
-    def encoded(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """See `Trainer.encoded`; good images have no defect to encode."""
+    def encoder_inputs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """See `Trainer.encoder_inputs`; good images have no defect to encode."""
         defective = self.prepared.defective
         for first in range(0, len(defective), 32):
             pairs = to_pairs([self.source.cut(i, None) for i in defective[first : first + 32]], self.prepared.schema)
-            yield seen_by_encoder(pairs), pairs.guides
+            yield encoder_input(pairs), pairs.guides

@@ -1,4 +1,4 @@
-"""What a person should be told of a training's health."""
+"""The loop of a run: epochs, checkpoints, sample grids, metrics, and warnings about the training's health."""
 
 from __future__ import annotations
 
@@ -19,33 +19,28 @@ from engine.errors import UsageError
 from engine.files.atomic import write_bytes
 from engine.run.folder import RunFolder
 from engine.training.ranks import by_the_first
-from gan.config import GanConfig
 from gan.data.loader import learning_rate
 from gan.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
 
-def loss_shares(config: GanConfig, means: dict[str, float]) -> str:
-    """How much of the generator's loss each term is, in the first epoch."""
-    terms = {
-        n: getattr(config.loss, n) * means[n]
-        for n in ("reconstruction", "adversarial", "style", "kl", "swap", "guide", "features")
-        if n in means
-    }
+def loss_shares(weights: Mapping[str, float], means: Mapping[str, float]) -> str:
+    """The share of each term in the generator's loss, in the first epoch."""
+    terms = {name: weight * means[name] for name, weight in weights.items() if name in means}
     total = sum(terms.values()) or 1.0
     return "shares of the generator's loss: " + ", ".join(f"{n} {100 * v / total:.0f} %" for n, v in terms.items())
 
 
 class CollapseWatch:
-    """Warns of a discriminator that has won and of noise without effect: once a spell, not at every look."""
+    """Warns of a discriminator that has won and of noise without effect: once in a row, not at every check."""
 
     def __init__(self) -> None:
         self._won = False
         self._still = False
 
     def discriminator(self, means: Mapping[str, float], epoch: int) -> None:
-        """Looks at the mean probabilities of an epoch, `d_real` and `d_fake`."""
+        """Checks the mean probabilities of an epoch, `d_real` and `d_fake`."""
         won = epoch >= 5 and means["d_real"] > 0.98 and means["d_fake"] < 0.02
         if won and not self._won:
             logger.warning(
@@ -57,21 +52,22 @@ class CollapseWatch:
             )
         self._won = won
 
-    def modes(self, spread: float, usual: float, epoch: int) -> None:
-        """Looks at a sheet of samples: another noise should change an image by a twentieth of `usual` at least."""
-        still = spread < 0.05 * usual
+    def modes(self, spread: float, typical: float, epoch: int) -> None:
+        """Checks a grid of samples: another noise should change an image by a twentieth of `typical` at least."""
+        still = spread < 0.05 * typical
         if still and not self._still:
             logger.warning(
-                "epoch %d: mode collapse: another noise changes an image by %.2f grey levels, real images differ by "
+                "epoch %d: mode collapse: another noise changes an image by %.2f gray levels, real images differ by "
                 "%.1f",
                 epoch,
                 spread,
-                usual,
+                typical,
             )
         self._still = still
 
 
-KEPT = 2
+RETAINED = 2
+"""Checkpoints and states that stay."""
 GRID = 8
 
 
@@ -79,11 +75,11 @@ class Recorder:
     """Writes the files of a run, in the process that holds its folder.
 
     Args:
-        trainer: networks and data.
-        run: the folder, held.
-        meta: what every checkpoint says besides its epoch.
-        progress: also takes lines for a person to read.
-        board: a writer of TensorBoard events, or None.
+        trainer: Networks and data.
+        run: The folder, held.
+        meta: Description of every checkpoint besides its epoch.
+        progress: Also takes lines for a person to read.
+        board: A writer of TensorBoard events, or None.
     """
 
     def __init__(
@@ -96,7 +92,7 @@ class Recorder:
         """Records epoch number `done`, counted from 1, of so many images in so many seconds.
 
         Raises:
-            OutputError: a file cannot be written.
+            OutputError: A file cannot be written.
         """
         config, schedule = self.trainer.config, self.trainer.config.train
         rate = learning_rate(config, done - 1)
@@ -107,7 +103,7 @@ class Recorder:
             for name, value in means.items():
                 self.board.add_scalar(name, value, done)
         if done == 1:
-            self.progress.write(loss_shares(config, means))
+            self.progress.write(loss_shares(self.trainer.weights, means))
         last = done == schedule.epochs
         draw, save = (
             done % schedule.sample_every == 0 or done == 1 or last,
@@ -115,9 +111,9 @@ class Recorder:
         )
         weights = self.trainer.average_weights() if draw or save else {}
         if draw:
-            grid = self.trainer.sheet(weights, GRID)
-            write_bytes(self.run.samples / f"epoch-{done:04d}.png", encode_image(grid.picture, "png"))
-            self.watch.modes(grid.spread, grid.usual, done)
+            grid = self.trainer.sample_grid(weights, GRID)
+            write_bytes(self.run.samples / f"epoch-{done:04d}.png", encode_image(grid.image, "png"))
+            self.watch.modes(grid.spread, grid.typical, done)
         if save:
             self._save(done, weights)
             self.progress.write(
@@ -136,7 +132,7 @@ class Recorder:
 def prune(run: RunFolder) -> None:
     """Keeps the newest checkpoints and states."""
     for folder in (run.checkpoints, run.path / "state"):
-        for old in sorted(folder.glob("epoch-*.safetensors"))[:-KEPT]:
+        for old in sorted(folder.glob("epoch-*.safetensors"))[:-RETAINED]:
             remove_checkpoint(old.with_suffix(""))
 
 
@@ -146,18 +142,18 @@ def train(
     """Runs the schedule, from the last checkpoint of the run folder if it holds one.
 
     Args:
-        trainer: networks and data.
-        run: the folder, held; None in the processes that do not write.
-        meta: what every checkpoint says besides its epoch.
-        json: progress as JSON lines.
-        tensorboard: write the scalars as TensorBoard events too.
+        trainer: Networks and data.
+        run: The folder, held; None in the processes that do not write.
+        meta: Description of every checkpoint besides its epoch.
+        json: Progress as JSON lines.
+        tensorboard: Write the scalars as TensorBoard events too.
 
     Returns:
         The last checkpoint.
 
     Raises:
-        TrainingError: a loss is not finite.
-        UsageError: the run was begun with other images, style weights, precision or number of processes.
+        TrainingError: A loss is not finite.
+        UsageError: The run was begun with other images, style weights, precision or number of processes.
     """
     config, fabric = trainer.config, trainer.fabric
     start = _start(trainer, run, meta.get("identity"))
@@ -184,7 +180,7 @@ def _nothing() -> None:
 
 @contextmanager
 def _board(run: RunFolder | None) -> Iterator[Any]:
-    """A writer of TensorBoard events; None where none are wanted."""
+    """A writer of TensorBoard events; None where none are requested."""
     if run is None:
         yield None
         return
@@ -208,7 +204,7 @@ def _resume(trainer: Trainer, run: RunFolder, identity: dict[str, Any] | None) -
     """Loads the newest state and forgets the metrics written after it; returns the epochs done.
 
     Raises:
-        UsageError: the run was begun with other images, style weights, precision or number of processes.
+        UsageError: The run was begun with other images, style weights, precision or number of processes.
     """
     folder = run.path / "state"
     if not any(folder.glob("epoch-*.json")):
@@ -219,7 +215,8 @@ def _resume(trainer: Trainer, run: RunFolder, identity: dict[str, Any] | None) -
     other = [name for name, value in (identity or {}).items() if before.get(name, value) != value]
     if other:
         raise UsageError(
-            f"{run.path}: was begun with another {' and '.join(other)}; use the same to resume, or another --out"
+            f"{run.path}: was begun with another {' and '.join(other)}; use the same to resume, or another --out",
+            code="E-resume-settings",
         )
     trainer.load(tensors)
     prune(run)

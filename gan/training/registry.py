@@ -1,40 +1,38 @@
-"""The training step of every architecture, by name."""
+"""The trainer of every architecture, by name; `gan.networks.registry` holds the networks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
 
-from torch import Tensor, nn
+from lightning_fabric import Fabric
 
-from defects.attributes.guide import GuideSchema
-from engine.training.optimizer import MasterAdam
 from gan.config import GanConfig
-from gan.data.loader import Batch
+from gan.data.dataset import Prepared
 from gan.losses.style import StyleLoss
-from gan.networks.magna_generator import Noise
 from gan.training.baseline_steps import CycleStep, Pix2PixStep
-from gan.training.magna_step import MagnaStep, Networks
+from gan.training.blend_trainer import BlendTrainer
+from gan.training.magna_step import MagnaStep
+from gan.training.trainer import Trainer, WholeImageTrainer
+
+TRAINERS: dict[str, Callable[[Prepared, GanConfig, Fabric, StyleLoss | None, int], Trainer]] = {
+    "magna": partial(WholeImageTrainer, MagnaStep.build),
+    "blend": BlendTrainer,
+    "pix2pix": partial(WholeImageTrainer, Pix2PixStep.build),
+    "cyclegan": partial(WholeImageTrainer, CycleStep.build),
+}
 
 
-class Step(Protocol):
-    """One update of all networks; see `gan.training.magna_step.MagnaStep`."""
+def build_trainer(
+    prepared: Prepared, config: GanConfig, fabric: Fabric, style: StyleLoss | None = None, workers: int = 2
+) -> Trainer:
+    """The trainer of a configuration.
 
-    def __call__(self, batch: Batch, noise: Noise, shifts: Tensor, rate: float, index: int) -> dict[str, float]: ...
-
-
-def build_step(
-    config: GanConfig,
-    schema: GuideSchema,
-    networks: Mapping[str, nn.Module],
-    optimizers: Mapping[str, MasterAdam],
-    style: StyleLoss | None,
-) -> Step:
-    """The step that trains the networks of `build_networks`."""
-    if config.network.architecture == "pix2pix":
-        return Pix2PixStep(networks, optimizers, config)
-    if config.network.architecture == "cyclegan":
-        return CycleStep(networks, optimizers, config)
-    names = ("generator", "discriminator", "posterior")
-    trained = Networks(*map(networks.get, names), *map(optimizers.get, names))  # type: ignore[arg-type]
-    return MagnaStep(trained, style, config, schema)
+    Args:
+        prepared: Data.
+        config: Of the run.
+        fabric: Launched; decides device, precision and number of processes.
+        style: Calibrated style loss; None where its weight is 0.
+        workers: Threads that cut crops; they change no byte.
+    """
+    return TRAINERS[config.network.architecture](prepared, config, fabric, style, workers)

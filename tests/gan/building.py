@@ -21,35 +21,59 @@ from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
 from engine.commands import main
 from gan.cli.train import app
-from gan.config import GanConfig
+from gan.config import GanConfig, idle_keys
 from gan.data.dataset import Prepared, prepare
+from gan.training.registry import build_trainer
 from gan.training.trainer import Trainer
 
 SIDE = 40
 TINY: dict[str, dict[str, Any]] = {
-    "network": {"size": 32, "width": 4, "max_width": 8, "critic_width": 4, "spectral": False},
+    "network": {"size": 32, "width": 4, "max_width": 8, "discriminator_width": 4, "spectral": False},
     "loss": {"style": 0.0, "kl": 0.003, "guide": 1.0},
     "data": {"backgrounds": 2, "good_per_defect": 0.5},
     "train": {"epochs": 4, "batch_size": 4, "checkpoint_every": 2, "sample_every": 2, "precision": "fp32"},
 }
+BASES = {
+    "blend": ["--config", "blend_bsdata", "--set", "network.crop=null", "--set", "data.crop=null",
+              "--set", "data.brightness_jitter=0", "--set", "data.color_jitter=0"],
+    "pix2pix": ["--config", "pix2pix"],
+    "cyclegan": ["--config", "cyclegan"],
+}  # fmt: skip
 FREE = ("environment.json", "timing.jsonl")
 """What may differ between two runs of one configuration: the command line, the clock."""
 
 
 def tiny(**sections: Mapping[str, Any]) -> GanConfig:
     """The tiny configuration with changes by section."""
+    return GanConfig.model_validate({"name": "tiny", **_merged(sections)})
+
+
+def _merged(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The tiny sections with changes, without the keys that the architecture does not have."""
     merged = {name: values | dict(sections.get(name, {})) for name, values in TINY.items()}
-    return GanConfig.model_validate({"name": "tiny", **merged})
+    architecture = merged["network"].get("architecture", "magna")
+    given = {(name, key) for name, section in sections.items() for key in section}
+    return {
+        name: {
+            key: value
+            for key, value in values.items()
+            if (name, key) in given or key not in idle_keys(values, name, architecture)
+        }
+        for name, values in merged.items()
+    }
 
 
 def overrides(**sections: Mapping[str, Any]) -> list[str]:
-    """The same as `--set` arguments, on top of the packaged `magna`."""
-    merged = {name: values | dict(sections.get(name, {})) for name, values in TINY.items()}
+    """The same as `--set` arguments, on top of a packaged configuration of the architecture."""
+    merged = _merged(sections)
     return [
-        argument
-        for section, values in merged.items()
-        for key, value in values.items()
-        for argument in ("--set", f"{section}.{key}={'null' if value is None else value}")
+        *BASES.get(merged["network"].get("architecture", "magna"), []),
+        *(
+            argument
+            for section, values in merged.items()
+            for key, value in values.items()
+            for argument in ("--set", f"{section}.{key}={'null' if value is None else value}")
+        ),
     ]
 
 
@@ -70,7 +94,7 @@ def part(
 
 def sample_folder(
     root: Path,
-    kinds: Sequence[str] = ("crack", "pit") * 4 + (GOOD,) * 4,
+    classes: Sequence[str] = ("crack", "pit") * 4 + (GOOD,) * 4,
     *,
     channels: int = 3,
     side: int = SIDE,
@@ -81,7 +105,7 @@ def sample_folder(
     (root / "images").mkdir(parents=True)
     (root / "masks").mkdir()
     rows = []
-    for index, kind in enumerate(kinds):
+    for index, kind in enumerate(classes):
         image, mask = part(index, kind=kind, channels=channels, side=side)
         name = f"part_{index:02d}"
         for folder, pixels in (("images", image), ("masks", mask)):
@@ -102,7 +126,7 @@ def trainer(prepared: Prepared, config: GanConfig) -> Trainer:
     """Networks of a configuration on the CPU, without style loss."""
     fabric = Fabric(accelerator="cpu", devices=1)
     fabric.launch()
-    return Trainer(prepared, config, fabric, None)
+    return build_trainer(prepared, config, fabric)
 
 
 def prepared(root: Path, config: GanConfig, *args: Any, **options: Any) -> Prepared:

@@ -1,4 +1,4 @@
-"""The baselines are those of their papers, train, and draw the same image whatever else is in the batch."""
+"""The baselines are those of their papers, train, and generate the same image whatever else is in the batch."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ from engine.config import load_config
 from engine.errors import UsageError
 from engine.seeding import torch_generator
 from engine.training.optimizer import MasterAdam
-from gan.config import GanConfig, NetworkConfig
+from gan.config import CycleGanNetwork, GanConfig, Pix2PixNetwork
 from gan.data.loader import Batch
-from gan.networks.cyclegan import CycleGenerator, CycleJudges, History
+from gan.networks.cyclegan import CycleDiscriminators, CycleGenerator, History
 from gan.networks.discriminator import receptive_field
 from gan.networks.pix2pix import LAYERS, DeepPatchDiscriminator, Pix2PixGenerator
 from gan.networks.registry import AVERAGED, build_networks
-from gan.training.registry import build_step
+from gan.training.baseline_steps import CycleStep, Pix2PixStep
 from tests.gan.test_step import SCHEMA
 
-TINY = ("network.size=32", "network.width=4", "network.max_width=16", "network.critic_width=4", "network.channels=1")
-BASELINES = ("pix2pix", "cyclegan")
+TINY = (
+    "network.size=32",
+    "network.width=4",
+    "network.discriminator_width=4",
+    "network.channels=1",
+)
+STEPS = {"pix2pix": Pix2PixStep, "cyclegan": CycleStep}
+BASELINES = tuple(STEPS)
 
 
 def tiny(name: str) -> GanConfig:
-    return load_config(name, GanConfig, list(TINY))
+    wide = ["network.max_width=16"] if name == "pix2pix" else []
+    return load_config(name, GanConfig, [*TINY, *wide])
 
 
 def batch(count: int = 4, side: int = 32) -> Batch:
@@ -39,13 +46,13 @@ def test_patches_are_70_pixels_wide() -> None:
 
 def test_sizes_are_those_of_the_papers() -> None:
     # The published U-Net has 54,404,096 weights in its convolutions at 256 px; it takes 3 channels, this one a mask.
-    u_net = Pix2PixGenerator(NetworkConfig(size=256, width=64, max_width=512), 0)
+    u_net = Pix2PixGenerator(Pix2PixNetwork(size=256, width=64, max_width=512), 0)
     assert sum(p.numel() for p in u_net.parameters() if p.ndim == 4) == 54_404_096 - 2 * 64 * 16
-    resnet = CycleGenerator(NetworkConfig(size=128, width=64), 0)
+    resnet = CycleGenerator(CycleGanNetwork(size=128, width=64), 0)
     assert len(resnet.blocks) == 6
-    assert len(CycleGenerator(NetworkConfig(size=256, width=8), 0).blocks) == 9
-    judge = DeepPatchDiscriminator(6, 64)
-    assert judge(torch.zeros(1, 6, 256, 256)).shape == (1, 1, 30, 30)
+    assert len(CycleGenerator(CycleGanNetwork(size=256, width=8), 0).blocks) == 9
+    discriminator = DeepPatchDiscriminator(6, 64)
+    assert discriminator(torch.zeros(1, 6, 256, 256)).shape == (1, 1, 30, 30)
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -54,7 +61,7 @@ def test_every_weight_moves_and_the_scalars_are_numbers(name: str) -> None:
     torch.manual_seed(0)
     networks = build_networks(config.network, SCHEMA)
     optimizers = {key: MasterAdam(net, 1e-3, ema=0.9 if key in AVERAGED else None) for key, net in networks.items()}
-    step = build_step(config, SCHEMA, networks, optimizers, None)
+    step = STEPS[name].build(networks, optimizers, config, SCHEMA, None)
     before = {f"{key}.{n}": p.clone() for key, net in networks.items() for n, p in net.named_parameters()}
     for index in range(3):
         noise = networks["generator"].draw_noise(4, torch_generator(0, index))  # type: ignore[operator]
@@ -64,7 +71,7 @@ def test_every_weight_moves_and_the_scalars_are_numbers(name: str) -> None:
     still = [
         key
         for key in before
-        if torch.equal(before[key], after[key]) and not key.endswith("bias")  # a normalised bias has no gradient
+        if torch.equal(before[key], after[key]) and not key.endswith("bias")  # a normalized bias has no gradient
     ]
     assert not still
 
@@ -74,7 +81,7 @@ def test_pix2pix_learns_to_copy_the_mask() -> None:
     torch.manual_seed(0)
     networks = build_networks(config.network, SCHEMA)
     optimizers = {key: MasterAdam(net, 2e-3) for key, net in networks.items()}
-    step = build_step(config, SCHEMA, networks, optimizers, None)
+    step = Pix2PixStep.build(networks, optimizers, config, SCHEMA, None)
     losses = []
     for index in range(40):
         noise = networks["generator"].draw_noise(4, torch_generator(0, index))  # type: ignore[operator]
@@ -104,11 +111,11 @@ def test_history_gives_back_what_it_was_given() -> None:
     assert history.exchange(one(2.0), draw).item() == 2.0
     assert history.exchange(one(3.0), draw).item() == 2.0  # full: the second place is exchanged
     assert history.exchange(one(4.0), torch.tensor([[0.7, 0.9]])).item() == 4.0
-    assert sorted(history.kept.flatten().tolist()) == [1.0, 3.0]
+    assert sorted(history.get_buffer("kept").flatten().tolist()) == [1.0, 3.0]
 
 
 def test_histories_are_part_of_the_state() -> None:
-    names = dict(CycleJudges(tiny("cyclegan").network).named_buffers())
+    names = dict(CycleDiscriminators(tiny("cyclegan").network).named_buffers())
     assert {"old_images.kept", "old_images.filled", "old_masks.kept", "old_masks.filled"} == set(names)
 
 

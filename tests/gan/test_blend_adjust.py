@@ -15,36 +15,36 @@ from gan.blending.adjustment import (
     strengthened,
     with_local_contrast,
 )
-from gan.blending.compositing import Drawing
+from gan.blending.compositing import Composite
 from gan.data.blend_pairs import contrast, margin, signed_distance
 
 SIDE, RADIUS = 96, 8
 
 
 def scene(depth: float = 60, grain: float = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A ground, a change that makes it a dark and nearly smooth pit, its opacity, and its mask."""
+    """A background, a change that makes it a dark and nearly smooth pit, its opacity, and its mask."""
     rng = np.random.default_rng(0)
     rows, columns = np.indices((SIDE, SIDE)) - SIDE / 2
     mask = np.hypot(rows, columns) < 18
-    ground = (140 + 6 * rng.standard_normal((SIDE, SIDE, 1))).astype(np.float32)
-    wanted = 140 - depth + grain * rng.standard_normal((SIDE, SIDE, 1))
+    background = (140 + 6 * rng.standard_normal((SIDE, SIDE, 1))).astype(np.float32)
+    requested = 140 - depth + grain * rng.standard_normal((SIDE, SIDE, 1))
     opacity = np.clip(signed_distance(mask) + 0.5, 0, 1).astype(np.float32)[..., None]
-    return ground, (wanted - ground).astype(np.float32), opacity, mask
+    return background, (requested - background).astype(np.float32), opacity, mask
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.7, 2.5])
 def test_a_relief_is_reached_in_every_band(factor: float) -> None:
-    ground, change, opacity, mask = scene()
-    before = local_contrast(composed(ground, change, opacity), mask)
-    asked = tuple(factor * band for band in before)
-    image = composed(ground, with_local_contrast(asked, ground, change, opacity, mask), opacity)
-    np.testing.assert_allclose(local_contrast(image, mask), asked, rtol=0.08, atol=0.002)
+    background, change, opacity, mask = scene()
+    before = local_contrast(composed(background, change, opacity), mask)
+    requested = tuple(factor * band for band in before)
+    image = composed(background, with_local_contrast(requested, background, change, opacity, mask), opacity)
+    np.testing.assert_allclose(local_contrast(image, mask), requested, rtol=0.08, atol=0.002)
 
 
 def test_its_mean_stays_and_pixels_off_the_defect_do() -> None:
-    ground, change, opacity, mask = scene()
-    before = composed(ground, change, opacity)
-    after = composed(ground, with_local_contrast((0.03, 0.02, 0.01), ground, change, opacity, mask), opacity)
+    background, change, opacity, mask = scene()
+    before = composed(background, change, opacity)
+    after = composed(background, with_local_contrast((0.03, 0.02, 0.01), background, change, opacity, mask), opacity)
     assert contrast(after, mask, RADIUS)[0] == pytest.approx(contrast(before, mask, RADIUS)[0], abs=0.004)
     outside = ~margin(mask, 3)
     assert np.array_equal(after[outside], before[outside])
@@ -52,60 +52,62 @@ def test_its_mean_stays_and_pixels_off_the_defect_do() -> None:
 
 
 def test_no_more_is_done_than_is_allowed() -> None:
-    ground, change, opacity, mask = scene()
-    before = np.array(local_contrast(composed(ground, change, opacity), mask))
-    for asked, limit in ((0.9, LOCAL_CONTRAST_GAINS[1]), (0.0, LOCAL_CONTRAST_GAINS[0])):
-        image = composed(ground, with_local_contrast((asked,) * 3, ground, change, opacity, mask), opacity)
+    background, change, opacity, mask = scene()
+    before = np.array(local_contrast(composed(background, change, opacity), mask))
+    for requested, limit in ((0.9, LOCAL_CONTRAST_GAINS[1]), (0.0, LOCAL_CONTRAST_GAINS[0])):
+        image = composed(background, with_local_contrast((requested,) * 3, background, change, opacity, mask), opacity)
         assert np.all(np.abs(local_contrast(image, mask) / before - limit) < 0.35 * limit)
 
 
 def test_a_defect_of_a_few_pixels_stays_as_it_is_drawn() -> None:
-    ground, change, opacity, mask = scene()
+    background, change, opacity, mask = scene()
     tiny = np.zeros_like(mask)
     tiny[40, 40 : 40 + LEAST_LOCAL_CONTRAST - 1] = True
-    assert with_local_contrast((0.2, 0.2, 0.2), ground, change, opacity, tiny) is change
+    assert with_local_contrast((0.2, 0.2, 0.2), background, change, opacity, tiny) is change
 
 
-@pytest.mark.parametrize("asked", [-0.1, -0.2, -0.3])
-def test_a_brightness_is_reached_by_strength_and_then_by_light(asked: float) -> None:
-    ground, change, opacity, mask = scene()
-    stronger = strengthened(asked, True, change, ground, opacity, mask, RADIUS)
-    image = shifted(asked, True, stronger, ground, opacity, mask, RADIUS)
-    assert contrast(image, mask, RADIUS)[0] == pytest.approx(asked, abs=0.004)
+@pytest.mark.parametrize("requested", [-0.1, -0.2, -0.3])
+def test_a_brightness_is_reached_by_strength_and_then_by_light(requested: float) -> None:
+    background, change, opacity, mask = scene()
+    stronger = strengthened(requested, True, change, background, opacity, mask, RADIUS)
+    image = shifted(requested, True, stronger, background, opacity, mask, RADIUS)
+    assert contrast(image, mask, RADIUS)[0] == pytest.approx(requested, abs=0.004)
     share = float((stronger / change)[mask].mean())
     assert GAINS[0] - 1e-3 <= share <= GAINS[1] + 1e-3
 
 
 def test_a_dark_defect_never_lightens_its_ground() -> None:
-    ground, change, opacity, mask = scene()
-    ground[mask] -= 50
-    without = contrast(composed(ground, np.zeros_like(change), opacity), mask, RADIUS)[0]
-    image = shifted(-0.05, True, change, ground, opacity, mask, RADIUS)
+    background, change, opacity, mask = scene()
+    background[mask] -= 50
+    without = contrast(composed(background, np.zeros_like(change), opacity), mask, RADIUS)[0]
+    image = shifted(-0.05, True, change, background, opacity, mask, RADIUS)
     assert contrast(image, mask, RADIUS)[0] <= without + 0.004
 
 
-@pytest.mark.parametrize("asked", [-0.08, -0.3])
-def test_a_brightness_leaves_a_relief_that_was_set(asked: float) -> None:
-    ground, change, opacity, mask = scene(depth=14)
-    wanted = (0.03, 0.01, 0.004)
-    around = ground, opacity, mask, RADIUS
-    change = with_local_contrast(wanted, ground, strengthened(asked, True, change, *around), opacity, mask)
-    drawing = Drawing(np.rint(ground).astype(np.uint8), np.s_[:, :], mask, change, opacity, RADIUS, relieved=True)
-    image = drawing.image(asked)
-    assert contrast(image, mask, RADIUS)[0] == pytest.approx(asked, abs=0.004)
-    np.testing.assert_allclose(local_contrast(image, mask), wanted, rtol=0.15, atol=0.002)
+@pytest.mark.parametrize("level", [-0.08, -0.3])
+def test_a_brightness_leaves_a_local_contrast_that_was_set(level: float) -> None:
+    background, change, opacity, mask = scene(depth=14)
+    requested = (0.03, 0.01, 0.004)
+    around = background, opacity, mask, RADIUS
+    change = with_local_contrast(requested, background, strengthened(level, True, change, *around), opacity, mask)
+    blended = Composite(
+        np.rint(background).astype(np.uint8), np.s_[:, :], mask, change, opacity, RADIUS, contrast_set=True
+    )
+    image = blended.image(level)
+    assert contrast(image, mask, RADIUS)[0] == pytest.approx(level, abs=0.004)
+    np.testing.assert_allclose(local_contrast(image, mask), requested, rtol=0.15, atol=0.002)
 
 
 def test_the_colours_of_a_defect_stay_when_its_relief_grows() -> None:
-    ground, change, opacity, mask = scene()
+    background, change, opacity, mask = scene()
     rng = np.random.default_rng(1)
     tints = np.array([1.1, 1.0, 0.8], np.float32)
     noise = 4 * rng.standard_normal((*mask.shape, 3)).astype(np.float32)
-    ground, change = ground * tints, change * tints + noise
-    before = composed(ground, change, opacity)
-    asked = tuple(2 * band for band in local_contrast(before, mask))
-    after = composed(ground, with_local_contrast(asked, ground, change, opacity, mask), opacity)
-    np.testing.assert_allclose(local_contrast(after, mask), asked, rtol=0.1, atol=0.002)
+    background, change = background * tints, change * tints + noise
+    before = composed(background, change, opacity)
+    requested = tuple(2 * band for band in local_contrast(before, mask))
+    after = composed(background, with_local_contrast(requested, background, change, opacity, mask), opacity)
+    np.testing.assert_allclose(local_contrast(after, mask), requested, rtol=0.1, atol=0.002)
 
     def spread(image: np.ndarray) -> float:
         inside = image[mask].astype(float)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from engine.seeding import numpy_generator
-from gan.config import DataConfig
-from gan.data.blend_pairs import BlendSource, contrast
-from gan.data.color_jitter import draw_light, lit
+from gan.config import BlendDataConfig
+from gan.data.blend_pairs import PairSource, contrast
+from gan.data.color_jitter import jittered, sample_jitter
 from tests.gan.building import prepared, tiny
 
 
@@ -18,31 +18,34 @@ from tests.gan.building import prepared, tiny
 def test_no_light_overexposes_a_picture(channels: int) -> None:
     image = np.random.default_rng(0).integers(150, 240, (32, 32, channels)).astype(np.uint8)
     for seed in range(20):
-        light = draw_light(image, DataConfig(light=1.0), numpy_generator(seed, "light"))
-        assert (lit(image, light) == 255).mean() <= 0.02
+        jitter = sample_jitter(image, BlendDataConfig(brightness_jitter=1.0), numpy_generator(seed, "light"))
+        assert (jittered(image, jitter) == 255).mean() <= 0.02
 
 
 def test_without_colour_a_picture_is_grey_and_as_bright_as_before() -> None:
     image = np.random.default_rng(1).integers(40, 160, (32, 32, 3)).astype(np.uint8)
-    shares = [draw_light(image, DataConfig(color=1.0), numpy_generator(seed, "x")).color for seed in range(50)]
+    shares = [
+        sample_jitter(image, BlendDataConfig(color_jitter=1.0), numpy_generator(seed, "x")).color for seed in range(50)
+    ]
     assert min(shares) < 0.2
     assert max(shares) > 0.9
-    light = draw_light(image, DataConfig(color=0.0), numpy_generator(0, "x"))
-    assert np.array_equal(lit(image, light), image)
+    jitter = sample_jitter(image, BlendDataConfig(color_jitter=0.0), numpy_generator(0, "x"))
+    assert np.array_equal(jittered(image, jitter), image)
 
 
 def test_both_pictures_of_a_pair_are_lit_alike_and_its_brightness_is_what_it_shows(tmp_path: Path) -> None:
     upright = {"rotation": 0, "zoom": 0, "shear": 0}
     plain, relit = (
-        tiny(network={"architecture": "blend", "reach": 3}, data=upright | {"light": light}) for light in (0.0, 0.5)
+        tiny(network={"architecture": "blend", "blend_radius": 3}, data=upright | {"brightness_jitter": light})
+        for light in (0.0, 0.5)
     )
     parts = prepared(tmp_path / "data", plain)
-    source = BlendSource(parts.train, side=32, reach=3, seed=0)
+    source = PairSource(parts.train, side=32, blend_radius=3, seed=0)
     ratios = []
     for seed in range(8):
-        source.config, source.relights = plain.data, False
+        source.jitter, source.jitters = plain.data, False
         before = source.cut(parts.defective[0], numpy_generator(seed, "pose"))
-        source.config, source.relights = relit.data, True
+        source.jitter, source.jitters = relit.data, True
         after = source.cut(parts.defective[0], numpy_generator(seed, "pose"))
         assert np.array_equal(before.mask, after.mask)
         beyond = after.distance <= -3

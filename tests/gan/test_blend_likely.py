@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from defects.attributes.background import BackgroundStats, Setting
-from gan.blending.matching import MOST_LIGHT, Seen
+from gan.blending.matching import MOST_LIGHT, TrainingDefects
 
 WEBER = -0.4
 
 
-def seen(count: int = 60) -> Seen:
+def known(count: int = 60) -> TrainingDefects:
     """Pits of one reflectance on grounds of every brightness, and scratches brighter than their grounds."""
     rng = np.random.default_rng(0)
     levels = rng.uniform(0.2, 0.8, count)
@@ -19,35 +19,35 @@ def seen(count: int = 60) -> Seen:
         {"thickness": 4.0, "brightness": float(level * (WEBER if i % 2 else 0.2)), "kind": ("scratch", "pit")[i % 2]}
         for i, level in enumerate(levels)
     ]
-    return Seen(rows, [BackgroundStats(float(level), 0.05) for level in levels])
+    return TrainingDefects(rows, [BackgroundStats(float(level), 0.05) for level in levels])
 
 
 @pytest.mark.parametrize("level", [0.25, 0.5, 0.75])
 def test_a_defect_of_one_reflectance_keeps_it_on_every_ground(level: float) -> None:
-    choose = seen().like(BackgroundStats(level, 0.05))
+    sample_row = known().row_sampler(BackgroundStats(level, 0.05))
     for share in np.linspace(0, 0.999, 9):
-        row = choose({"kind": "pit"}, float(share), 4.0)
+        row = sample_row({"kind": "pit"}, float(share), 4.0)
         assert row["kind"] == "pit"
         assert row["brightness"] == pytest.approx(WEBER * level, rel=0.02)
 
 
 def test_without_a_look_at_the_ground_it_would_not() -> None:
-    rows = [row["brightness"] for row in seen().rows if row["kind"] == "pit"]
+    rows = [row["brightness"] for row in known().rows if row["kind"] == "pit"]
     assert max(abs(float(b) - WEBER * 0.5) for b in rows if isinstance(b, float)) > 0.08
 
 
 def test_a_ground_far_from_all_takes_the_nearest_and_no_more_light_than_is_allowed() -> None:
-    found = Seen([{"brightness": -0.1}], [BackgroundStats(0.2, 0.01)])
-    assert found.like(BackgroundStats(0.9, 0.3))({}, 0.5, None)["brightness"] == pytest.approx(-0.1 * MOST_LIGHT)
+    found = TrainingDefects([{"brightness": -0.1}], [BackgroundStats(0.2, 0.01)])
+    assert found.row_sampler(BackgroundStats(0.9, 0.3))({}, 0.5, None)["brightness"] == pytest.approx(-0.1 * MOST_LIGHT)
 
 
 def test_a_width_is_looked_at_where_it_is_known() -> None:
     rows = [{"thickness": 2.0, "brightness": -0.1}, {"thickness": 40.0, "brightness": -0.3}]
-    found = Seen(rows, [BackgroundStats(0.5, 0.05)] * 2)
-    assert {found.like(BackgroundStats(0.5, 0.05))({}, share, 40.0)["brightness"] for share in (0.0, 0.5, 0.99)} == {
-        -0.3
-    }
-    assert {found.like(BackgroundStats(0.5, 0.05))({}, share, None)["brightness"] for share in (0.0, 0.99)} == {
+    found = TrainingDefects(rows, [BackgroundStats(0.5, 0.05)] * 2)
+    assert {
+        found.row_sampler(BackgroundStats(0.5, 0.05))({}, share, 40.0)["brightness"] for share in (0.0, 0.5, 0.99)
+    } == {-0.3}
+    assert {found.row_sampler(BackgroundStats(0.5, 0.05))({}, share, None)["brightness"] for share in (0.0, 0.99)} == {
         -0.1,
         -0.3,
     }
@@ -55,32 +55,32 @@ def test_a_width_is_looked_at_where_it_is_known() -> None:
 
 def test_grounds_are_chosen_in_the_proportions_of_the_training_images() -> None:
     dark, bright = BackgroundStats(0.2, 0.05), BackgroundStats(0.7, 0.05)
-    found = Seen([{"kind": "pit"}] * 4, [dark, dark, dark, bright])
-    chosen = [found.likeliest([bright, BackgroundStats(0.25, 0.05)], "pit", share) for share in (0.1, 0.3, 0.6, 0.9)]
-    assert chosen == [1, 1, 1, 0]
+    found = TrainingDefects([{"kind": "pit"}] * 4, [dark, dark, dark, bright])
+    selected = [found.best_match([bright, BackgroundStats(0.25, 0.05)], "pit", share) for share in (0.1, 0.3, 0.6, 0.9)]
+    assert selected == [1, 1, 1, 0]
 
 
 def test_a_mask_at_an_edge_takes_a_photograph_in_which_the_part_ends_there() -> None:
     at_edge = BackgroundStats(0.5, 0.1, Setting(0.5, 0.0, -0.3, 0.0, 0.3, 0.0))
     inside = BackgroundStats(0.5, 0.1, Setting(0.5, 0.6, 0.0, 0.0, 0.0, 0.0))
-    found = Seen([{"kind": "break"}] * 10, [at_edge, *[inside] * 9])
+    found = TrainingDefects([{"kind": "break"}] * 10, [at_edge, *[inside] * 9])
     above = [
         BackgroundStats(0.5, 0.1, Setting(0.5, 0.02, *sides))
         for sides in ((0, 0, 0, 0), (-0.25, 0, 0.2, 0), (0, 0.2, 0, 0))
     ]
-    assert {found.likeliest(above, "break", share) for share in np.linspace(0, 0.99, 20)} == {1}
+    assert {found.best_match(above, "break", share) for share in np.linspace(0, 0.99, 20)} == {1}
     below = [BackgroundStats(0.5, 0.1, Setting(0.5, 0.7, *sides)) for sides in ((-0.25, 0, 0.2, 0), (0.01, 0, 0, 0))]
-    assert {found.likeliest(below, "break", share) for share in np.linspace(0, 0.99, 20)} == {1}
-    assert found.likeliest([BackgroundStats(0.9, 0.1), BackgroundStats(0.52, 0.1)], "break", 0.5) == 1
+    assert {found.best_match(below, "break", share) for share in np.linspace(0, 0.99, 20)} == {1}
+    assert found.best_match([BackgroundStats(0.9, 0.1), BackgroundStats(0.52, 0.1)], "break", 0.5) == 1
 
 
 def test_nothing_known_is_false() -> None:
-    assert not Seen([{"brightness": 0.1}], [])
-    assert seen()
+    assert not TrainingDefects([{"brightness": 0.1}], [])
+    assert known()
 
 
 def test_a_ground_is_known_up_to_two_differences() -> None:
-    found = Seen([{}], [BackgroundStats(0.5, 0.05)])
+    found = TrainingDefects([{}], [BackgroundStats(0.5, 0.05)])
     assert found.knows(BackgroundStats(0.59, 0.05))
     assert not found.knows(BackgroundStats(0.61, 0.05))
     assert not found.knows(BackgroundStats(0.5, 0.05 * 3))
@@ -93,7 +93,7 @@ def test_a_relief_is_that_of_a_like_defect_brought_to_the_light() -> None:
         {"kind": "scratch", "thickness": 4.0, "brightness": -0.05},
     ]
     local_contrasts = [(0.01, 0.02, 0.03), (0.1, 0.2, 0.3), (0.4, 0.4, 0.4)]
-    found = Seen(rows, [BackgroundStats(0.5, 0.05)] * 3, local_contrasts)
+    found = TrainingDefects(rows, [BackgroundStats(0.5, 0.05)] * 3, local_contrasts)
 
     def of(brightness: float, level: float = 0.5) -> set[tuple[float, ...] | None]:
         here = BackgroundStats(level, 0.05)
@@ -107,5 +107,5 @@ def test_a_relief_is_that_of_a_like_defect_brought_to_the_light() -> None:
 
 
 def test_without_reliefs_none_is_asked_for() -> None:
-    found = Seen([{"brightness": -0.1}], [BackgroundStats(0.2, 0.01)])
+    found = TrainingDefects([{"brightness": -0.1}], [BackgroundStats(0.2, 0.01)])
     assert found.local_contrast(BackgroundStats(0.2, 0.01), {}, 0.5, width=3.0, brightness=-0.1) is None

@@ -11,12 +11,11 @@ from torch import Tensor
 
 from engine.config import load_config
 from engine.training.optimizer import MasterAdam
-from gan.config import GanConfig, NetworkConfig
+from gan.config import BlendNetwork, GanConfig
 from gan.data.blend_pairs import signed_distance
-from gan.data.diff_augment import NUMBERS, STILL, jolted
-from gan.losses.blend import brightness_near, pyramid_loss
-from gan.losses.gradient_energy import texture_loss
-from gan.networks.blend_discriminator import BlendCritic, nearness
+from gan.data.diff_augment import NEUTRAL, NUMBERS, augment_alike
+from gan.losses.blend import brightness_near, gradient_energy_loss, pyramid_loss
+from gan.networks.blend_discriminator import BlendDiscriminator, nearness
 from gan.networks.blend_generator import BlendGenerator, alpha_of, blend
 from gan.networks.magna_generator import Noise
 from gan.networks.registry import build_networks
@@ -24,7 +23,7 @@ from gan.training.blend_step import BlendStep, Pairs
 from tests.gan.building import tiny
 from tests.gan.test_step import SCHEMA
 
-CONFIG = NetworkConfig(architecture="blend", size=32, channels=3, width=4, max_width=8, critic_width=4, latent=6)
+CONFIG = BlendNetwork(size=32, channels=3, width=4, max_width=8, discriminator_width=4, latent=6)
 
 
 def masks(count: int, height: int = 32, width: int = 32, seed: int = 0) -> np.ndarray:
@@ -51,14 +50,14 @@ def pairs(count: int = 4, channels: int = 3) -> Pairs:
 @given(st.integers(0, 2**31), st.floats(-1e4, 1e4), st.integers(2, 16))
 @settings(max_examples=40, deadline=None)
 def test_alpha_is_at_least_half_on_the_mask_and_nowhere_else_and_0_from_the_reach_on(
-    seed: int, size: float, reach: int
+    seed: int, size: float, blend_radius: int
 ) -> None:
     mask = masks(1, seed=seed)
     far = distances(mask)
     soft = torch.randn(far.shape, generator=torch.Generator().manual_seed(seed)) * size
-    alpha = alpha_of(far, soft, float(reach))
+    alpha = alpha_of(far, soft, float(blend_radius))
     assert np.array_equal((alpha >= 0.5)[0, 0].numpy(), mask[0])
-    assert bool((alpha[far <= -reach] == 0).all())
+    assert bool((alpha[far <= -blend_radius] == 0).all())
     assert float(alpha.max()) <= 1
 
 
@@ -86,7 +85,7 @@ def test_a_crop_may_have_any_sides_that_the_stride_divides() -> None:
 
 
 def test_noise_of_the_lay_is_equal_down_columns_and_along_rows_and_makes_stripes() -> None:
-    network = BlendGenerator(CONFIG.model_copy(update={"lay": True}), 3).eval()
+    network = BlendGenerator(CONFIG.model_copy(update={"directional_noise": True}), 3).eval()
     noise = network.draw_noise(2, torch.Generator().manual_seed(0), 32, 48)
     for texture, (height, width) in zip(noise.texture, network.texture_sides(32, 48), strict=True):
         assert texture.shape == (2, 3, height, width)
@@ -95,8 +94,8 @@ def test_noise_of_the_lay_is_equal_down_columns_and_along_rows_and_makes_stripes
         assert texture.std() > 0.5
     for stage in network.stages:
         stage.strength.data.zero_()  # type: ignore[union-attr, operator]
-        stage.lay.data[1].zero_()  # type: ignore[union-attr, index]
-    change, _ = network.paint(torch.zeros(1, 3, 96, 96), torch.full((1, 1, 96, 96), 16.0), *_still(network, 96))
+        stage.get_parameter("lay").data[1].zero_()
+    change, _ = network.decode(torch.zeros(1, 3, 96, 96), torch.full((1, 1, 96, 96), 16.0), *_still(network, 96))
     middle = change[..., 40:56, 40:56].detach()
     assert float(middle.std(dim=-1).mean()) > 20 * float(middle.std(dim=-2).mean())
 
@@ -109,46 +108,52 @@ def test_the_texture_term_sees_missing_and_turned_stripes_but_not_where_they_lie
     rng = torch.Generator().manual_seed(0)
     stripes, others = (0.2 * torch.randn(1, 1, 1, 64, generator=rng).expand(1, 1, 64, 64) for _ in range(2))
     region = torch.ones(1, 1, 64, 64)
-    elsewhere = float(texture_loss(others, stripes, region))
-    assert float(texture_loss(stripes, stripes, region)) == 0
+    elsewhere = float(gradient_energy_loss(others, stripes, region))
+    assert float(gradient_energy_loss(stripes, stripes, region)) == 0
     assert elsewhere < 0.5
-    assert float(texture_loss(torch.zeros_like(stripes), stripes, region)) > 4 * elsewhere
-    assert float(texture_loss(stripes.transpose(2, 3), stripes, region)) > 8 * elsewhere
+    assert float(gradient_energy_loss(torch.zeros_like(stripes), stripes, region)) > 4 * elsewhere
+    assert float(gradient_energy_loss(stripes.transpose(2, 3), stripes, region)) > 8 * elsewhere
     region[..., 32:] = 0
     half = stripes.clone()
     half[..., 40:] = 0
-    assert float(texture_loss(half, stripes, region)) < 0.01
+    assert float(gradient_energy_loss(half, stripes, region)) < 0.01
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_parameter_gets_a_gradient_and_none_is_nan(channels: int) -> None:
     config = tiny(
-        network={"architecture": "blend", "channels": channels, "spectral": True, "crop": 32, "lay": channels == 1},
-        loss={"features": 1.0, "kl": 0.01, "guide": 1.0, "texture": 0.5},
+        network={
+            "architecture": "blend",
+            "channels": channels,
+            "spectral": True,
+            "crop": 32,
+            "directional_noise": channels == 1,
+        },
+        loss={"features": 1.0, "kl": 0.01, "guide": 1.0, "gradient_energy": 0.5},
     )
     torch.manual_seed(0)
     networks = build_networks(config.network, SCHEMA)
     optimizers = {name: MasterAdam(network, 1e-3, ema=None) for name, network in networks.items()}
-    seen: dict[str, Tensor] = {}
+    known: dict[str, Tensor] = {}
     for name, adam in optimizers.items():
 
         def watch(rate: float, adam: MasterAdam = adam, name: str = name) -> None:
             del rate
             for parameter_name, parameter in adam.named:
                 assert parameter.grad is not None, f"{name}.{parameter_name}"
-                seen[f"{name}.{parameter_name}"] = parameter.grad.detach().abs().sum()
+                known[f"{name}.{parameter_name}"] = parameter.grad.detach().abs().sum()
                 parameter.grad = None
 
         adam.step = watch  # type: ignore[method-assign]
-    step = BlendStep(networks, optimizers, config, SCHEMA)
+    step = BlendStep.build(networks, optimizers, config, SCHEMA)
     generator = torch.Generator().manual_seed(0)
     noise = networks["generator"].draw_noise(6, generator)  # type: ignore[operator]
-    jolts = torch.rand(4, NUMBERS, generator=generator)
-    report = step(pairs(4, channels), noise, torch.tensor([0.5, -0.5]), jolts, 1e-3, 0)
+    draws = torch.rand(4, NUMBERS, generator=generator)
+    report = step(pairs(4, channels), noise, torch.tensor([0.5, -0.5]), draws, 1e-3)
     assert all(np.isfinite(value) for value in report.values())
-    assert all(bool(torch.isfinite(value)) for value in seen.values())
+    assert all(bool(torch.isfinite(value)) for value in known.values())
     # While every patch is within both margins, real and fake pull the last bias alike, in opposite directions.
-    assert [name for name, value in seen.items() if float(value) == 0 and not name.endswith("last.bias")] == []
+    assert [name for name, value in known.items() if float(value) == 0 and not name.endswith("last.bias")] == []
 
 
 def test_a_patch_counts_near_the_defect_and_a_speck_counts_like_a_stain() -> None:
@@ -166,14 +171,14 @@ def test_differentiable_augmentation_moves_image_and_mask_alike() -> None:
     image = mask.repeat(1, 3, 1, 1)
     draws = torch.rand(2, NUMBERS, generator=torch.Generator().manual_seed(0))
     draws[:, :2], draws[:, 6] = 0.5, 1.0  # neither brightness nor contrast, no hole
-    moved, moved_mask = jolted(image, mask, draws)
+    moved, moved_mask = augment_alike(image, mask, draws)
     assert torch.allclose(moved, moved_mask.expand_as(moved))
     assert not torch.equal(moved_mask, mask)
 
 
 def test_still_numbers_leave_what_is_judged_as_it_is() -> None:
     image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    same, mask = jolted(image, image[:, :1], torch.full((2, NUMBERS), STILL))
+    same, mask = augment_alike(image, image[:, :1], torch.full((2, NUMBERS), NEUTRAL))
     assert torch.allclose(same, image, atol=1e-6)
     assert torch.allclose(mask, image[:, :1])
 
@@ -194,11 +199,11 @@ def test_the_pyramid_sees_no_grain_at_its_coarse_levels() -> None:
 
 def test_the_critic_reads_guide_and_mask() -> None:
     torch.manual_seed(0)
-    critic = BlendCritic(CONFIG, 3)
+    discriminator = BlendDiscriminator(CONFIG, 3)
     images, mask = torch.zeros(1, 3, 32, 32), torch.from_numpy(masks(1))[:, None].float()
-    plain = critic(images, mask, torch.zeros(1, 3))[0].logits
-    assert not torch.allclose(plain, critic(images, mask, torch.ones(1, 3))[0].logits)
-    assert not torch.allclose(plain, critic(images, 1 - mask, torch.zeros(1, 3))[0].logits)
+    plain = discriminator(images, mask, torch.zeros(1, 3))[0].logits
+    assert not torch.allclose(plain, discriminator(images, mask, torch.ones(1, 3))[0].logits)
+    assert not torch.allclose(plain, discriminator(images, 1 - mask, torch.zeros(1, 3))[0].logits)
 
 
 @pytest.mark.parametrize("name", ["blend_tile", "blend_bsdata"])

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from gan.data.blend_pairs import BlendSource, margin, signed_distance
+from gan.data.blend_pairs import PairSource, margin, signed_distance
 from gan.data.inpainting import inpainted
 from tests.gan.building import prepared, tiny
 
-BLEND = {"architecture": "blend", "reach": 3}
+BLEND = {"architecture": "blend", "blend_radius": 3}
 
 
 def surface(seed: int = 0, side: int = 96, channels: int = 1) -> np.ndarray:
@@ -83,7 +83,7 @@ def test_distance_is_to_the_edge_between_pixels() -> None:
 def test_a_pair_differs_within_reach_of_the_mask_only(tmp_path: Path) -> None:
     config = tiny(network=BLEND)
     parts = prepared(tmp_path / "data", config)
-    source = BlendSource(parts.train, side=32, reach=3, seed=0)
+    source = PairSource(parts.train, side=32, blend_radius=3, seed=0)
     for index in parts.defective:
         window = source.cut(index, None)
         near = margin(window.mask, 3)
@@ -97,13 +97,13 @@ def test_a_pair_differs_within_reach_of_the_mask_only(tmp_path: Path) -> None:
 def test_the_other_background_is_a_good_photograph_from_the_same_place(tmp_path: Path) -> None:
     config = tiny(network=BLEND)
     parts = prepared(tmp_path / "data", config)
-    source = BlendSource(parts.train, side=32, reach=3, seed=0)
+    source = PairSource(parts.train, side=32, blend_radius=3, seed=0)
     good = [source.scaled(i)[0] for i in source.good]
     window = source.cut(parts.defective[0], None)
     image = source.scaled(parts.defective[0])[0]
     found = cv2.matchTemplate(image, np.ascontiguousarray(window.image), cv2.TM_SQDIFF)
     corner = np.unravel_index(int(found.argmin()), found.shape)
-    places = [picture[corner[0] : corner[0] + 32, corner[1] : corner[1] + 32] for picture in good]
+    places = [image[corner[0] : corner[0] + 32, corner[1] : corner[1] + 32] for image in good]
     assert any(np.array_equal(place, window.other) for place in places)
 
 
@@ -112,7 +112,7 @@ def test_without_good_photographs_the_other_background_is_another_one_with_its_d
 ) -> None:
     config = tiny(network=BLEND)
     parts = prepared(tmp_path / "data", config, ("crack", "pit") * 4)
-    source = BlendSource(parts.train, side=32, reach=3, seed=0)
+    source = PairSource(parts.train, side=32, blend_radius=3, seed=0)
     assert source.good == []
     for index in range(len(source)):
         assert source.cut(index, np.random.default_rng(index)).other.max() < 220
@@ -121,7 +121,7 @@ def test_without_good_photographs_the_other_background_is_another_one_with_its_d
 def test_a_pair_follows_from_its_random_numbers(tmp_path: Path) -> None:
     config = tiny(network=BLEND)
     parts = prepared(tmp_path / "data", config)
-    one, two = (BlendSource(parts.train, side=32, reach=3, seed=0) for _ in range(2))
+    one, two = (PairSource(parts.train, side=32, blend_radius=3, seed=0) for _ in range(2))
     two.cut(1, np.random.default_rng(3))
     a, b = (source.cut(0, np.random.default_rng(7)) for source in (one, two))
     assert all(np.array_equal(getattr(a, n), getattr(b, n)) for n in ("image", "mask", "background", "other"))

@@ -15,8 +15,8 @@ from gan.networks.blend_generator import BlendGenerator
 from tests.gan.building import error_line, metrics, sample_folder, train_gan, tree
 
 BLEND: dict[str, dict[str, Any]] = {
-    "network": {"architecture": "blend", "reach": 3, "latent": 6, "spectral": True},
-    "loss": {"features": 1.0, "adversarial": 0.3, "swap": 0.0},
+    "network": {"architecture": "blend", "blend_radius": 3, "latent": 6, "spectral": True},
+    "loss": {"features": 1.0, "adversarial": 0.3},
     "data": {"backgrounds": 1, "width_jitter": 1.0, "jitter_share": 0.0},
 }
 
@@ -84,7 +84,7 @@ def test_it_learns_the_tone_of_the_defects(parts: Path, tmp_path: Path) -> None:
     [
         ({"loss": {"style": 0.1}}, "loss.style would do nothing"),
         ({"loss": {"swap": 1.0}}, "loss.swap would do nothing"),
-        ({"network": {"posterior": False}}, "network.posterior"),
+        ({"network": {"encoder": False}}, "network.encoder would do nothing"),
         ({"network": {"crop": 64}}, "network.crop 64 exceeds network.size 32"),
     ],
 )

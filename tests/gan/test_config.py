@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from engine.config import config_names, load_config
 from engine.errors import UsageError
-from gan.config import GanConfig
+from gan.config import BlendNetwork, GanConfig
 from gan.data.loader import learning_rate
 from tests.gan.building import tiny
 
@@ -40,7 +43,11 @@ def test_the_literal_recipe_holds_what_the_source_says() -> None:
     assert (config.loss.reconstruction, config.loss.adversarial, config.loss.style) == (10.0, 0.1, 0.1)
     assert (config.loss.kl, config.loss.guide, config.loss.defect_weight) == (0.0, 0.0, 1.0)
     assert (config.network.latent, config.network.embedding, config.network.init_std) == (132, 32, 0.01)
-    assert (config.network.posterior, config.network.texture, config.network.critic_scales) == (False, False, 1)
+    assert (config.network.encoder, config.network.noise_injection, config.network.discriminator_scales) == (
+        False,
+        False,
+        1,
+    )
     assert config.train.epochs == 200
 
 
@@ -48,29 +55,78 @@ def test_the_literal_recipe_holds_what_the_source_says() -> None:
     ("overrides", "message"),
     [
         (
-            ["network.normalisation=batch", "train.batch_size=1"],
-            "train.batch_size 1 leaves batch normalisation nothing",
+            ["network.normalization=batch", "train.batch_size=1"],
+            "train.batch_size 1 leaves batch normalization nothing",
         ),
-        (["train.jolts=false"], "train.jolts would do nothing with network.architecture magna"),
+        (["train.diff_augment=false"], "train: train.diff_augment would do nothing with network.architecture magna"),
         (
-            ["network.architecture=blend", "loss.style=0", "loss.swap=0", "network.channels=1", "data.color=0.5"],
-            "data.color would do nothing with network.channels 1",
+            ["network.normalization=batch", "network.encoder=false", "loss.kl=0", "loss.guide=0"],
+            "loss.swap without network.encoder would do nothing",
         ),
-        (["loss.texture=1"], "loss.texture would do nothing with network.architecture magna"),
-        (["network.lay=true"], "network.lay would do nothing with network.architecture magna"),
-        (["network.lay=true", "network.texture=false"], "network.lay is a part of the spatial noise"),
-        (["data.light=0.3"], "data.light would do nothing with network.architecture magna"),
+        (["loss.gradient_energy=1"], "loss: loss.gradient_energy would do nothing with network.architecture magna"),
         (
-            ["network.posterior=false"],
-            "loss.kl and loss.swap and loss.guide without network.posterior would do nothing",
+            ["network.directional_noise=true"],
+            "network: network.directional_noise would do nothing with network.architecture magna",
         ),
-        (["network.posterior=false", "loss.kl=0", "loss.guide=0"], "loss.swap without network.posterior"),
+        (
+            ["data.brightness_jitter=0.3"],
+            "data: data.brightness_jitter would do nothing with network.architecture magna",
+        ),
+        (
+            ["network.encoder=false"],
+            "loss.kl and loss.swap and loss.guide without network.encoder would do nothing",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_one_line(overrides: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=f"magna: {message}.+; correct it in the file or by --set") as caught:
         load_config("magna", GanConfig, overrides)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["network.channels=1"], "data.color_jitter would do nothing with network.channels 1"),
+        (["network.directional_noise=true", "network.noise_injection=false"], "network.directional_noise is a part"),
+        (["network.size=64"], "network.crop 96 exceeds network.size 64"),
+        (["loss.style=0.1"], "loss.style would do nothing with network.architecture blend"),
+        (["network.encoder=true"], "network.encoder would do nothing with network.architecture blend"),
+    ],
+)
+def test_what_does_not_fit_blend_is_one_line(overrides: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        load_config("blend_bsdata", GanConfig, overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_former_keys_are_read_with_a_line_each(caplog: pytest.LogCaptureFixture) -> None:
+    former = ["network.lay=true", "network.reach=4", "network.critic_width=16", "loss.texture=1", "data.light=0.1",
+              "data.window=64", "train.jolts=false"]  # fmt: skip
+    config = load_config("blend_bsdata", GanConfig, former)
+    assert isinstance(config.network, BlendNetwork)
+    assert (config.network.directional_noise, config.network.blend_radius) == (True, 4)
+    assert config.network.discriminator_width == 16
+    assert (config.data.crop, config.train.model_dump()["diff_augment"]) == (64, False)
+    assert "network.lay is now called network.directional_noise" in caplog.text
+    assert len([record for record in caplog.records if "is now called" in record.message]) == len(former)
+
+
+@pytest.mark.parametrize("architecture", ["magna", "blend", "pix2pix", "cyclegan"])
+def test_a_former_run_folder_with_the_keys_of_all_architectures_is_read(architecture: str, tmp_path: Path) -> None:
+    former = {
+        "network": {"architecture": architecture, "size": 64, "crop": None, "reach": 6, "channels": 3, "width": 8,
+                    "max_width": 16, "latent": 12, "embedding": 32, "normalisation": "pixel", "modulation": True,
+                    "texture": True, "lay": False, "posterior": True, "padding": "zeros", "start": 8,
+                    "critic_width": 8, "critic_scales": 2, "spectral": True, "init_std": None},
+        "loss": {"reconstruction": 5.0, "adversarial": 1.0, "style": 0.0, "kl": 0.0, "features": 0.0, "texture": 0.0},
+        "data": {"window": 64, "light": 0.0, "color": 0.0},
+        "train": {"epochs": 3, "jolts": True},
+    }  # fmt: skip
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(former))
+    config = load_config(str(tmp_path / "config.yaml"), GanConfig)
+    assert (config.network.architecture, config.network.discriminator_width) == (architecture, 8)
+    assert (config.data.crop, config.train.epochs, config.loss.reconstruction) == (64, 3, 5.0)
 
 
 def test_every_configuration_of_the_project_fits_together() -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gan.config import NetworkConfig
+from gan.config import MagnaNetwork
 from gan.networks.discriminator import LAYERS, MagnaDiscriminator, receptive_field
 
 GUIDES = 3
 
 
-def critic(**changes: object) -> MagnaDiscriminator:
+def discriminator(**changes: object) -> MagnaDiscriminator:
     torch.manual_seed(0)
-    config = NetworkConfig.model_validate({"size": 64, "critic_width": 8, "critic_scales": 1, **changes})
+    config = MagnaNetwork.model_validate({"size": 64, "discriminator_width": 8, "discriminator_scales": 1, **changes})
     return MagnaDiscriminator(config, GUIDES).eval()
 
 
@@ -26,7 +26,7 @@ def test_the_receptive_field_is_sixteen_by_the_layers() -> None:
 @pytest.mark.parametrize("spectral", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_exactly_sixteen_by_sixteen_pixels_move_a_logit(normalization: str, spectral: bool, channels: int) -> None:
-    network = critic(normalization=normalization, spectral=spectral, channels=channels)
+    network = discriminator(normalization=normalization, spectral=spectral, channels=channels)
     images = (torch.rand(1, channels, 64, 64) * 2 - 1).requires_grad_()
     masks = torch.rand(1, 1, 64, 64).requires_grad_()
     (logits,) = network(images, masks, torch.rand(1, GUIDES))
@@ -34,15 +34,15 @@ def test_exactly_sixteen_by_sixteen_pixels_move_a_logit(normalization: str, spec
     logits[0, 0, middle, middle].backward()
     for gradient in (images.grad, masks.grad):
         assert gradient is not None
-        seen = gradient[0].abs().amax(0) > 0
-        rows, columns = torch.nonzero(seen.any(1)).flatten(), torch.nonzero(seen.any(0)).flatten()
+        known = gradient[0].abs().amax(0) > 0
+        rows, columns = torch.nonzero(known.any(1)).flatten(), torch.nonzero(known.any(0)).flatten()
         assert (len(rows), int(rows[-1] - rows[0])) == (receptive_field(), 15)
         assert (len(columns), int(columns[-1] - columns[0])) == (receptive_field(), 15)
-        assert int(seen.sum()) == 256
+        assert int(known.sum()) == 256
 
 
 def test_a_pixel_outside_the_patch_changes_nothing_and_one_inside_does() -> None:
-    network = critic()
+    network = discriminator()
     images, masks, guides = torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64), torch.zeros(1, GUIDES)
     with torch.no_grad():
         before = network(images, masks, guides)[0]
@@ -53,13 +53,13 @@ def test_a_pixel_outside_the_patch_changes_nothing_and_one_inside_does() -> None
 
 
 def test_each_further_scale_judges_a_halved_copy() -> None:
-    network = critic(critic_scales=3)
+    network = discriminator(discriminator_scales=3)
     logits = network(torch.zeros(2, 3, 64, 64), torch.zeros(2, 1, 64, 64), torch.zeros(2, GUIDES))
     assert [scale.shape for scale in logits] == [(2, 1, 30, 30), (2, 1, 14, 14), (2, 1, 6, 6)]
 
 
 def test_mask_and_guide_are_part_of_the_judgement() -> None:
-    network = critic()
+    network = discriminator()
     images, masks, guides = torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64), torch.zeros(1, GUIDES)
     with torch.no_grad():
         logits = network(images, masks, guides)[0]

@@ -24,22 +24,21 @@ from engine.checkpoint import load_checkpoint, save_checkpoint
 from engine.errors import DataError, MagnaError, OutputError, UsageError
 from engine.files.json_lines import LineLog
 from gan.filtering import difficulty as difficulty_module
-from gan.filtering import scorer as judge_module
+from gan.filtering import scorer as scorer_module
 from gan.filtering import setup as opening
 from gan.filtering.candidates import FilteredPlan, filtered
 from gan.filtering.realism import open_references
 from gan.filtering.report import filter_result
 from gan.filtering.rule import Rule, Scores
-from gan.filtering.scorer import Judge, evaluator_crop_spec, train_judge
+from gan.filtering.scorer import Scorer, scored_crop_spec, train_scorer
 from gan.generation.jobs import Request
-from gan.generation.plan import Picture, Plan, make_plan
-from gan.generation.run import Done, generate
-from gan.generation.sampler import Painter
+from gan.generation.plan import GeneratedImage, Plan, Sampler, make_plan
+from gan.generation.run import RunResult, generate
 from metrics.data.image_set import ImageSet
 from metrics.labels.network import SegmenterSettings
 from tests.gan.building import part
 from tests.generate.running import SIDE, files, gen_defects, save_masks, save_tiny_generator, tree_hash
-from tests.generate.test_blend_generate import save_blender, save_masks_of, save_photographs
+from tests.generate.test_blend_generate import save_blender, save_images, save_masks_of
 
 NAMES = ("crack/a.png", "crack/b.png", "pit/c.png", "pit/d.png", "e.png")
 NUM = 6
@@ -53,19 +52,19 @@ class Strict:
     def __init__(self, share: float) -> None:
         self.share = share
 
-    def scores(self, pictures: Sequence[Picture], draws: Sequence[float]) -> list[Scores]:
-        values = [hashlib.sha256(picture.image.tobytes()).digest()[0] / 256 for picture in pictures]
+    def scores(self, images: Sequence[GeneratedImage], draws: Sequence[float]) -> list[Scores]:
+        values = [hashlib.sha256(image.pixels.tobytes()).digest()[0] / 256 for image in images]
         return [Scores(1.0 if value < self.share else round(value / 4, 4), None) for value in values]
 
 
 class Bright:
     """Finds what is nearly white."""
 
-    def probabilities(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return (windows.mean(axis=3) > 200).astype(np.float32)
+    def probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return (crops.mean(axis=3) > 200).astype(np.float32)
 
 
-RULE = Rule(min_label_iou=0.5, min_realism=0, tries=3)
+RULE = Rule(min_label_iou=0.5, min_realism=0, max_attempts=3)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +86,7 @@ def _rows(out: Path, name: str = "metadata.jsonl") -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / name).read_text(encoding="utf-8").splitlines()]
 
 
-def _make(plan: Plan, out: Path, **options: Any) -> Done:
+def _make(plan: Plan, out: Path, **options: Any) -> RunResult:
     return generate(plan, out, **options)
 
 
@@ -105,9 +104,9 @@ def test_a_judge_that_rejects_none_changes_no_byte_but_the_column(
     done = _make(plan, tmp_path / "filtered")
     _make(plan.plan, tmp_path / "plain")
     assert done.images == done.written == len(NAMES) * NUM
-    plain, kept = _rows(tmp_path / "plain"), _rows(tmp_path / "filtered")
-    assert [row.pop("filter") for row in kept] == [{"label_iou": 1.0, "realism": None, "candidate": 0}] * len(plain)
-    assert kept == plain
+    plain, retained = _rows(tmp_path / "plain"), _rows(tmp_path / "filtered")
+    assert [row.pop("filter") for row in retained] == [{"label_iou": 1.0, "realism": None, "candidate": 0}] * len(plain)
+    assert retained == plain
     assert (tmp_path / "filtered" / "rejected.jsonl").read_bytes() == b""
     for path in files(tmp_path / "plain"):
         if path.name not in ("metadata.jsonl", "request.json"):
@@ -141,7 +140,7 @@ def test_the_first_candidate_that_passes_is_kept_and_all_are_counted(
 
 
 def test_the_best_is_kept_and_marked_where_none_passes(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
-    rule = replace(RULE, keep_best=True)
+    rule = replace(RULE, write_best=True)
     plan, out = _plan(masks, checkpoint, 0.2, rule), tmp_path / "out"
     assert _make(plan, out).images == len(plan.jobs)
     values: dict[str, list[float]] = {}
@@ -161,8 +160,8 @@ def test_the_best_is_kept_and_marked_where_none_passes(masks: Path, checkpoint: 
 def test_an_image_whose_defect_was_erased_is_rejected_and_the_next_candidate_kept(
     masks: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def paint(
-        painter: Painter, conditions: Sequence[NDArray[np.bool_]], vectors: object, keys: Sequence[tuple[object, ...]]
+    def sample(
+        sampler: Sampler, conditions: Sequence[NDArray[np.bool_]], vectors: object, keys: Sequence[tuple[object, ...]]
     ) -> NDArray[np.uint8]:
         images = np.full((len(keys), SIDE, SIDE, 3), 90, np.uint8)
         for image, condition, key in zip(images, conditions, keys, strict=True):
@@ -170,9 +169,9 @@ def test_an_image_whose_defect_was_erased_is_rejected_and_the_next_candidate_kep
                 image[condition] = 250
         return images
 
-    monkeypatch.setattr(Painter, "paint", paint)
-    judge = Judge(CropSpec(SIDE), (Bright(),), None, "bright")
-    plan = filtered(make_plan(Request(), masks, checkpoint, device="cpu"), judge, RULE)
+    monkeypatch.setattr(Sampler, "sample", sample)
+    scorer = Scorer(CropSpec(SIDE), (Bright(),), None, "bright")
+    plan = filtered(make_plan(Request(), masks, checkpoint, device="cpu"), scorer, RULE)
     _make(plan, tmp_path / "out")
     rows = _rows(tmp_path / "out")
     assert [row["filter"] for row in rows] == [{"label_iou": 1.0, "realism": None, "candidate": 1}] * len(NAMES)
@@ -189,19 +188,19 @@ def reference(masks: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFa
     return out
 
 
-@pytest.mark.parametrize(("kept", "rejected"), [(0, 0), (0, 9), (4, 12), (7, 25), (7, None), (None, None)])
+@pytest.mark.parametrize(("retained", "rejected"), [(0, 0), (0, 9), (4, 12), (7, 25), (7, None), (None, None)])
 def test_resume_ends_in_the_tree_of_an_undisturbed_run(
-    masks: Path, checkpoint: Path, reference: Path, tmp_path: Path, kept: int | None, rejected: int | None
+    masks: Path, checkpoint: Path, reference: Path, tmp_path: Path, retained: int | None, rejected: int | None
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(reference, out)
     rows = _rows(out)
     least = 0
-    if kept:  # what was rejected before a recorded image is on disk before it is
+    if retained:  # what was rejected before a recorded image is on disk before it is
         names = [row["name"] for row in _rows(out, "rejected.jsonl")]
-        before = [row["file_name"].removeprefix("images/").removesuffix(".png") for row in rows[kept:]]
+        before = [row["file_name"].removeprefix("images/").removesuffix(".png") for row in rows[retained:]]
         least = next((at for at, name in enumerate(names) if name in before), len(names))
-    for name, count in (("metadata.jsonl", kept), ("rejected.jsonl", rejected)):
+    for name, count in (("metadata.jsonl", retained), ("rejected.jsonl", rejected)):
         lines = (out / name).read_bytes().splitlines(keepends=True)
         count = len(lines) if count is None else max(count, least if name == "rejected.jsonl" else 0)
         (out / name).write_bytes(b"".join(lines[:count]) + (b'{"torn' if count < len(lines) else b""))
@@ -235,7 +234,7 @@ def test_an_append_that_fails_leaves_no_gap_and_resume_goes_on(
 
 def test_resume_with_another_rule_is_refused(masks: Path, checkpoint: Path, reference: Path) -> None:
     with pytest.raises(UsageError, match="was started with tries 3, now it is 2"):
-        _make(_plan(masks, checkpoint, 0.4, replace(RULE, tries=2)), reference, resume=True)
+        _make(_plan(masks, checkpoint, 0.4, replace(RULE, max_attempts=2)), reference, resume=True)
     with pytest.raises(UsageError, match="was started with"):
         _make(_plan(masks, checkpoint, 0.4).plan, reference, resume=True)
 
@@ -244,8 +243,8 @@ def test_candidates_differ_in_noise_and_drawn_values_but_not_in_kind(masks: Path
     jobs = make_plan(Request(num=3, guide="thickness=0..1"), masks, checkpoint, device="cpu").jobs
     for job in jobs:
         tried = [replace(job, candidate=candidate) for candidate in range(4)]
-        guides = [jobs.draw_guide(one, lambda: 3.0) for one in tried]
-        assert len({guide.kind for guide in guides}) == 1
+        guides = [jobs.sample_guide(one, lambda: 3.0) for one in tried]
+        assert len({guide.label for guide in guides}) == 1
         assert len({guide.scaled["thickness"] for guide in guides}) == len({jobs.noise_key(one) for one in tried}) == 4
 
 
@@ -279,7 +278,7 @@ def test_only_images_that_the_generator_was_trained_on_are_used(tmp_path: Path) 
     ]  # fmt: skip
     with pytest.raises(DataError, match="holds 0 images of defects that the generator was trained on, and 5"):
         open_references(tmp_path / "real", _provenance(["1" * 64]), Rule())
-    with pytest.raises(UsageError, match="does not say which images it was trained on"):
+    with pytest.raises(UsageError, match="does not state which images it was trained on"):
         open_references(tmp_path / "real", _provenance([]), Rule())
 
 
@@ -289,13 +288,13 @@ def test_a_photograph_is_judged_by_the_window_that_training_would_cut(tmp_path: 
         (tmp_path / name).write_bytes(data)
     crop_spec = CropSpec(SIDE, 60, 3)
     expected = read_crop(Sample("a", tmp_path / "image.png", tmp_path / "mask.png", label="pit"), crop_spec)
-    picture = Picture(image, mask, "pit", {}, {})
-    window, label = crop_of(picture.image, picture.label, evaluator_crop_spec(crop_spec, photographs=True))
-    assert np.array_equal(window, expected[0])
+    whole = GeneratedImage(image, mask, "pit", {}, {})
+    crop, label = crop_of(whole.pixels, whole.mask, scored_crop_spec(crop_spec, whole_images=True))
+    assert np.array_equal(crop, expected[0])
     assert np.array_equal(label, expected[1])
-    square = Picture(window, label, "pit", {}, {})
+    written = GeneratedImage(crop, label, "pit", {}, {})
     assert np.array_equal(
-        crop_of(square.image, square.label, evaluator_crop_spec(crop_spec, photographs=False))[0], window
+        crop_of(written.pixels, written.mask, scored_crop_spec(crop_spec, whole_images=False))[0], crop
     )
 
 
@@ -307,22 +306,22 @@ def test_a_trained_judge_tells_defects_from_erased_ones_and_is_the_same_again(tm
     hashes = save_reals(tmp_path / "real", 24)
     references = open_references(tmp_path / "real", _provenance(hashes), Rule())
     crop_spec = CropSpec(SIDE, None, 3)
-    pictures, erased = [], []
+    generated, erased = [], []
     for number in range(100, 108):
         image, mask = part(number, kind=("crack", "pit")[number % 2], side=SIDE, channels=3)
-        pictures.append(Picture(image, mask, "crack", {}, {}))
-        erased.append(replace(pictures[-1], image=cv2.medianBlur(np.where(mask[..., None], image[0, 0], image), 3)))
+        generated.append(GeneratedImage(image, mask, "crack", {}, {}))
+        erased.append(replace(generated[-1], pixels=cv2.medianBlur(np.where(mask[..., None], image[0, 0], image), 3)))
 
-    def trained(folder: Path | None) -> Judge:
-        return train_judge(references, crop_spec, Rule(), photographs=False, folder=folder, settings=SHORT)
+    def trained(folder: Path | None) -> Scorer:
+        return train_scorer(references, crop_spec, Rule(), whole_images=False, folder=folder, settings=SHORT)
 
-    draws = [0.5] * len(pictures)
-    judge = trained(tmp_path / "cache")
-    good, bad = judge.scores(pictures, draws), judge.scores(erased, draws)
+    draws = [0.5] * len(generated)
+    scorer = trained(tmp_path / "cache")
+    good, bad = scorer.scores(generated, draws), scorer.scores(erased, draws)
     assert np.mean([each.label_iou for each in good]) > np.mean([each.label_iou for each in bad]) + 0.3  # type: ignore[misc]
     again, anew = trained(tmp_path / "cache"), trained(None)
-    assert judge.digest == again.digest == anew.digest
-    alone = [again.scores([picture], [0.5])[0] for picture in reversed(pictures)]
+    assert scorer.digest == again.digest == anew.digest
+    alone = [again.scores([image], [0.5])[0] for image in reversed(generated)]
     assert alone[::-1] == good
 
 
@@ -330,17 +329,17 @@ class Steps:
     """Finds the upper left part of every label, more of it in some pictures than in others, by their pixels."""
 
     digest = "steps"
-    aim = 0.6
+    target = 0.6
 
-    def scores(self, pictures: Sequence[Picture], draws: Sequence[float]) -> list[Scores]:
-        values = [hashlib.sha256(picture.image.tobytes()).digest()[0] / 255 for picture in pictures]
-        return [Scores(round(value, 4), None, self.aim) for value in values]
+    def scores(self, images: Sequence[GeneratedImage], draws: Sequence[float]) -> list[Scores]:
+        values = [hashlib.sha256(image.pixels.tobytes()).digest()[0] / 255 for image in images]
+        return [Scores(round(value, 4), None, self.target) for value in values]
 
 
 def test_a_label_is_to_be_found_as_well_as_a_real_one_and_not_better(
     masks: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    rule = Rule(min_realism=0, tries=3, keep_best=True, match_difficulty=True)
+    rule = Rule(min_realism=0, max_attempts=3, write_best=True, match_difficulty=True)
     plan = filtered(make_plan(Request(num=NUM), masks, checkpoint, device="cpu"), Steps(), rule)  # type: ignore[arg-type]
     _make(plan, tmp_path / "out")
     rows = [row["filter"] for row in _rows(tmp_path / "out")]
@@ -359,11 +358,11 @@ def test_a_label_is_to_be_found_as_well_as_a_real_one_and_not_better(
     found = filter_result(tmp_path / "out", rule)
     assert found["kept"] == len(NAMES) * NUM
     assert found["failed"] == {"label_iou": len(rejected)}
-    never = replace(rule, keep_best=False, tries=1)
+    never = replace(rule, write_best=False, max_attempts=1)
     far = Steps()
-    far.aim = 9.0
+    far.target = 9.0
     plan = filtered(make_plan(Request(num=2), masks, checkpoint, device="cpu"), far, never)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match=r"the nearest label IoU missed its aim by 8\.\d\d, and 0\.1 passes"):
+    with pytest.raises(DataError, match=r"the nearest label IoU missed its target by 8\.\d\d, and 0\.1 passes"):
         _make(plan, tmp_path / "none")
 
 
@@ -372,7 +371,7 @@ def test_the_difficulty_of_a_real_defect_is_told_by_who_has_not_seen_its_part(
 ) -> None:
     hashes = save_reals(tmp_path / "real", 12)
     references = open_references(tmp_path / "real", _provenance(hashes), Rule())
-    seen: list[set[str]] = []
+    known: list[set[str]] = []
 
     class Untrained:
         def __init__(self, known: set[str]) -> None:
@@ -383,27 +382,26 @@ def test_the_difficulty_of_a_real_defect_is_told_by_who_has_not_seen_its_part(
             return images.masks() if len(self.known) % 2 else np.zeros_like(images.masks())
 
     def trained(train: ImageSet, *_: object, **__: object) -> Untrained:
-        seen.append({sample.name for sample in train.samples})
-        return Untrained(seen[-1])
+        known.append({sample.name for sample in train.samples})
+        return Untrained(known[-1])
 
     monkeypatch.setattr(difficulty_module, "load_or_train", trained)
     rule = Rule(match_difficulty=True, min_realism=0)
-    judge = train_judge(references, CropSpec(SIDE, None, 3), rule, photographs=False, folder=None)
+    scorer = train_scorer(references, CropSpec(SIDE, None, 3), rule, whole_images=False, folder=None)
     everyone = {sample.name for sample in references.samples}
-    assert len(seen) == len(judge.finders) == difficulty_module.FOLDS
-    assert all(set() < known < everyone for known in seen)
-    assert all(sum(name in known for known in seen) == difficulty_module.FOLDS - 1 for name in everyone)
-    difficulty = judge.difficulty
+    assert len(known) == len(scorer.segmenters) == difficulty_module.FOLDS
+    assert all(set() < names < everyone for names in known)
+    assert all(sum(name in names for names in known) == difficulty_module.FOLDS - 1 for name in everyone)
+    difficulty = scorer.difficulty
     assert difficulty is not None
-    assert sorted(difficulty.kinds.tolist()) == sorted(sample.label for sample in references.samples)
-    targets = [difficulty.target("crack", 40, share) for share in np.linspace(0, 1, 50)]
-    aims = {aim for aim, _ in targets}
-    assert all(judge.unseen[digest] == next(i for i in range(3) if sample.name not in seen[i])
+    assert sorted(difficulty.classes.tolist()) == sorted(sample.label for sample in references.samples)
+    targets = {difficulty.target("crack", 40, share)[0] for share in np.linspace(0, 1, 50)}
+    assert all(scorer.unseen[digest] == next(i for i in range(3) if sample.name not in known[i])
                for sample, digest in zip(references.samples, references.hashes, strict=True))  # fmt: skip
-    assert aims <= set(difficulty.overlaps.tolist()) <= {0.0, 1.0}
+    assert targets <= set(difficulty.overlaps.tolist()) <= {0.0, 1.0}
     few = replace(references, samples=[replace(sample, group="one") for sample in references.samples])
     with pytest.raises(DataError, match="expected defects of at least 3 parts, got 1"):
-        train_judge(few, CropSpec(SIDE, None, 3), rule, photographs=False, folder=None)
+        train_scorer(few, CropSpec(SIDE, None, 3), rule, whole_images=False, folder=None)
 
 
 def test_an_image_is_judged_by_who_has_not_seen_its_ground() -> None:
@@ -411,22 +409,22 @@ def test_an_image_is_judged_by_who_has_not_seen_its_ground() -> None:
         def __init__(self, share: int) -> None:
             self.share = share
 
-        def probabilities(self, windows: NDArray[np.uint8]) -> NDArray[np.float32]:
-            found = np.zeros(windows.shape[:3], np.float32)
+        def probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+            found = np.zeros(crops.shape[:3], np.float32)
             found[:, : self.share] = 1
             return found
 
     difficulty = difficulty_module.Difficulty(
         np.array(["pit"] * 6), np.full(6, 64.0), np.linspace(0, 1, 6), np.full(6, 2)
     )
-    judge = Judge(
+    scorer = Scorer(
         CropSpec(SIDE), tuple(Number(SIDE * i // 4) for i in (1, 2, 3)), None, "three", difficulty, {"aa": 0, "bb": 1}
     )
-    whole = Picture(np.zeros((SIDE, SIDE, 3), np.uint8), np.ones((SIDE, SIDE), bool), "pit", {}, {})
-    pictures = [replace(whole, columns={"background": {"sha256": name}}) for name in ("bb", "aa", "unknown")]
-    scores = judge.scores([*pictures, whole], [0.0, 0.0, 0.99, 0.99])
+    whole = GeneratedImage(np.zeros((SIDE, SIDE, 3), np.uint8), np.ones((SIDE, SIDE), bool), "pit", {}, {})
+    images = [replace(whole, columns={"background": {"sha256": name}}) for name in ("bb", "aa", "unknown")]
+    scores = scorer.scores([*images, whole], [0.0, 0.0, 0.99, 0.99])
     assert [each.label_iou for each in scores] == [0.5, 0.25, 0.75, 0.75]
-    assert [each.aim for each in scores] == [0.0, 0.0, 1.0, 1.0]
+    assert [each.target for each in scores] == [0.0, 0.0, 1.0, 1.0]
 
 
 def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float = 0.4) -> list[object]:
@@ -436,9 +434,9 @@ def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float = 0.4
     tensors, meta = load_checkpoint(tmp_path / "untold")
     save_checkpoint(tmp_path / "net", tensors, meta | {"data": {"train_sha256": hashes, "test": []}})
     save_masks(tmp_path / "masks", NAMES)
-    monkeypatch.setattr(judge_module, "train_judge", lambda *_, **__: Strict(share))
+    monkeypatch.setattr(scorer_module, "train_scorer", lambda *_, **__: Strict(share))
     assert opening.open_filter
-    return ["--masks", tmp_path / "masks", "--checkpoint", tmp_path / "net", "--keep-like", tmp_path / "real",
+    return ["--masks", tmp_path / "masks", "--checkpoint", tmp_path / "net", "--filter-with", tmp_path / "real",
             "--num", NUM, "--min-realism", 0, "--out", tmp_path / "out"]  # fmt: skip
 
 
@@ -447,9 +445,9 @@ def test_the_command_reports_the_rate_overall_and_by_kind(
 ) -> None:
     arguments = _command(tmp_path, monkeypatch)
     assert gen_defects(*arguments, "--dry-run") == 0
-    assert "learnt from 8 real images, 8 of them with a defect; 0 that" in capsys.readouterr().out
+    assert "trained on 8 real images, 8 of them with a defect; 0 that" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
-    assert gen_defects(*arguments, "--tries", 2, "--json") == 0
+    assert gen_defects(*arguments, "--max-attempts", 2, "--json") == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     found = result["filter"]
     assert result["images"] == found["kept"] == len(_rows(tmp_path / "out"))
@@ -480,10 +478,10 @@ def test_the_command_ends_with_one_line_where_nothing_passes(
         (("--min-label-iou", "nan"), "--min-label-iou: nan is out of range"),
         (("--min-realism", -1), "--min-realism: -1 is out of range"),
         (("--min-realism", "inf"), "--min-realism: inf is out of range"),
-        (("--tries", 0), "--tries: 0 candidates"),
+        (("--max-attempts", 0), "--max-attempts: 0 candidates"),
         (("--min-label-iou", 0), "both 0, so nothing would be rejected"),
-        (("--keep-like", "nowhere"), "nowhere"),
-        (("--match-difficulty", "--min-label-iou", 0.4), "--match-difficulty and --min-label-iou: each says"),
+        (("--filter-with", "nowhere"), "nowhere"),
+        (("--match-difficulty", "--min-label-iou", 0.4), "--match-difficulty and --min-label-iou both decide"),
     ],
 )
 def test_bad_options_are_one_line(
@@ -498,25 +496,26 @@ def test_bad_options_are_one_line(
 
 
 @pytest.mark.parametrize(
-    "extra", [("--min-label-iou", 0.5), ("--min-realism", 1), ("--tries", 2), ("--keep-best",), ("--match-difficulty",)]
+    "extra",
+    [("--min-label-iou", 0.5), ("--min-realism", 1), ("--max-attempts", 2), ("--write-best",), ("--match-difficulty",)],
 )
 def test_options_without_real_images_are_one_line(
     masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: tuple[object, ...]
 ) -> None:
     assert gen_defects("--masks", masks, "--checkpoint", checkpoint, "--out", tmp_path / "out", *extra) == 2
-    assert f"error: {extra[0]}: filters by real images; give --keep-like DIR" in capsys.readouterr().err
+    assert f"error: {extra[0]}: filters by real images; give --filter-with DIR" in capsys.readouterr().err
 
 
 def test_photographs_with_drawn_defects_are_filtered_too_and_resume_gives_the_same_tree(tmp_path: Path) -> None:
-    from gan.blending.setup import make_blend_plan
+    from gan.blending.plan import make_blend_plan
 
-    background_stats = save_photographs(tmp_path / "grounds")
+    background_stats = save_images(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     blender = save_blender(tmp_path / "net")
 
     def plan() -> FilteredPlan:
-        made = make_blend_plan(Request(num=5), masks, background_stats, blender, device="cpu")
-        return filtered(made, Strict(0.4), RULE)  # type: ignore[arg-type]
+        result = make_blend_plan(Request(num=5), masks, background_stats, blender, device="cpu")
+        return filtered(result, Strict(0.4), RULE)  # type: ignore[arg-type]
 
     one, two = tmp_path / "one", tmp_path / "two"
     _make(plan(), one, workers=1)
@@ -537,6 +536,6 @@ def test_photographs_with_drawn_defects_are_filtered_too_and_resume_gives_the_sa
 
 
 def test_every_fault_is_one_of_the_house() -> None:
-    for wrong in ({"min_label_iou": -0.1}, {"min_realism": float("nan")}, {"tries": 101}):
+    for wrong in ({"min_label_iou": -0.1}, {"min_realism": float("nan")}, {"max_attempts": 101}):
         with pytest.raises(MagnaError, match=";"):
             Rule(**wrong)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import gan.losses.adversarial
 import gan.training.magna_step
 from defects.formats.dataset import open_dataset
 from gan.checkpoint import load_generator
@@ -25,7 +26,8 @@ STEPS = 2  # in an epoch of the shared parts
 
 def plant(monkeypatch: pytest.MonkeyPatch, term: str, step: int, spoil: Any) -> list[int]:
     """Spoils a loss at one step, counted from 1; the returned list grows with every step taken."""
-    original = getattr(gan.training.magna_step, term)
+    module = gan.training.magna_step if term == "discriminator_loss" else gan.losses.adversarial
+    original = getattr(module, term)
     steps: list[int] = []
 
     def planted(*arguments: Any, **keywords: Any) -> Tensor:
@@ -33,7 +35,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, term: str, step: int, spoil: Any) -> 
         value: Tensor = original(*arguments, **keywords)
         return spoil(value) if len(steps) == step else value
 
-    monkeypatch.setattr(gan.training.magna_step, term, planted)
+    monkeypatch.setattr(module, term, planted)
     return steps
 
 
@@ -59,7 +61,7 @@ def test_a_loss_that_is_no_number_stops_the_run_at_its_step_and_the_last_checkpo
     assert len(steps) == step
     line = error_line(capsys)
     assert line.startswith("error: epoch 3, step 1: ")
-    assert "is not a number; the last good checkpoint is kept; train anew" in line
+    assert "is not a number; the last good checkpoint stays; train again" in line
     assert_the_checkpoint_is_good(out, 2)
     assert [row["epoch"] for row in metrics(out)] == [1, 2]
     assert "NaN" not in (out / "metrics.jsonl").read_text()
@@ -122,14 +124,14 @@ def test_noise_without_effect_is_warned_of_and_noise_with_one_is_not(
     weights = {name: value.clone() for name, value in network.state_dict().items()}
     weights["to_image.weight"] = torch.randn_like(weights["to_image.weight"])
     with caplog.at_level(logging.WARNING):
-        sheet = sample_grid(network, weights, parts, columns=4, seed=0)
+        grid = sample_grid(network, weights, parts, columns=4, seed=0)
         watch = CollapseWatch()
-        watch.modes(sheet.spread, sheet.usual, 1)
+        watch.modes(grid.spread, grid.typical, 1)
         assert "mode collapse" not in caplog.text
         again = sample_grid(network, weights, parts, columns=4, seed=0)
         weights["to_image.weight"] = torch.zeros_like(weights["to_image.weight"])
         still = sample_grid(network, weights, parts, columns=4, seed=0)
-        watch.modes(still.spread, still.usual, 2)
-    assert "epoch 2: mode collapse: another noise changes an image by 0.00 grey levels" in caplog.text
-    assert np.array_equal(sheet.picture, again.picture)
-    assert sheet.picture.shape == (5 * 32, 4 * 32, 3)
+        watch.modes(still.spread, still.typical, 2)
+    assert "epoch 2: mode collapse: another noise changes an image by 0.00 gray levels" in caplog.text
+    assert np.array_equal(grid.image, again.image)
+    assert grid.image.shape == (5 * 32, 4 * 32, 3)

@@ -10,7 +10,13 @@ import pytest
 import torch
 
 from defects.attributes.guide import brightness
-from gan.losses.adversarial import brightness_of, discriminator_loss, generator_loss, ground_loss, reconstruction_loss
+from gan.losses.adversarial import (
+    background_loss,
+    brightness_of,
+    discriminator_loss,
+    generator_loss,
+    reconstruction_loss,
+)
 
 
 def test_undecided_logits_cost_two_and_one_log_two() -> None:
@@ -66,12 +72,12 @@ def test_the_ground_is_compared_outside_the_defects_and_their_margin_alone() -> 
     masks[..., 10:12, 10:12] = 1
     near = real.clone()
     near[..., 6:16, 6:16] = 9.0
-    assert float(ground_loss(near, real, masks)) == 0.0
-    assert float(ground_loss(real + 0.5, real, masks)) == pytest.approx(0.25, rel=1e-5)
+    assert float(background_loss(near, real, masks)) == 0.0
+    assert float(background_loss(real + 0.5, real, masks)) == pytest.approx(0.25, rel=1e-5)
     far = real.clone()
     far[:, :, 0, 0] += 1.0
-    assert float(ground_loss(far, real, masks)) == pytest.approx(1 / (24 * 24 - 10 * 10), rel=1e-4)
-    assert float(ground_loss(near, real, torch.ones_like(masks))) == 0.0
+    assert float(background_loss(far, real, masks)) == pytest.approx(1 / (24 * 24 - 10 * 10), rel=1e-4)
+    assert float(background_loss(near, real, torch.ones_like(masks))) == 0.0
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -7,17 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from engine.config import config_names, load_config
-from gan.config import GanConfig, NetworkConfig
+from gan.config import GanConfig, MagnaNetwork
 from gan.networks.discriminator import MagnaDiscriminator
-from gan.networks.encoder import Posterior, draw, kl_to_normal
+from gan.networks.encoder import Encoder, kl_to_normal, reparameterize
 from gan.networks.magna_generator import MagnaGenerator
 
 GUIDES = 5
 SHIPPED = [n for n in config_names("gan") if load_config(n, GanConfig, []).network.architecture == "magna"]
-TINY = NetworkConfig(size=32, width=8, max_width=16, critic_width=8)
+TINY = MagnaNetwork(size=32, width=8, max_width=16, discriminator_width=8)
 
 
-def shipped(name: str, channels: int) -> NetworkConfig:
+def shipped(name: str, channels: int) -> MagnaNetwork:
     """The network of a packaged configuration at 32 px."""
     return load_config(name, GanConfig, []).network.model_copy(update={"size": 32, "channels": channels})
 
@@ -48,29 +48,29 @@ def without_gradient(network: nn.Module) -> list[str]:
 def test_images_have_the_shape_and_the_range_and_every_parameter_learns(name: str, channels: int) -> None:
     torch.manual_seed(0)
     config = shipped(name, channels)
-    network, critic = MagnaGenerator(config, GUIDES), MagnaDiscriminator(config, GUIDES)
+    network, discriminator = MagnaGenerator(config, GUIDES), MagnaDiscriminator(config, GUIDES)
     masks, guides = inputs(network)
     images = network(masks, network.sample_noise(generators(2)), guides)
     assert images.shape == (2, channels, 32, 32)
     assert float(images.detach().abs().max()) <= 1.0
-    logits = critic(images, masks, guides)
-    assert len(logits) == config.critic_scales
+    logits = discriminator(images, masks, guides)
+    assert len(logits) == config.discriminator_scales
     assert all(scale.shape[:2] == (2, 1) for scale in logits)
-    (torch.stack([scale.square().mean() for scale in logits]).sum() + images.square().mean()).backward()
+    (torch.stack([scale.pow(2).mean() for scale in logits]).sum() + images.pow(2).mean()).backward()
     assert without_gradient(network) == []
-    assert without_gradient(critic) == []
+    assert without_gradient(discriminator) == []
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_posterior_gives_a_mean_and_a_bounded_variance_and_learns(name: str) -> None:
     torch.manual_seed(0)
     config = shipped(name, 3)
-    posterior = Posterior(config)
-    mean, log_variance = posterior(torch.rand(2, 3, 32, 32) * 2 - 1)
+    encoder = Encoder(config)
+    mean, log_variance = encoder(torch.rand(2, 3, 32, 32) * 2 - 1)
     assert mean.shape == log_variance.shape == (2, config.latent)
     assert bool(((log_variance >= -8) & (log_variance <= 4)).all())
-    draw(mean, log_variance, torch.randn(2, config.latent)).square().sum().backward()
-    assert without_gradient(posterior) == []
+    reparameterize(mean, log_variance, torch.randn(2, config.latent)).pow(2).sum().backward()
+    assert without_gradient(encoder) == []
 
 
 def test_the_kl_term_is_zero_for_the_standard_normal_and_known_elsewhere() -> None:
@@ -96,7 +96,7 @@ def test_every_size_has_seven_halvings_an_embedding_of_32_and_noise_of_132(name:
     assert network.start.in_features == 32 + 132 + GUIDES
     sides = network.texture_sides()
     grown = [network.base * 2**k for k in range(len(network.stages))]
-    assert sides == (grown if config.texture else [])
+    assert sides == (grown if config.noise_injection else [])
     assert grown[-1] == size
 
 
@@ -125,7 +125,7 @@ def test_mask_noise_and_guide_each_change_the_image(name: str) -> None:
             "latent": network(masks, noise._replace(latent=other.latent), guides),
             "guide": network(masks, noise, -guides),
         }
-        if network.config.texture:
+        if network.config.noise_injection:
             changed["texture"] = network(masks, noise._replace(texture=other.texture), guides)
     assert [what for what, images in changed.items() if torch.equal(images, image)] == []
 

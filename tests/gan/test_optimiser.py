@@ -18,7 +18,7 @@ def network() -> nn.Sequential:
 
 def loss(net: nn.Module, step: int) -> Tensor:
     images = torch.randn(2, 3, 6, 6, generator=torch.Generator().manual_seed(step))
-    result: Tensor = net(images.to(next(net.parameters()).dtype)).float().square().mean()
+    result: Tensor = net(images.to(next(net.parameters()).dtype)).float().pow(2).mean()
     return result
 
 
@@ -79,10 +79,10 @@ def test_the_average_follows_the_masters_with_a_short_memory_at_first() -> None:
         adam.step(1e-2)
         decay = min(0.9, (2 + step) / (11 + step))
         expected = [e.lerp(p.detach(), 1 - decay) for e, p in zip(expected, net.parameters(), strict=True)]
-    for name, (value, wanted) in zip(
+    for name, (value, requested) in zip(
         dict(net.named_parameters()), zip(adam.averaged().values(), expected, strict=True), strict=True
     ):
-        assert torch.allclose(value, wanted, atol=1e-6), name
+        assert torch.allclose(value, requested, atol=1e-6), name
 
 
 def test_without_an_average_the_masters_stand_for_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan.config import NetworkConfig
+from gan.config import MagnaNetwork
 from gan.networks.layers import Convolution, reflected
 from gan.networks.magna_generator import MagnaGenerator
 
@@ -21,8 +21,8 @@ def test_reflected_has_the_values_and_the_gradient_of_reflection_padding(
     mine, theirs = reflected(one), F.pad(two, (1, 1, 1, 1), mode="reflect")
     assert torch.equal(mine, theirs)
     assert mine.is_contiguous(memory_format=layout)
-    (mine.square().sum()).backward()
-    (theirs.square().sum()).backward()
+    (mine.pow(2).sum()).backward()
+    (theirs.pow(2).sum()).backward()
     assert one.grad is not None
     assert two.grad is not None
     assert torch.allclose(one.grad, two.grad)
@@ -44,7 +44,7 @@ def test_an_even_map_stays_even_up_to_the_border_with_reflection_and_not_with_ze
 
 
 def test_both_paddings_have_the_same_weights_and_differ_at_the_border() -> None:
-    zeros, reflect = (MagnaGenerator(NetworkConfig(size=32, width=4, padding=p), 3) for p in ("zeros", "reflect"))
+    zeros, reflect = (MagnaGenerator(MagnaNetwork(size=32, width=4, padding=p), 3) for p in ("zeros", "reflect"))
     reflect.load_state_dict(zeros.state_dict())
     noise = zeros.sample_noise([torch.Generator().manual_seed(1)])
     images = [network(torch.zeros(1, 1, 32, 32), noise, torch.zeros(1, 3)) for network in (zeros, reflect)]
@@ -52,14 +52,14 @@ def test_both_paddings_have_the_same_weights_and_differ_at_the_border() -> None:
 
 
 def test_a_description_of_before_the_key_existed_means_zeros() -> None:
-    assert NetworkConfig.model_validate({"size": 128}).padding == "zeros"
+    assert MagnaNetwork.model_validate({"size": 128}).padding == "zeros"
 
 
 @pytest.mark.parametrize("start", [1, 4, 8])
 def test_every_weight_has_a_gradient_from_whatever_map_the_decoder_starts(start: int) -> None:
-    network = MagnaGenerator(NetworkConfig(size=32, width=4, max_width=8, padding="reflect", start=start), 3)
+    network = MagnaGenerator(MagnaNetwork(size=32, width=4, max_width=8, padding="reflect", start=start), 3)
     noise = network.sample_noise([torch.Generator().manual_seed(i) for i in range(2)])
-    network(torch.ones(2, 1, 32, 32), noise, torch.ones(2, 3)).square().mean().backward()
+    network(torch.ones(2, 1, 32, 32), noise, torch.ones(2, 3)).pow(2).mean().backward()
     for name, weight in network.named_parameters():
         assert weight.grad is not None, name
         assert bool(torch.isfinite(weight.grad).all()), name

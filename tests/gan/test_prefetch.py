@@ -9,9 +9,9 @@ import pytest
 
 from defects.formats.dataset import open_dataset
 from engine.errors import DataError
-from gan.data.crops import Window
+from gan.data.crops import TrainingCrop
 from gan.data.dataset import Prepared, prepare
-from gan.data.loader import epoch_windows
+from gan.data.loader import epoch_crops
 from tests.gan.building import sample_folder, tiny
 
 CONFIG = tiny(train={"batch_size": 2}, data={"test_fraction": 0.0, "good_per_defect": 1.0})
@@ -22,7 +22,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare(open_dataset(sample_folder(tmp_path_factory.mktemp("parts") / "data")), CONFIG)
 
 
-def pixels(batches: list[list[Window]]) -> list[list[bytes]]:
+def pixels(batches: list[list[TrainingCrop]]) -> list[list[bytes]]:
     return [[w.image.tobytes() + w.mask.tobytes() + w.condition.tobytes() for w in batch] for batch in batches]
 
 
@@ -31,22 +31,22 @@ def test_the_windows_do_not_depend_on_the_number_of_threads(parts: Prepared, wor
     fresh = prepare(open_dataset(parts.train.samples[0].image.parents[1]), CONFIG, workers=workers)
     assert fresh.table == parts.table
     for epoch in range(2):
-        one = list(epoch_windows(parts, CONFIG, epoch, workers=1))
-        many = list(epoch_windows(fresh, CONFIG, epoch, workers=workers))
+        one = list(epoch_crops(parts, CONFIG, epoch, workers=1))
+        many = list(epoch_crops(fresh, CONFIG, epoch, workers=workers))
         assert pixels(one) == pixels(many)
         assert [[w.guide for w in batch] for batch in one] == [[w.guide for w in batch] for batch in many]
 
 
 def test_the_processes_share_an_epoch_between_them(parts: Prepared) -> None:
-    whole = pixels(list(epoch_windows(parts, tiny(train={"batch_size": 4}, data=CONFIG.data.model_dump()), 0)))
-    shares = [pixels(list(epoch_windows(parts, CONFIG, 0, rank=rank, ranks=2))) for rank in range(2)]
+    whole = pixels(list(epoch_crops(parts, tiny(train={"batch_size": 4}, data=CONFIG.data.model_dump()), 0)))
+    shares = [pixels(list(epoch_crops(parts, CONFIG, 0, rank=rank, ranks=2))) for rank in range(2)]
     assert [[a, c, b, d] for (a, b), (c, d) in zip(*shares, strict=True)] == whole
 
 
 def test_an_epoch_that_is_left_early_ends_its_threads(parts: Prepared) -> None:
-    windows = epoch_windows(parts, CONFIG, 0)
-    next(windows)
-    windows.close()  # type: ignore[attr-defined]
+    crops = epoch_crops(parts, CONFIG, 0)
+    next(crops)
+    crops.close()  # type: ignore[attr-defined]
 
 
 def test_an_image_that_has_gone_is_told_by_name(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_an_image_that_has_gone_is_told_by_name(tmp_path: Path) -> None:
     parts.train.samples[3].image.unlink()
     parts.train._cache.clear()
     with pytest.raises(DataError, match=parts.train.samples[3].image.name):
-        list(epoch_windows(parts, CONFIG, 0))
+        list(epoch_crops(parts, CONFIG, 0))
 
 
 def test_windows_are_arrays_of_their_own(parts: Prepared) -> None:
-    first, second = (next(iter(epoch_windows(parts, CONFIG, 0))) for _ in range(2))
+    first, second = (next(iter(epoch_crops(parts, CONFIG, 0))) for _ in range(2))
     first[0].image[:] = 0
     assert not np.array_equal(first[0].image, second[0].image)

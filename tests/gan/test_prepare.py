@@ -17,20 +17,20 @@ from gan.data.attributes import background_statistics, cluster_backgrounds
 from gan.data.dataset import prepare, thinned
 from tests.gan.building import dataset, part, prepared, sample_folder, tiny
 
-KINDS = ("crack", "pit") * 6 + (GOOD,) * 6
+CLASSES = ("crack", "pit") * 6 + (GOOD,) * 6
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("grouped", [1, 2, 3])
 def test_no_part_is_both_trained_on_and_held_out(tmp_path: Path, seed: int, grouped: int) -> None:
     config = tiny(train={"seed": seed}, data={"test_fraction": 0.3, "good_per_defect": 1.0})
-    result = prepared(tmp_path / "data", config, KINDS, grouped=grouped)
+    result = prepared(tmp_path / "data", config, CLASSES, grouped=grouped)
     assert {s.group for s in result.train.samples}.isdisjoint({s.group for s in result.test})
     assert result.test
 
 
 def test_held_out_images_are_named_in_the_description_and_their_hashes_are_not(tmp_path: Path) -> None:
-    result = prepared(tmp_path / "data", tiny(data={"test_fraction": 0.3}), KINDS, grouped=2)
+    result = prepared(tmp_path / "data", tiny(data={"test_fraction": 0.3}), CLASSES, grouped=2)
     data = result.meta["data"]
     assert data["test"] == sorted(s.name for s in result.test)
     assert {sha256_file(s.image) for s in result.test}.isdisjoint(data["train_sha256"])
@@ -40,29 +40,29 @@ def test_held_out_images_are_named_in_the_description_and_their_hashes_are_not(t
 
 def test_the_relief_of_every_training_defect_is_measured_at_the_networks_scale(tmp_path: Path) -> None:
     blend = {"architecture": "blend", "spectral": True}
-    config = tiny(network=blend, loss={"swap": 0.0}, data={"backgrounds": 1, "width_jitter": 1.0, "jitter_share": 0.0})
-    result = prepared(tmp_path / "data", config, KINDS)
-    own = [local_contrast(*result.train.scaled(index)) for index in result.defective]
-    assert result.local_contrasts == own
-    assert len(own) == len(result.table) == len(result.background_stats)
-    assert prepare(dataset(tmp_path / "other", KINDS), tiny()).local_contrasts == []
+    config = tiny(network=blend, data={"backgrounds": 1, "width_jitter": 1.0, "jitter_share": 0.0})
+    result = prepared(tmp_path / "data", config, CLASSES)
+    expected = [local_contrast(*result.train.scaled(index)) for index in result.defective]
+    assert result.local_contrasts == expected
+    assert len(expected) == len(result.table) == len(result.background_stats)
+    assert prepare(dataset(tmp_path / "other", CLASSES), tiny()).local_contrasts == []
 
 
 def test_nothing_is_held_out_where_nothing_shall_be(tmp_path: Path) -> None:
-    result = prepared(tmp_path / "data", tiny(data={"test_fraction": 0.0}), KINDS)
+    result = prepared(tmp_path / "data", tiny(data={"test_fraction": 0.0}), CLASSES)
     assert result.test == []
-    assert len(result.train) == len(KINDS)
+    assert len(result.train) == len(CLASSES)
 
 
 def test_the_same_seed_splits_the_same_and_another_one_differently(tmp_path: Path) -> None:
-    opened = dataset(tmp_path / "data", KINDS)
+    opened = dataset(tmp_path / "data", CLASSES)
     names = [[s.name for s in prepare(opened, tiny(train={"seed": seed})).test] for seed in (0, 0, 1, 2, 3)]
     assert names[0] == names[1]
     assert any(names[0] != other for other in names[2:])
 
 
 def test_the_schema_has_thickness_brightness_background_and_kind_in_this_order(tmp_path: Path) -> None:
-    result = prepared(tmp_path / "data", tiny(), KINDS)
+    result = prepared(tmp_path / "data", tiny(), CLASSES)
     assert result.schema.names == ("thickness", "brightness", "background", "kind")
     thickness = result.schema["thickness"]
     assert isinstance(thickness, NumericEntry)
@@ -75,21 +75,21 @@ def test_the_schema_has_thickness_brightness_background_and_kind_in_this_order(t
 
 
 def test_backgrounds_are_told_apart_and_numbered_from_dark_to_bright(tmp_path: Path) -> None:
-    result = prepared(tmp_path / "data", tiny(), KINDS)
+    result = prepared(tmp_path / "data", tiny(), CLASSES)
     for sample, columns in zip(result.train.samples, result.train.columns, strict=True):
         dark = int(sample.name[-2:]) % 2 == 1
         assert columns["background"] == ("ground-1" if dark else "ground-2")
 
 
 def test_a_given_background_is_used_and_none_is_looked_for(tmp_path: Path) -> None:
-    columns = {"background": [("steel", "zinc")[i % 3 == 0] for i in range(len(KINDS))]}
-    result = prepared(tmp_path / "data", tiny(), KINDS, columns=columns)
+    columns = {"background": [("steel", "zinc")[i % 3 == 0] for i in range(len(CLASSES))]}
+    result = prepared(tmp_path / "data", tiny(), CLASSES, columns=columns)
     assert result.schema["background"] == CategoricalEntry("background", ("steel", "zinc"))
 
 
 def test_a_category_seen_on_good_parts_alone_is_unknown_to_the_schema_and_encodes_as_nothing(tmp_path: Path) -> None:
-    columns = {"background": ["steel" if kind != GOOD else "zinc" for kind in KINDS]}
-    result = prepared(tmp_path / "data", tiny(data={"good_per_defect": 1.0}), KINDS, columns=columns)
+    columns = {"background": ["steel" if kind != GOOD else "zinc" for kind in CLASSES]}
+    result = prepared(tmp_path / "data", tiny(data={"good_per_defect": 1.0}), CLASSES, columns=columns)
     assert result.schema["background"] == CategoricalEntry("background", ("steel",))
     window = result.train.cut(result.good[0], None)
     assert not result.schema.encode(result.schema.scale(window.guide)).any()
@@ -97,37 +97,40 @@ def test_a_category_seen_on_good_parts_alone_is_unknown_to_the_schema_and_encode
 
 def test_one_kind_or_kinds_switched_off_give_no_entry_for_it(tmp_path: Path) -> None:
     assert "kind" not in prepared(tmp_path / "one", tiny(), ("crack",) * 6 + (GOOD,) * 2).schema.names
-    assert "kind" not in prepared(tmp_path / "off", tiny(data={"kinds": False}), KINDS).schema.names
+    assert "kind" not in prepared(tmp_path / "off", tiny(data={"kinds": False}), CLASSES).schema.names
 
 
 def test_one_background_gives_no_entry_for_it(tmp_path: Path) -> None:
-    assert "background" not in prepared(tmp_path / "data", tiny(data={"backgrounds": 1}), KINDS).schema.names
+    assert "background" not in prepared(tmp_path / "data", tiny(data={"backgrounds": 1}), CLASSES).schema.names
 
 
 def test_declared_columns_become_entries_numbers_and_words_alike(tmp_path: Path) -> None:
-    columns = {"depth": [float(i) for i in range(len(KINDS))], "line": [("a", "b")[i % 2] for i in range(len(KINDS))]}
-    result = prepared(tmp_path / "data", tiny(data={"columns": ("line", "depth")}), KINDS, columns=columns)
+    columns = {
+        "depth": [float(i) for i in range(len(CLASSES))],
+        "line": [("a", "b")[i % 2] for i in range(len(CLASSES))],
+    }
+    result = prepared(tmp_path / "data", tiny(data={"columns": ("line", "depth")}), CLASSES, columns=columns)
     assert result.schema.names[-2:] == ("depth", "line")
     assert isinstance(result.schema["depth"], NumericEntry)
     assert result.schema["line"] == CategoricalEntry("line", ("a", "b"))
 
 
 def test_a_declared_column_that_is_missing_is_named_with_its_image(tmp_path: Path) -> None:
-    columns = {"depth": [None if i == 3 else 1.0 + i for i in range(len(KINDS))]}
+    columns = {"depth": [None if i == 3 else 1.0 + i for i in range(len(CLASSES))]}
     config = tiny(data={"columns": ("depth",), "test_fraction": 0.0})
     with pytest.raises(UsageError, match=r"part_03\.png: no column 'depth', which the config declares a guide"):
-        prepared(tmp_path / "data", config, KINDS, columns=columns)
+        prepared(tmp_path / "data", config, CLASSES, columns=columns)
 
 
-@pytest.mark.parametrize("kinds", [(GOOD,) * 5, ("crack",) + (GOOD,) * 5])
-def test_fewer_than_two_defects_are_too_few(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("classes", [(GOOD,) * 5, ("crack",) + (GOOD,) * 5])
+def test_fewer_than_two_defects_are_too_few(tmp_path: Path, classes: tuple[str, ...]) -> None:
     with pytest.raises(DataError, match=r"defective training images with a mask, at least 2 are needed") as caught:
-        prepared(tmp_path / "data", tiny(data={"test_fraction": 0.0}), kinds)
+        prepared(tmp_path / "data", tiny(data={"test_fraction": 0.0}), classes)
     assert "\n" not in str(caught.value)
 
 
 def test_synthetic_and_pasted_images_are_never_trained_on(tmp_path: Path) -> None:
-    root = sample_folder(tmp_path / "data", KINDS)
+    root = sample_folder(tmp_path / "data", CLASSES)
     manifest = root / "metadata.jsonl"
     lines = manifest.read_text().splitlines()
     for index, source in ((0, "synthetic"), (1, "pasted"), (2, "procedural")):
@@ -136,15 +139,15 @@ def test_synthetic_and_pasted_images_are_never_trained_on(tmp_path: Path) -> Non
     manifest.write_text("\n".join(lines) + "\n")
     result = prepare(open_dataset(root), tiny(data={"test_fraction": 0.0}))
     sources = {s.name: s.source for s in result.train.samples}
-    assert len(sources) == len(KINDS) - 2
+    assert len(sources) == len(CLASSES) - 2
     assert set(sources.values()) == {"real", "procedural"}
 
 
 def test_good_parts_are_thinned_evenly_and_left_out_where_none_are_wanted(tmp_path: Path) -> None:
-    samples = list(dataset(tmp_path / "data", KINDS).samples)
+    samples = list(dataset(tmp_path / "data", CLASSES).samples)
     assert thinned(samples, 100) == samples
     assert thinned(samples, 6) == samples[::3]
-    result = prepare(dataset(tmp_path / "again", KINDS), tiny(data={"good_per_defect": 0.0}))
+    result = prepare(dataset(tmp_path / "again", CLASSES), tiny(data={"good_per_defect": 0.0}))
     assert result.good == []
 
 
@@ -153,8 +156,8 @@ def test_the_defect_is_no_part_of_the_background() -> None:
     marked, mask = plain.copy(), np.zeros(plain.shape[:2], bool)
     mask[10:20, 10:20] = True
     marked[mask] = 255
-    seen, bare = background_statistics(marked, mask)[:6], background_statistics(plain, mask)[:6]
-    assert np.array_equal(seen, bare)
+    known, bare = background_statistics(marked, mask)[:6], background_statistics(plain, mask)[:6]
+    assert np.array_equal(known, bare)
     assert background_statistics(plain, np.ones_like(mask)).shape == (8,)
 
 

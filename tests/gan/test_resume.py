@@ -15,7 +15,7 @@ from tests.gan.building import arguments, error_line, sample_folder, save_vgg, t
 from tests.gan.killing import train_with_kills
 
 LITERAL = {
-    "network": {"normalisation": "batch", "modulation": False, "texture": False, "posterior": False, "start": 1},
+    "network": {"normalization": "batch", "modulation": False, "noise_injection": False, "encoder": False, "start": 1},
     "loss": {"kl": 0.0, "swap": 0.0, "guide": 0.0},
 }
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
@@ -118,7 +118,7 @@ def test_a_run_is_not_resumed_with_another_configuration(
     before = tree(out)
     assert train_gan(data, out, "--resume", train={"epochs": 2}) == 2
     line = error_line(capsys)
-    assert "was made with another configuration (train.epochs 1, now 2); leave --config and --set out" in line
+    assert "was started with another configuration (train.epochs 1, now 2); leave --config and --set out" in line
     assert tree(out) == before
 
 

@@ -11,7 +11,7 @@ from urllib.error import URLError
 import pytest
 import torch
 
-import gan.training.launch
+import engine.training.launch
 from defects.formats.dataset import open_dataset
 from defects.images.decode import read_image
 from engine.commands import Progress, main
@@ -153,7 +153,7 @@ def test_a_second_writer_is_refused(data: Path, tmp_path: Path, capsys: pytest.C
         (["--device", "tpu"], "--device tpu: is not known; give auto, cpu, cuda, mps"),
         (["--device", "cuda"], "--device cuda: none is found on this machine; give auto or cpu"),
         (["--devices", "0"], "--devices"),
-        (["--devices", "3000000", "--device", "cpu"], "--devices 3000000: "),
+        (["--devices", "3000000", "--device", "cpu"], "3000000 processes on this machine"),
         (["--set", "train.seed=-1"], "train.seed"),
         (["--set", "name=../x"], "name"),
         (["--threads", "0"], "--threads"),
@@ -169,7 +169,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
     message: str,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(gan.training.launch, "Fabric", None)  # no process is started, whatever happens
+    monkeypatch.setattr(engine.training.launch, "Fabric", None)  # no process is started, whatever happens
     assert main(app, [str(data), "--out", str(tmp_path / "run"), *arguments], name="train-gan") == 2
     assert message in error_line(capsys)
     assert not (tmp_path / "run").exists()

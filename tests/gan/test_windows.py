@@ -13,7 +13,7 @@ from defects.images.decode import encode_image
 from defects.masks.width import Mask, width
 from defects.sample import GOOD, Sample
 from gan.config import DataConfig
-from gan.data.crops import Window, WindowSource
+from gan.data.crops import CropSource, TrainingCrop
 
 TURNED = DataConfig(rotation=180, zoom=0.3, shear=20)
 PLAIN = DataConfig(rotation=0, zoom=0, shear=0, horizontal_flip=False, vertical_flip=False, width_jitter=1)
@@ -34,11 +34,11 @@ def planted(side: tuple[int, int] = (48, 60), channels: int = 3) -> tuple[np.nda
 
 def source(
     sample: Sample, config: DataConfig = TURNED, *, size: int = 32, channels: int = 3, **column: str
-) -> WindowSource:
-    return WindowSource([sample], [dict(column)], size=size, channels=channels, config=config)
+) -> CropSource:
+    return CropSource([sample], [dict(column)], size=size, channels=channels, config=config)
 
 
-def same(a: Window, b: Window) -> bool:
+def same(a: TrainingCrop, b: TrainingCrop) -> bool:
     arrays = zip((a.image, a.mask, a.condition), (b.image, b.mask, b.condition), strict=True)
     return a.guide == b.guide and all(np.array_equal(x, y) for x, y in arrays)
 
@@ -48,20 +48,20 @@ def rngs(count: int) -> list[np.random.Generator]:
 
 
 def test_the_same_seed_gives_the_same_window_and_another_one_another(tmp_path: Path) -> None:
-    windows = source(save(tmp_path, *planted()))
+    crops = source(save(tmp_path, *planted()))
     again = source(save(tmp_path, *planted()))
     for seed in range(5):
-        first = windows.cut(0, np.random.default_rng(seed))
+        first = crops.cut(0, np.random.default_rng(seed))
         assert same(first, again.cut(0, np.random.default_rng(seed)))
-        assert not same(first, windows.cut(0, np.random.default_rng(seed + 100)))
+        assert not same(first, crops.cut(0, np.random.default_rng(seed + 100)))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("config", [TURNED, DataConfig(), DataConfig(window=24), DataConfig(window=40), PLAIN])
+@pytest.mark.parametrize("config", [TURNED, DataConfig(), DataConfig(crop=24), DataConfig(crop=40), PLAIN])
 def test_a_window_has_the_shapes_of_the_network(tmp_path: Path, config: DataConfig, channels: int) -> None:
-    windows = source(save(tmp_path, *planted()), config, channels=channels)
+    crops = source(save(tmp_path, *planted()), config, channels=channels)
     for rng in [None, *rngs(5)]:
-        window = windows.cut(0, rng)
+        window = crops.cut(0, rng)
         assert window.image.shape == (32, 32, channels)
         assert window.image.dtype == np.uint8
         assert window.mask.shape == window.condition.shape == (32, 32)
@@ -76,9 +76,9 @@ def test_a_window_of_a_defective_part_holds_defect_pixels(
     mask = np.zeros(side, bool)
     mask[1:4, -4:-1] = True
     image = np.repeat(mask[..., None], 3, axis=2).astype(np.uint8) * 200
-    windows = source(save(tmp_path, image, mask), TURNED.model_copy(update={"window": window}))
+    crops = source(save(tmp_path, image, mask), TURNED.model_copy(update={"crop": window}))
     for rng in [None, *rngs(40)]:
-        cut = windows.cut(0, rng)
+        cut = crops.cut(0, rng)
         assert cut.mask.any()
         assert cut.condition.any()
         assert set(cut.guide) == {"thickness", "brightness"}
@@ -88,38 +88,38 @@ def test_a_window_of_a_defective_part_holds_defect_pixels(
     "change", [{"rotation": 180}, {"zoom": 0.5}, {"shear": 30}, {"horizontal_flip": True}, {"vertical_flip": True}]
 )
 def test_image_and_mask_are_moved_together_by_every_augmentation(tmp_path: Path, change: dict[str, object]) -> None:
-    windows = source(save(tmp_path, *planted()), PLAIN.model_copy(update={"window": 32, **change}))
-    seen = set()
+    crops = source(save(tmp_path, *planted()), PLAIN.model_copy(update={"crop": 32, **change}))
+    known = set()
     for rng in rngs(20):
-        window = windows.cut(0, rng)
+        window = crops.cut(0, rng)
         assert np.array_equal(window.image[..., 0] >= 128, window.mask)
-        seen.add(window.mask.tobytes())
-    assert len(seen) > 5
+        known.add(window.mask.tobytes())
+    assert len(known) > 5
 
 
 def test_the_flips_mirror_and_do_nothing_else(tmp_path: Path) -> None:
     image, mask = planted((32, 32))
     for name, flipped in (("horizontal_flip", mask[:, ::-1]), ("vertical_flip", mask[::-1])):
-        windows = source(save(tmp_path, image, mask), PLAIN.model_copy(update={name: True}))
-        seen = {windows.cut(0, rng).mask.tobytes() for rng in rngs(12)}
-        assert seen == {mask.tobytes(), np.ascontiguousarray(flipped).tobytes()}
+        crops = source(save(tmp_path, image, mask), PLAIN.model_copy(update={name: True}))
+        known = {crops.cut(0, rng).mask.tobytes() for rng in rngs(12)}
+        assert known == {mask.tobytes(), np.ascontiguousarray(flipped).tobytes()}
 
 
 def test_without_augmentation_the_pixels_are_those_of_the_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     image, (_, mask) = rng.integers(0, 256, (48, 60, 3)).astype(np.uint8), planted()
-    windows = source(save(tmp_path, image, mask), PLAIN.model_copy(update={"window": 32}))
+    crops = source(save(tmp_path, image, mask), PLAIN.model_copy(update={"crop": 32}))
     for draw in [None, *rngs(5)]:
-        window = windows.cut(0, draw)
+        window = crops.cut(0, draw)
         places = np.lib.stride_tricks.sliding_window_view(image, (32, 32), axis=(0, 1)).transpose(0, 1, 3, 4, 2)
         assert (places == window.image).all(axis=(2, 3, 4)).any()
 
 
 def test_the_width_of_the_condition_is_jittered_while_the_guide_keeps_the_true_one(tmp_path: Path) -> None:
-    windows = source(save(tmp_path, *planted()), TURNED.model_copy(update={"width_jitter": 2.0}))
+    crops = source(save(tmp_path, *planted()), TURNED.model_copy(update={"width_jitter": 2.0}))
     changed = []
     for rng in rngs(40):
-        window = windows.cut(0, rng)
+        window = crops.cut(0, rng)
         assert window.guide == measure(window.image, window.mask)
         assert window.guide["thickness"] == width(window.mask)
         if not np.array_equal(window.condition, window.mask):
@@ -134,15 +134,15 @@ def test_the_width_of_the_condition_is_jittered_while_the_guide_keeps_the_true_o
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_share_of_jittered_conditions_is_a_matter_of_configuration(tmp_path: Path, share: float) -> None:
     config = PLAIN.model_copy(update={"width_jitter": 2.5, "jitter_share": share})
-    windows = [source(save(tmp_path, *planted()), config).cut(0, rng) for rng in rngs(12)]
-    kept = sum(np.array_equal(w.condition, w.mask) for w in windows)
+    crops = [source(save(tmp_path, *planted()), config).cut(0, rng) for rng in rngs(12)]
+    retained = sum(np.array_equal(w.condition, w.mask) for w in crops)
     if share:  # a factor near 1 may leave a mask as it is
-        assert kept < 4
-        widths = [width(w.condition) / width(w.mask) for w in windows]
+        assert retained < 4
+        widths = [width(w.condition) / width(w.mask) for w in crops]
         assert min(widths) < 0.7
         assert max(widths) > 1.6
     else:
-        assert kept == 12
+        assert retained == 12
 
 
 def test_a_plain_window_and_a_jitter_of_one_keep_the_mask(tmp_path: Path) -> None:
@@ -155,9 +155,9 @@ def test_a_plain_window_and_a_jitter_of_one_keep_the_mask(tmp_path: Path) -> Non
 
 def test_a_good_part_has_no_mask_and_no_measured_guide(tmp_path: Path) -> None:
     image, mask = planted()
-    windows = source(save(tmp_path, image, np.zeros_like(mask), GOOD), background="dark")
+    crops = source(save(tmp_path, image, np.zeros_like(mask), GOOD), background="dark")
     for rng in [None, *rngs(5)]:
-        window = windows.cut(0, rng)
+        window = crops.cut(0, rng)
         assert not window.mask.any()
         assert not window.condition.any()
         assert window.guide == {"background": "dark"}
@@ -178,10 +178,10 @@ def test_grey_is_repeated_and_colour_becomes_luminance() -> None:
     assert as_channels(gray, 1) is gray
 
 
-@pytest.mark.parametrize(("stored", "wanted"), [(1, 3), (3, 1)])
-def test_files_of_another_channel_count_are_converted(tmp_path: Path, stored: int, wanted: int) -> None:
-    window = source(save(tmp_path, *planted(channels=stored)), channels=wanted).cut(0, None)
-    assert window.image.shape[2] == wanted
+@pytest.mark.parametrize(("stored", "requested"), [(1, 3), (3, 1)])
+def test_files_of_another_channel_count_are_converted(tmp_path: Path, stored: int, requested: int) -> None:
+    window = source(save(tmp_path, *planted(channels=stored)), channels=requested).cut(0, None)
+    assert window.image.shape[2] == requested
     assert set(np.unique(window.image[window.mask])) <= set(range(128, 256))
 
 

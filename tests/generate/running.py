@@ -18,7 +18,7 @@ from engine.checkpoint import save_checkpoint
 from engine.commands import main
 from gan.checkpoint import describe
 from gan.cli.generate import app
-from gan.config import NetworkConfig
+from gan.config import MagnaNetwork
 from gan.networks.magna_generator import MagnaGenerator
 
 SIDE = 32
@@ -26,21 +26,21 @@ ROOT = Path(__file__).parents[2]
 ENTRY = "from gan.cli.generate import gen_defects; gen_defects()"
 
 
-def save_tiny_generator(stem: Path, *, channels: int = 3, kinds: Sequence[str] = ("crack", "pit")) -> Path:
+def save_tiny_generator(stem: Path, *, channels: int = 3, classes: Sequence[str] = ("crack", "pit")) -> Path:
     """A 32 px generator with random weights, saved as `train-gan` saves one; no kind guide without kinds."""
     torch.manual_seed(0)
     entries = [
         NumericEntry("thickness", 1.5, 6.0, "px"),
         NumericEntry("brightness", -0.3, 0.5),
         CategoricalEntry("background", ("dark", "light", "rough")),
-        *([CategoricalEntry("kind", tuple(kinds))] if kinds else []),
+        *([CategoricalEntry("kind", tuple(classes))] if classes else []),
     ]
     schema = GuideSchema(tuple(entries))
-    config = NetworkConfig(size=SIDE, channels=channels, width=8, max_width=16)  # type: ignore[arg-type]
+    config = MagnaNetwork(size=SIDE, channels=channels, width=8, max_width=16)  # type: ignore[arg-type]
     network = MagnaGenerator(config, schema.size, schema.columns("background"))
     table = [
         {"thickness": 2.0 + i / 3, "brightness": i / 20, "background": ("dark", "light", "rough")[i % 3]}
-        | ({"kind": kinds[i % len(kinds)]} if kinds else {})
+        | ({"kind": classes[i % len(classes)]} if classes else {})
         for i in range(7)
     ]
     return save_checkpoint(stem, network.state_dict(), describe(config, schema, table))

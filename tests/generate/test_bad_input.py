@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from engine.errors import UsageError
-from engine.runtime.device import choose_device
+from engine.runtime.device import select_device
 from tests.generate.running import crack, gen_defects, recorded, save_masks, save_tiny_generator, tree_hash
 
 
@@ -86,7 +86,7 @@ def test_grey_masks_are_thresholded_at_half_and_reported(
     assert gen_defects(*arguments) == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
-    assert re.search(r"grey\.png: holds grey values, taken as defect from half of white up; save it as", warnings[0])
+    assert re.search(r"grey\.png: holds gray levels, taken as defect from half of white up; save it as", warnings[0])
     (folder / "grey.png").write_bytes(_png((gray >= 128).astype(np.uint8) * 255))
     assert gen_defects(*arguments[:-1], tmp_path / "sharp") == 0
     assert (tmp_path / "out/masks/grey-000.png").read_bytes() == (tmp_path / "sharp/masks/grey-000.png").read_bytes()
@@ -138,8 +138,8 @@ def test_a_folder_in_use_and_a_resume_with_other_settings_are_refused(
     arguments = ["--masks", masks / "4.png", "--checkpoint", checkpoint, "--out", out]
     assert gen_defects(*arguments) == 0
     assert gen_defects(*arguments) == 1
-    assert "is not empty; add --resume to go on with it, or choose another --out" in capsys.readouterr().err
-    other = save_tiny_generator(tmp_path / "other", kinds=())
+    assert "is not empty; add --resume to complete it, or choose another --out" in capsys.readouterr().err
+    other = save_tiny_generator(tmp_path / "other", classes=())
     for changed, match in (
         (["--seed", 1], "was started with seed 0, now it is 1; repeat the first command"),
         (["--format", "jpg"], 'was started with format "png", now it is "jpg"'),
@@ -208,6 +208,6 @@ def test_a_checkpoint_with_a_damaged_description_is_one_line(
 def test_a_cuda_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert choose_device("cuda:1").index == 1
+    assert select_device("cuda:1").index == 1
     with pytest.raises(UsageError, match=r"--device: 'cuda:2', but the last CUDA device is cuda:1"):
-        choose_device("cuda:2")
+        select_device("cuda:2")

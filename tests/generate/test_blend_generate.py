@@ -19,16 +19,16 @@ from defects.attributes.local_contrast import LocalContrast, local_contrast
 from defects.images.decode import encode_image, read_image, read_mask_image, read_sample
 from defects.manifest import read_manifest
 from engine.checkpoint import save_checkpoint
-from gan.blending.setup import make_blend_plan
+from gan.blending.plan import make_blend_plan
 from gan.checkpoint import describe
-from gan.config import NetworkConfig
+from gan.config import BlendNetwork
 from gan.data.blend_pairs import contrast, signed_distance
 from gan.generation.jobs import Request
 from gan.generation.masks import list_masks
-from gan.networks.registry import build_blender
+from gan.networks.blend_generator import BlendGenerator
 from tests.generate.running import crack, gen_defects, save_masks
 
-SIDE, REACH = 32, 3
+SIDE, BLEND_RADIUS = 32, 3
 TEST = ("held",)
 
 
@@ -50,16 +50,15 @@ def save_blender(
             CategoricalEntry("kind", ("crack", "pit")),
         )
     )
-    config = NetworkConfig(
-        architecture="blend",
+    config = BlendNetwork(
         size=SIDE,
-        reach=REACH,
+        blend_radius=BLEND_RADIUS,
         channels=channels,
         width=8,
         max_width=16,
         latent=6,  # type: ignore[arg-type]
     )
-    network = build_blender(config, schema)
+    network = BlendGenerator.from_schema(config, schema)
     network.to_change.weight.data *= strength
     network.to_soft.weight.data *= 30
     table = [{"thickness": 2.0 + i / 3, "brightness": i / 20, "kind": ("crack", "pit")[i % 2]} for i in range(7)]
@@ -74,15 +73,15 @@ def blender(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_blender(tmp_path_factory.mktemp("blender") / "tiny")
 
 
-def photograph(seed: int, height: int = 60, width: int = 80, channels: int = 3) -> np.ndarray:
+def surface(seed: int, height: int = 60, width: int = 80, channels: int = 3) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return rng.integers(60, 190, (height, width, channels)).astype(np.uint8)
 
 
-def save_photographs(folder: Path, count: int = 3, **shape: int) -> Path:
+def save_images(folder: Path, count: int = 3, **shape: int) -> Path:
     folder.mkdir(parents=True)
     for number in range(count):
-        (folder / f"part_{number}.png").write_bytes(encode_image(photograph(number, **shape)))
+        (folder / f"part_{number}.png").write_bytes(encode_image(surface(number, **shape)))
     return folder
 
 
@@ -109,15 +108,15 @@ def tree(folder: Path) -> dict[str, str]:
     }
 
 
-def check(out: Path, background_stats: Path, reach: float) -> None:
-    """Outside `reach` px of the label every pixel is the background's; inside it something is drawn."""
+def check(out: Path, background_stats: Path, blend_radius: float) -> None:
+    """Outside `blend_radius` px of the label every pixel is the background's; inside it something is drawn."""
     for row in rows(out):
         image = read_image(out / row["file_name"])
         ground = read_image(background_stats / f"{row['background']['name']}.png")
         label = read_mask_image(out / row["mask"])[0]
         assert image.shape == ground.shape
         assert label.shape == ground.shape[:2]
-        far = signed_distance(label) <= -reach
+        far = signed_distance(label) <= -blend_radius
         assert far.any()
         assert np.array_equal(image[far], ground[far])
         assert (image[label] != ground[label]).any(axis=1).mean() > 0.5
@@ -128,7 +127,7 @@ def check(out: Path, background_stats: Path, reach: float) -> None:
 def test_pixels_away_from_the_mask_are_the_photographs_own_bit_for_bit(
     tmp_path: Path, photo: int, network: int
 ) -> None:
-    background_stats = save_photographs(tmp_path / "grounds", channels=photo)
+    background_stats = save_images(tmp_path / "grounds", channels=photo)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", channels=network)
     out = tmp_path / "out"
@@ -136,23 +135,23 @@ def test_pixels_away_from_the_mask_are_the_photographs_own_bit_for_bit(
         "--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out, "--num", 2
     )
     # the shorter side of 60 px is the network's 32, so its reach is 60 / 32 as long
-    check(out, background_stats, REACH * 60 / SIDE)
+    check(out, background_stats, BLEND_RADIUS * 60 / SIDE)
     assert len(rows(out)) == 4
 
 
 def test_a_photograph_of_2000_px_stays_one_and_the_label_is_the_very_mask(tmp_path: Path) -> None:
-    background_stats = save_photographs(tmp_path / "grounds", 1, height=1500, width=2000)
+    background_stats = save_images(tmp_path / "grounds", 1, height=1500, width=2000)
     masks = save_masks_of(tmp_path / "masks", 1500, 2000, ("crack/a.png",))
     stem = save_blender(tmp_path / "net", window=32)
     out = tmp_path / "out"
     assert not gen_defects("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out)
-    check(out, background_stats, REACH)
+    check(out, background_stats, BLEND_RADIUS)
     (row,) = rows(out)
     assert np.array_equal(read_mask_image(out / row["mask"])[0], list_masks(masks).read(0))
 
 
 def test_the_row_names_the_background_and_the_folder_its_generator(tmp_path: Path, blender: Path) -> None:
-    background_stats = save_photographs(tmp_path / "grounds", 2)
+    background_stats = save_images(tmp_path / "grounds", 2)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
     arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
@@ -172,21 +171,21 @@ def test_the_row_names_the_background_and_the_folder_its_generator(tmp_path: Pat
 def test_the_asked_thickness_is_the_labels(tmp_path: Path, blender: Path) -> None:
     from defects.masks.width import width
 
-    background_stats = save_photographs(tmp_path / "grounds", 1, height=64, width=64)
+    background_stats = save_images(tmp_path / "grounds", 1, height=64, width=64)
     masks = save_masks_of(tmp_path / "masks", 64, 64, ("crack/a.png",))
     found = []
-    for wanted in (2, 5):
-        out = tmp_path / f"out{wanted}"
+    for requested in (2, 5):
+        out = tmp_path / f"out{requested}"
         arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
-        assert not gen_defects(*arguments, "--guide", f"thickness={wanted}px")
+        assert not gen_defects(*arguments, "--guide", f"thickness={requested}px")
         (row,) = rows(out)
         found.append(width(read_mask_image(out / row["mask"])[0]))
-        assert row["guide"]["raw"]["thickness"] == pytest.approx(2 * wanted)  # 64 px are the network's 32
+        assert row["guide"]["raw"]["thickness"] == pytest.approx(2 * requested)  # 64 px are the network's 32
     assert found == pytest.approx([4, 10], abs=1.0)
 
 
 def test_same_seed_same_bytes_for_any_workers_and_after_an_interruption(tmp_path: Path, blender: Path) -> None:
-    background_stats = save_photographs(tmp_path / "grounds")
+    background_stats = save_images(tmp_path / "grounds")
     masks = save_masks(tmp_path / "masks", ("crack/a.png", "pit/b.png"))
     arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--num", 3, "--move")
     arguments = (*arguments, "--rotate", "-40,40", "--scale", "0.4,0.6")
@@ -206,7 +205,7 @@ def test_same_seed_same_bytes_for_any_workers_and_after_an_interruption(tmp_path
 
 
 def test_moved_defects_lie_inside_the_region_of_interest(tmp_path: Path, blender: Path) -> None:
-    background_stats = save_photographs(tmp_path / "grounds")
+    background_stats = save_images(tmp_path / "grounds")
     masks = save_masks(tmp_path / "masks", ("crack/a.png", "pit/b.png"))
     regions = tmp_path / "roi"
     regions.mkdir()
@@ -225,7 +224,7 @@ def test_moved_defects_lie_inside_the_region_of_interest(tmp_path: Path, blender
 
 
 def test_a_size_cuts_the_window_around_the_defect(tmp_path: Path, blender: Path) -> None:
-    background_stats = save_photographs(tmp_path / "grounds")
+    background_stats = save_images(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
     arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
@@ -241,7 +240,7 @@ def test_defective_and_held_out_backgrounds_are_left_out_with_a_line(
     root = tmp_path / "data"
     (root / "images").mkdir(parents=True)
     for name in ("good_0", "held", "bad"):
-        (root / "images" / f"{name}.png").write_bytes(encode_image(photograph(1)))
+        (root / "images" / f"{name}.png").write_bytes(encode_image(surface(1)))
     (root / "masks").mkdir()
     (root / "masks" / "bad.png").write_bytes(encode_image(crack(60) > 0))
     masks = save_masks_of(tmp_path / "masks", 60, 80)
@@ -257,7 +256,7 @@ def test_inpaint_takes_defective_backgrounds_without_their_defects(tmp_path: Pat
     root = tmp_path / "data"
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True)
-    image, defect = photograph(0), np.zeros((60, 80), bool)
+    image, defect = surface(0), np.zeros((60, 80), bool)
     defect[40:46, 60:70] = True
     image[defect] = 255
     (root / "images" / "bad.png").write_bytes(encode_image(image))
@@ -271,19 +270,19 @@ def test_inpaint_takes_defective_backgrounds_without_their_defects(tmp_path: Pat
     drawn, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
     assert not (label & defect).any()
     assert drawn[defect].max() < 230
-    reach = REACH * 60 / SIDE
-    far = (signed_distance(label) <= -reach) & (signed_distance(defect) <= -reach)
+    blend_radius = BLEND_RADIUS * 60 / SIDE
+    far = (signed_distance(label) <= -blend_radius) & (signed_distance(defect) <= -blend_radius)
     assert np.array_equal(drawn[far], image[far])
 
 
 def test_an_asked_brightness_is_the_images(tmp_path: Path) -> None:
     blender = save_blender(tmp_path / "net", strength=0.1)
-    background_stats = save_photographs(tmp_path / "grounds", 2)
+    background_stats = save_images(tmp_path / "grounds", 2)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
     arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
     assert not gen_defects(*arguments, "--guide", "brightness=0.3|0.5|0.6")
-    check(out, background_stats, REACH * 60 / SIDE)
+    check(out, background_stats, BLEND_RADIUS * 60 / SIDE)
     for row in rows(out):
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
         shown, _ = contrast(image, label, round(3 * 60 / SIDE))
@@ -292,7 +291,7 @@ def test_an_asked_brightness_is_the_images(tmp_path: Path) -> None:
 
 def test_an_asked_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Path) -> None:
     blender = save_blender(tmp_path / "net", strength=0.1)
-    background_stats = save_photographs(tmp_path / "grounds", 2, height=120, width=160)
+    background_stats = save_images(tmp_path / "grounds", 2, height=120, width=160)
     masks = save_masks_of(tmp_path / "masks", 120, 160)
     out = tmp_path / "out"
     arguments = (
@@ -314,59 +313,59 @@ def test_an_asked_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Pat
 
 
 @pytest.mark.parametrize("size", [None, 32])
-@pytest.mark.parametrize(("streak", "around", "asked"), [(60, 150, 0.3), (200, 80, 0.5)])
+@pytest.mark.parametrize(("streak", "around", "requested"), [(60, 150, 0.3), (200, 80, 0.5)])
 def test_a_defect_on_a_streak_of_its_own_sign_is_no_spot_of_the_other(
-    tmp_path: Path, streak: int, around: int, asked: float, size: int | None
+    tmp_path: Path, streak: int, around: int, requested: float, size: int | None
 ) -> None:
     """The ground under the mask differs more from its ring than was asked for; the row says what the image shows."""
     blender = save_blender(tmp_path / "net", strength=0.1)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
-    background_stats = save_photographs(tmp_path / "grounds", 1)
+    background_stats = save_images(tmp_path / "grounds", 1)
     for name in ("crack/a.png", "pit/b.png"):
-        picture = np.full((60, 80, 3), around, np.uint8)
-        picture[read_mask_image(masks / name)[0]] = streak
-        (background_stats / "part_0.png").write_bytes(encode_image(picture))
+        image = np.full((60, 80, 3), around, np.uint8)
+        image[read_mask_image(masks / name)[0]] = streak
+        (background_stats / "part_0.png").write_bytes(encode_image(image))
         out = tmp_path / name.replace("/", "_")
         arguments = ("--masks", masks / name, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
-        assert not gen_defects(*arguments, "--guide", f"brightness={asked}", *(("--size", size) if size else ()))
+        assert not gen_defects(*arguments, "--guide", f"brightness={requested}", *(("--size", size) if size else ()))
         (row,) = rows(out)
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
         shown = float(image[label].mean())
         assert shown < 110 if streak < around else shown > 150
-        assert row["guide"]["scaled"]["brightness"] == pytest.approx(asked)
+        assert row["guide"]["scaled"]["brightness"] == pytest.approx(requested)
         assert abs(row["guide"]["raw"]["brightness"]) > 0.15
 
 
 def test_the_kind_that_a_drawn_cell_says_is_the_one_its_ground_is_chosen_for(tmp_path: Path, blender: Path) -> None:
     masks = save_masks(tmp_path / "masks", ("1.png", "2.png"))
     request = Request(guide="kind=crack|pit,brightness=0.2|0.8", num=6, guide_mode="draw")
-    plan = make_blend_plan(request, masks, save_photographs(tmp_path / "grounds"), blender)
-    kinds = [plan.jobs.kind_of(job) for job in plan.jobs]
-    assert kinds == [plan.jobs.draw_guide(job, lambda: 3.0).kind for job in plan.jobs]
-    assert set(kinds) == {"crack", "pit"}
+    plan = make_blend_plan(request, masks, save_images(tmp_path / "grounds"), blender)
+    classes = [plan.jobs.class_of(job) for job in plan.jobs]
+    assert classes == [plan.jobs.sample_guide(job, lambda: 3.0).label for job in plan.jobs]
+    assert set(classes) == {"crack", "pit"}
 
 
 def test_a_thickness_that_is_drawn_or_given_is_not_the_masks(tmp_path: Path, blender: Path) -> None:
     masks = save_masks(tmp_path / "masks", ("crack/1.png",))
-    background_stats = save_photographs(tmp_path / "grounds")
-    seen: list[float | None] = []
+    background_stats = save_images(tmp_path / "grounds")
+    known: list[float | None] = []
 
-    def choose(fixed: object, share: float, width: float | None) -> dict[str, float | str | None]:
-        seen.append(width)
+    def sample_row(fixed: object, share: float, width: float | None) -> dict[str, float | str | None]:
+        known.append(width)
         return {"thickness": 5.0, "brightness": 0.1, "kind": "crack"}
 
     for guide in ("thickness=random", "thickness=1", "thickness=4px..5px", ""):
         plan = make_blend_plan(Request(guide=guide), masks, background_stats, blender)
-        plan.jobs.draw_guide(plan.jobs[0], lambda: 3.0, choose)
-    assert seen[0] is None
-    assert seen[1] == pytest.approx(6.0)
-    assert seen[2] is not None
-    assert 4 <= seen[2] <= 5
-    assert seen[3] == 3.0
+        plan.jobs.sample_guide(plan.jobs[0], lambda: 3.0, sample_row)
+    assert known[0] is None
+    assert known[1] == pytest.approx(6.0)
+    assert known[2] is not None
+    assert 4 <= known[2] <= 5
+    assert known[3] == 3.0
 
 
 def test_reliefs_of_the_training_defects_are_drawn_and_leave_the_rest_alone(tmp_path: Path) -> None:
-    background_stats = save_photographs(tmp_path / "grounds", 2, height=SIDE, width=SIDE)
+    background_stats = save_images(tmp_path / "grounds", 2, height=SIDE, width=SIDE)
     masks = save_masks(tmp_path / "masks", ["crack/a.png", "crack/b.png"])
     shown = []
     for number, band in enumerate((0.02, 0.12)):
@@ -376,7 +375,7 @@ def test_reliefs_of_the_training_defects_are_drawn_and_leave_the_rest_alone(tmp_
         assert not gen_defects(
             "--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out, *guide
         )
-        check(out, background_stats, REACH)
+        check(out, background_stats, BLEND_RADIUS)
         rows, _ = read_manifest(out)
         shown.append(np.mean([local_contrast(*read_sample(row)) for row in rows], axis=0))
     assert np.all(shown[1] > 1.3 * shown[0])
@@ -386,7 +385,7 @@ def test_reliefs_of_the_training_defects_are_drawn_and_leave_the_rest_alone(tmp_
 def test_reliefs_that_do_not_fit_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], local_contrasts: list[tuple[float, ...]]
 ) -> None:
-    background_stats, masks = save_photographs(tmp_path / "grounds"), save_masks(tmp_path / "masks", ["crack/a.png"])
+    background_stats, masks = save_images(tmp_path / "grounds"), save_masks(tmp_path / "masks", ["crack/a.png"])
     stem = save_blender(tmp_path / "tiny", local_contrasts=local_contrasts)
     out = tmp_path / "out"
     assert gen_defects("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out) == 1
@@ -399,7 +398,7 @@ def test_reliefs_that_do_not_fit_are_refused(
 def test_a_relief_fits_photographs_of_any_channels_and_images_of_any_size(
     tmp_path: Path, photo: int, network: int, size: tuple[object, ...]
 ) -> None:
-    background_stats = save_photographs(tmp_path / "grounds", channels=photo)
+    background_stats = save_images(tmp_path / "grounds", channels=photo)
     masks = save_masks(tmp_path / "masks", ["crack/a.png"])
     stem = save_blender(tmp_path / "tiny", channels=network, strength=3, local_contrasts=[(0.05, 0.05, 0.02)] * 7)
     out = tmp_path / "out"

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import UsageError
-from gan.blending.placement import Placement, parse_range, place, turned
+from gan.blending.placement import Placement, place, turned
+from gan.cli.generate import parse_pair
 
 
 def drawn(seed: int = 0) -> list[float]:
@@ -42,8 +43,8 @@ def test_a_moved_mask_lies_inside_the_region(seed: int, x: int, y: int, large: f
     side = int(100 * large)
     roi = np.zeros((side, side), bool)
     roi[int(y * large) : int((y + 45) * large), int(x * large) : int((x + 35) * large)] = True
-    wanted = Placement(True, (-90, 90), (0.7, 1.2))
-    placed = place(mark(), 1.0, (side, side), roi, wanted, drawn(seed))
+    requested = Placement(True, (-90, 90), (0.7, 1.2))
+    placed = place(mark(), 1.0, (side, side), roi, requested, drawn(seed))
     assert placed is not None
     whole = placed.whole((side, side))
     assert whole.any()
@@ -53,13 +54,13 @@ def test_a_moved_mask_lies_inside_the_region(seed: int, x: int, y: int, large: f
 def test_places_cover_the_whole_region_and_follow_from_the_seed() -> None:
     roi = np.zeros((80, 80), bool)
     roi[5:75, 5:75] = True
-    wanted = Placement(True)
-    found = [place(mark(), 1.0, (80, 80), roi, wanted, drawn(seed)) for seed in range(60)]
+    requested = Placement(True)
+    found = [place(mark(), 1.0, (80, 80), roi, requested, drawn(seed)) for seed in range(60)]
     xs = [one.x for one in found if one is not None]
     assert len(xs) == 60
     assert min(xs) < 15
     assert max(xs) > 50
-    again = place(mark(), 1.0, (80, 80), roi, wanted, drawn(3))
+    again = place(mark(), 1.0, (80, 80), roi, requested, drawn(3))
     assert again is not None
     assert found[3] is not None
     assert (again.x, again.y) == (found[3].x, found[3].y)
@@ -87,10 +88,10 @@ def test_a_turned_line_keeps_its_length_and_stays_whole(angle: float) -> None:
 
 
 def test_ranges_are_two_numbers_in_order_and_in_bounds() -> None:
-    assert parse_range("--rotate", "-5,5") == (-5.0, 5.0)
+    assert parse_pair("--rotate", "-5,5") == (-5.0, 5.0)
     for text in ("", "1", "1,2,3", "a,b"):
         with pytest.raises(UsageError, match="--rotate"):
-            parse_range("--rotate", text)
+            parse_pair("--rotate", text)
     for wrong in ({"rotate": (5, -5)}, {"scale": (0, 1)}, {"scale": (2, 1)}, {"rotate": (0, float("nan"))}):
         with pytest.raises(UsageError, match="no range"):
             Placement(**wrong)  # type: ignore[arg-type]

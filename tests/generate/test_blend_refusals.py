@@ -10,7 +10,7 @@ import pytest
 
 from defects.images.decode import encode_image
 from tests.generate.running import crack, gen_defects, save_tiny_generator
-from tests.generate.test_blend_generate import photograph, save_blender, save_masks_of, save_photographs
+from tests.generate.test_blend_generate import save_blender, save_images, save_masks_of, surface
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def blender(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def given(tmp_path: Path, blender: Path) -> dict[str, object]:
     return {
         "--masks": save_masks_of(tmp_path / "masks", 60, 80),
-        "--backgrounds": save_photographs(tmp_path / "grounds"),
+        "--backgrounds": save_images(tmp_path / "grounds"),
         "--checkpoint": blender,
         "--out": tmp_path / "out",
     }
@@ -45,7 +45,7 @@ def empty_folder(root: Path) -> Path:
 
 
 def only_defective(root: Path) -> Path:
-    for folder, pixels in (("images", photograph(0)), ("masks", crack(60) > 0)):
+    for folder, pixels in (("images", surface(0)), ("masks", crack(60) > 0)):
         (root / "bad" / folder).mkdir(parents=True)
         (root / "bad" / folder / "a.png").write_bytes(encode_image(pixels))
     return root / "bad"
@@ -60,7 +60,7 @@ def with_alpha(root: Path) -> Path:
 
 
 def truncated(root: Path) -> Path:
-    save_photographs(root / "cut", 2)
+    save_images(root / "cut", 2)
     data = (root / "cut" / "part_1.png").read_bytes()
     (root / "cut" / "part_1.png").write_bytes(data[:200])
     return root / "cut"
@@ -68,12 +68,12 @@ def truncated(root: Path) -> Path:
 
 def held(root: Path) -> Path:
     (root / "heldout").mkdir()
-    (root / "heldout" / "held.png").write_bytes(encode_image(photograph(0)))
+    (root / "heldout" / "held.png").write_bytes(encode_image(surface(0)))
     return root / "heldout"
 
 
 def tiny(root: Path) -> Path:
-    return save_photographs(root / "small", 2, height=60, width=12)
+    return save_images(root / "small", 2, height=60, width=12)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_generator_and_flags_must_fit_together(
     given: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = save_tiny_generator(tmp_path / "whole")
-    assert "draws whole images" in refused(given | {"--checkpoint": whole}, capsys, code=2)
+    assert "generates whole images" in refused(given | {"--checkpoint": whole}, capsys, code=2)
     alone = {flag: value for flag, value in given.items() if flag != "--backgrounds"}
     assert "give --backgrounds" in refused(alone, capsys, code=2)
     assert "--rotate" in refused(alone, capsys, "--rotate", "0,5", code=2)
@@ -142,6 +142,6 @@ def test_a_run_goes_on_with_the_same_backgrounds_and_placement_only(
     assert gen_defects(*arguments) == 0
     assert gen_defects(*arguments, "--resume", "--move") == 2
     assert "was started with placement" in capsys.readouterr().err
-    (Path(str(given["--backgrounds"])) / "part_1.png").write_bytes(encode_image(photograph(9)))
+    (Path(str(given["--backgrounds"])) / "part_1.png").write_bytes(encode_image(surface(9)))
     assert gen_defects(*arguments, "--resume") == 2
     assert "was started with backgrounds" in capsys.readouterr().err

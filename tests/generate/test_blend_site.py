@@ -13,7 +13,7 @@ from defects.images.decode import encode_image, read_image
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from gan.blending.matching import MOST_LIGHT
 from gan.blending.placement import Placement
-from gan.blending.setup import make_blend_plan
+from gan.blending.plan import make_blend_plan
 from gan.generation.jobs import Request
 from tests.generate.running import gen_defects
 from tests.generate.test_blend_generate import rows, save_blender, save_masks_of, tree
@@ -21,7 +21,7 @@ from tests.generate.test_blend_generate import rows, save_blender, save_masks_of
 DARK = (BackgroundStats(0.2, 0.01),) * 7
 
 
-def save_grounds(folder: Path) -> Path:
+def save_backgrounds(folder: Path) -> Path:
     """Four dark and four bright photographs."""
     folder.mkdir()
     for number in range(8):
@@ -38,24 +38,24 @@ def names(out: Path) -> list[str]:
 
 
 def test_defects_seen_on_dark_grounds_only_go_to_dark_photographs(tmp_path: Path) -> None:
-    background_stats = save_grounds(tmp_path / "grounds")
+    background_stats = save_backgrounds(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=DARK)
     arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--num", 6)
-    likely, anywhere, again = tmp_path / "likely", tmp_path / "any", tmp_path / "again"
-    assert not gen_defects(*arguments, "--out", likely)
-    assert not gen_defects(*arguments, "--out", anywhere, "--any-ground")
+    sample_location, anywhere, again = tmp_path / "likely", tmp_path / "any", tmp_path / "again"
+    assert not gen_defects(*arguments, "--out", sample_location)
+    assert not gen_defects(*arguments, "--out", anywhere, "--background-sampling", "uniform")
     assert not gen_defects(*arguments, "--out", again, "--workers", 3, "--batch-size", 2)
-    assert set(names(likely)) == {"dark"}
+    assert set(names(sample_location)) == {"dark"}
     assert set(names(anywhere)) == {"dark", "bright"}
-    assert tree(likely) == tree(again)
+    assert tree(sample_location) == tree(again)
 
 
 @pytest.mark.parametrize("scale", [(1.0, 1.0), (0.7, 1.3)])
 def test_inside_a_region_the_ground_that_is_told_is_the_one_under_the_defect(
     tmp_path: Path, scale: tuple[float, float]
 ) -> None:
-    background_stats = save_grounds(tmp_path / "grounds")
+    background_stats = save_backgrounds(tmp_path / "grounds")
     for path in background_stats.iterdir():  # brighter to the right, so that every place has a ground of its own
         image = read_image(path).astype(float) * np.linspace(0.5, 1, 80)[None, :, None]
         path.write_bytes(encode_image(image.astype(np.uint8)))
@@ -72,26 +72,39 @@ def test_inside_a_region_the_ground_that_is_told_is_the_one_under_the_defect(
         roi=tmp_path / "roi.png",
     )
     for index in range(len(plan.jobs)):
-        site = plan._site(plan.jobs[index])
-        assert not (site.placed.whole((60, 80)) & ~inside).any()
-        assert site.ground is not None
-        assert site.ground.level == pytest.approx(plan.sites._ground(site.number, site.placed).level, abs=0.01)
+        location = plan._location(plan.jobs[index])
+        assert not (location.placed.whole((60, 80)) & ~inside).any()
+        assert location.stats is not None
+        assert location.stats.level == pytest.approx(
+            plan.locations._background_stats(location.number, location.placed).level, abs=0.01
+        )
 
 
 def test_a_random_brightness_follows_the_ground_by_its_light(tmp_path: Path) -> None:
-    background_stats = save_grounds(tmp_path / "grounds")
+    background_stats = save_backgrounds(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=DARK)
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--num", 6, "--any-ground")
+    arguments = (
+        "--masks",
+        masks,
+        "--backgrounds",
+        background_stats,
+        "--checkpoint",
+        stem,
+        "--num",
+        6,
+        "--background-sampling",
+        "uniform",
+    )
     assert not gen_defects(*arguments, "--guide", "kind=crack", "--out", out)
-    seen = (0.0, 0.1, 0.2, 0.3)  # of the cracks in the table, on a level of 0.2
+    known = (0.0, 0.1, 0.2, 0.3)  # of the cracks in the table, on a level of 0.2
     found: dict[str, set[float]] = {"dark": set(), "bright": set()}
     for row, name in zip(rows(out), names(out), strict=True):
         ratio = 50 / 255 / 0.2 if name == "dark" else MOST_LIGHT
-        likely = [min(ratio * value, 0.5) for value in seen]  # of a guide, no more than 0.5
+        sample_location = [min(ratio * value, 0.5) for value in known]  # of a guide, no more than 0.5
         shown = row["guide"]["raw"]["brightness"]
-        assert min(abs(shown - value) for value in likely) < 0.01
+        assert min(abs(shown - value) for value in sample_location) < 0.01
         found[name].add(round(shown, 1))
     assert all(len(values) > 1 for values in found.values())
     assert 0.5 in found["bright"]
@@ -99,11 +112,11 @@ def test_a_random_brightness_follows_the_ground_by_its_light(tmp_path: Path) -> 
 
 def test_moved_masks_look_at_several_places_of_a_single_photograph(tmp_path: Path) -> None:
     """A dark strip in a bright photograph: real defects lay on dark ground, so moved ones go there."""
-    picture = np.full((120, 160, 3), 200, np.uint8)
-    picture[:, :70] = 50
+    image = np.full((120, 160, 3), 200, np.uint8)
+    image[:, :70] = 50
     background_stats = tmp_path / "grounds"
     background_stats.mkdir()
-    (background_stats / "half.png").write_bytes(encode_image(picture))
+    (background_stats / "half.png").write_bytes(encode_image(image))
     masks = tmp_path / "masks"
     masks.mkdir()
     dot = np.zeros((60, 80), bool)
@@ -112,7 +125,7 @@ def test_moved_masks_look_at_several_places_of_a_single_photograph(tmp_path: Pat
     stem = save_blender(tmp_path / "net", background_stats=DARK)
     arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--num", 30, "--move")
     assert not gen_defects(*arguments, "--out", tmp_path / "likely")
-    assert not gen_defects(*arguments, "--out", tmp_path / "any", "--any-ground")
+    assert not gen_defects(*arguments, "--out", tmp_path / "any", "--background-sampling", "uniform")
     dark = {name: np.mean([row["placement"]["x"] < 66 for row in rows(tmp_path / name)]) for name in ("likely", "any")}
     assert dark["likely"] > 0.9
     assert dark["any"] < 0.7
@@ -126,8 +139,8 @@ def test_same_bytes_where_grounds_are_chosen_for_any_workers_and_after_an_interr
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True)
     for number in range(5):
-        picture = np.random.default_rng(number).integers(40 + 20 * number, 90 + 20 * number, (60, 80, 3))
-        (root / "images" / f"{number}.png").write_bytes(encode_image(picture.astype(np.uint8)))
+        image = np.random.default_rng(number).integers(40 + 20 * number, 90 + 20 * number, (60, 80, 3))
+        (root / "images" / f"{number}.png").write_bytes(encode_image(image.astype(np.uint8)))
         if inpaint:
             defect = np.zeros((60, 80), bool)
             defect[5:9, 60:66] = True
@@ -163,7 +176,7 @@ def test_same_bytes_where_grounds_are_chosen_for_any_workers_and_after_an_interr
 
 
 def test_a_generator_that_does_not_tell_of_grounds_draws_on_any(tmp_path: Path) -> None:
-    background_stats = save_grounds(tmp_path / "grounds")
+    background_stats = save_backgrounds(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=())
     out = tmp_path / "out"
@@ -177,7 +190,7 @@ def test_grounds_that_do_not_fit_the_table_are_refused(tmp_path: Path, capsys: p
     tensors, meta = load_checkpoint(save_blender(tmp_path / "net"))
     stem = save_checkpoint(tmp_path / "cut", tensors, meta | {"grounds": [[0.5, 0.1]]})
     arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--checkpoint", stem, "--out", tmp_path / "out")
-    assert gen_defects(*arguments, "--backgrounds", save_grounds(tmp_path / "grounds")) == 1
+    assert gen_defects(*arguments, "--backgrounds", save_backgrounds(tmp_path / "grounds")) == 1
     assert "1 grounds for 7 rows" in capsys.readouterr().err
 
 
@@ -190,8 +203,8 @@ def test_a_ground_that_is_none_is_refused(
     described = stem.with_suffix(".json")
     described.write_text(described.read_text().replace(place, odd))
     arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--checkpoint", stem, "--out", tmp_path / "out")
-    assert gen_defects(*arguments, "--backgrounds", save_grounds(tmp_path / "grounds")) == 1
-    assert "expected a ground of" in capsys.readouterr().err
+    assert gen_defects(*arguments, "--backgrounds", save_backgrounds(tmp_path / "grounds")) == 1
+    assert "[E-checkpoint-description]" in capsys.readouterr().err
 
 
 def test_a_run_is_not_gone_on_with_by_the_same_weights_that_know_other_grounds(
@@ -200,7 +213,7 @@ def test_a_run_is_not_gone_on_with_by_the_same_weights_that_know_other_grounds(
     tensors, meta = load_checkpoint(save_blender(tmp_path / "net"))
     out = tmp_path / "out"
     arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--out", out)
-    arguments = (*arguments, "--backgrounds", save_grounds(tmp_path / "grounds"))
+    arguments = (*arguments, "--backgrounds", save_backgrounds(tmp_path / "grounds"))
     assert not gen_defects(*arguments, "--checkpoint", tmp_path / "net")
     other = save_checkpoint(tmp_path / "other", tensors, meta | {"grounds": [[0.2, 0.1]] * 7})
     assert gen_defects(*arguments, "--checkpoint", other, "--resume") == 2
@@ -209,14 +222,14 @@ def test_a_run_is_not_gone_on_with_by_the_same_weights_that_know_other_grounds(
 
 def test_any_ground_without_backgrounds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks = save_masks_of(tmp_path / "masks", 60, 80)
-    assert gen_defects("--masks", masks, "--any-ground", "--out", tmp_path / "out") == 2
-    assert "--any-ground: places masks in backgrounds" in capsys.readouterr().err
+    assert gen_defects("--masks", masks, "--background-sampling", "uniform", "--out", tmp_path / "out") == 2
+    assert "--background-sampling: places masks in backgrounds" in capsys.readouterr().err
 
 
 def test_photographs_unlike_those_of_training_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=DARK)
-    background_stats = save_grounds(tmp_path / "grounds")
+    background_stats = save_backgrounds(tmp_path / "grounds")
     for bright in background_stats.glob("bright*"):
         bright.unlink()
     arguments = ("--masks", masks, "--checkpoint", stem, "--num", 2)
@@ -225,4 +238,4 @@ def test_photographs_unlike_those_of_training_are_warned_of(tmp_path: Path, caps
     for number, dark in enumerate(background_stats.glob("dark*")):
         dark.write_bytes(encode_image(np.full((60, 80, 3), 150 + number, np.uint8)))
     assert not gen_defects(*arguments, "--backgrounds", background_stats, "--out", tmp_path / "unlike")
-    assert "4 of 4 defects lie on grounds unlike all that the generator has seen" in capsys.readouterr().err
+    assert "4 of 4 defects lie on backgrounds unlike those of the training images" in capsys.readouterr().err

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-import gan.generation.run
 from defects.provenance import file_name, read_provenance
 from engine.checkpoint import load_checkpoint, save_checkpoint
+from engine.run.sample_folder import REQUEST, SampleFolder
 from gan.checkpoint import load_generator
 from tests.generate.running import gen_defects, tree_hash
 
@@ -78,12 +78,10 @@ def test_the_bundled_magna_blend_names_its_photographs_and_whoever_took_them() -
 def test_it_is_there_before_the_first_image(
     masks: Path, telling: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import gan.generation.run
-
-    def interrupted(*_: Any) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gan.generation.run, "_run", interrupted)
+    monkeypatch.setattr(SampleFolder, "write", interrupted)
     assert gen_defects(*arguments(masks, telling, tmp_path / "out")) == 130
     assert {"request.json", file_name} <= {path.name for path in (tmp_path / "out").iterdir()}
     assert not (tmp_path / "out" / "images").exists()
@@ -93,7 +91,7 @@ def test_a_run_killed_before_it_was_written_is_gone_on_with(masks: Path, telling
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert gen_defects(*arguments(masks, telling, whole)) == 0
     out.mkdir()
-    shutil.copy(whole / gan.generation.run.REQUEST, out)
+    shutil.copy(whole / REQUEST, out)
     assert gen_defects(*arguments(masks, telling, out), "--resume") == 0
     assert tree_hash(out) == tree_hash(whole)
 
@@ -138,7 +136,7 @@ def test_a_request_nested_without_end_is_no_run_to_resume(
     masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / gan.generation.run.REQUEST).write_text("[" * 100_000)
+    (tmp_path / "out" / REQUEST).write_text("[" * 100_000)
     assert gen_defects(*arguments(masks, checkpoint, tmp_path / "out"), "--resume") == 1
     assert "request.json: missing or unreadable" in capsys.readouterr().err
 

@@ -87,11 +87,11 @@ def test_killed_thirty_times_at_random_moments_and_resumed_gives_the_identical_t
             rows = int(share * TOTAL * rng.random())
             until = rng.random() * 0.2
 
-            def ready(rows: int = rows, until: float = until, here: Path = here, seen: list[float] = []) -> bool:  # noqa: B006
+            def ready(rows: int = rows, until: float = until, here: Path = here, known: list[float] = []) -> bool:  # noqa: B006
                 if recorded(here) < rows:
                     return False
-                seen.append(time.monotonic())
-                return seen[-1] - seen[0] > until
+                known.append(time.monotonic())
+                return known[-1] - known[0] > until
 
             points.append(ready)
         hit += _kill_loop(many, checkpoint, here, points)

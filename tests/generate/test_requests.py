@@ -50,16 +50,16 @@ def test_grid_makes_every_cell_and_draw_one_for_each_image(masks: Path, checkpoi
     assert gen_defects(*arguments, "--guide-mode", "draw", "--out", tmp_path / "draw") == 0
     grid, draw = _rows(tmp_path / "grid"), _rows(tmp_path / "draw")
     assert (len(grid), len(draw)) == (7 * 6 * 2, 7 * 2)
-    cells = {(row["guide"]["scaled"]["thickness"], row["guide"]["scaled"]["background"]) for row in grid}
-    assert cells == {(t, b) for t in (0.1, 0.9) for b in ("dark", "light", "rough")}
+    points = {(row["guide"]["scaled"]["thickness"], row["guide"]["scaled"]["background"]) for row in grid}
+    assert points == {(t, b) for t in (0.1, 0.9) for b in ("dark", "light", "rough")}
     drawn = {(row["guide"]["scaled"]["thickness"], row["guide"]["scaled"]["background"]) for row in draw}
-    assert drawn <= cells
+    assert drawn <= points
     assert len(drawn) > 2
     assert {row["label"] for row in grid} == {"pit"}
 
 
 def test_the_label_comes_from_the_flag_the_kind_guide_the_folder_or_is_defect(masks: Path, tmp_path: Path) -> None:
-    plain = save_tiny_generator(tmp_path / "plain", kinds=())
+    plain = save_tiny_generator(tmp_path / "plain", classes=())
 
     def labels(masks: Path, *arguments: object) -> set[str]:
         out = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
@@ -185,7 +185,7 @@ def test_a_folder_that_is_no_known_kind_is_named(
     arguments = ["--masks", folder, "--checkpoint", checkpoint, "--out", tmp_path / "out", "--dry-run"]
     assert gen_defects(*arguments) == 0
     assert capsys.readouterr().err.splitlines() == [
-        f"warning: {folder}: 'dent' is no kind this generator knows, so its masks get random kinds; "
+        f"warning: {folder}: 'dent' is no class of this generator, so its masks get random classes; "
         "name it crack or pit, or give --guide kind=crack"
     ]
     assert gen_defects(*arguments, "--guide", "kind=pit") == 0
