@@ -167,12 +167,12 @@ def make_generation_plan(
             code="E-plan-no-defect",
         )
     terciles = Terciles.fit(marked)
-    found = strata_of(marked, terciles)
-    filled = [stratum.count for stratum in found if stratum.count]
+    all_strata = strata_of(marked, terciles)
+    filled = [stratum.count for stratum in all_strata if stratum.count]
     target = target or math.ceil(sum(filled) / len(filled))
     schema = generator.schema if generator else _schema_of(marked)
     thin = sorted(
-        (stratum for stratum in found if stratum.count < target), key=lambda stratum: (stratum.count, stratum.name)
+        (stratum for stratum in all_strata if stratum.count < target), key=lambda stratum: (stratum.count, stratum.name)
     )
     planner = _Planner(marked, terciles, crop_spec, schema, generator, seed)
     return GenerationPlan(
@@ -237,7 +237,7 @@ class _Planner:
     ) -> tuple[PlannedMask, ...]:
         near = [m for m in masked if scale_to(m.share, target_range) <= MAX_SCALE]
         class_name = shape_class(stratum.class_name, [i for m in masked for i in m.instances])
-        found: list[PlannedMask] = []
+        masks: list[PlannedMask] = []
         for index in range(count):
             rng = numpy_generator(self.seed, "plan", stratum.name, index)
             mask = None
@@ -247,8 +247,8 @@ class _Planner:
                     mask = real_mask(donor, target_range, rng, max_scale=MAX_SCALE)
             mask = mask or shaped_mask(class_name, self.crop_spec.size, _nearest_range(target_range, masked), rng)
             if mask is not None:
-                found.append(mask)
-        return tuple(found)
+                masks.append(mask)
+        return tuple(masks)
 
     def _donor(self, sample: Sample) -> Donor:
         if sample.name not in self._donors:

@@ -14,7 +14,7 @@ from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from defects.attributes.request import parse_guide
 from defects.images.crops import CropSpec
 from defects.provenance import file_name, read_provenance
-from engine.errors import DataError, MagnaError, UsageError
+from engine.errors import DataError, UsageError
 from engine.files.atomic import from_json
 
 
@@ -67,16 +67,9 @@ def read_generator(path: Path) -> Generator:
         crop_spec = CropSpec(int(network["size"]), crop, int(network["channels"]))
         schema = GuideSchema.from_dict(meta["guides"])
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise _not_a_generator(file, error) from None
+        what = f"{file.with_suffix('.json')}: does not describe a generator ({type(error).__name__}: {error})"
+        raise DataError(f"{what}; give a checkpoint of train-gan", code="E-plan-no-generator") from None
     return Generator(schema, crop_spec, sha256, path, frozenset(data.get("train_sha256") or ()))
-
-
-def _not_a_generator(file: Path, error: Exception) -> MagnaError:
-    return DataError(
-        f"{file.with_suffix('.json')}: does not describe a generator ({type(error).__name__}: {error}); "
-        "give a checkpoint of train-gan",
-        code="E-plan-no-generator",
-    )
 
 
 _NARROWEST = 0.01

@@ -185,20 +185,22 @@ def _class_summary(name: str, measures: list[Measure]) -> ClassSummary:
 
 
 def _warnings(classes: list[ClassSummary], measures: list[Measure]) -> list[str]:
-    found = []
+    warnings = []
     for summary in classes:
         if summary.images == 1:
-            found.append(f"{summary.name} has a single image: it cannot be in training and in test")
+            warnings.append(f"{summary.name} has a single image: it cannot be in training and in test")
         elif summary.groups == 1:
-            found.append(f"{summary.name} has a single group: its {summary.images} images cannot be split")
+            warnings.append(f"{summary.name} has a single group: its {summary.images} images cannot be split")
         elif summary.groups < _FEW_GROUPS:
-            found.append(f"{summary.name} has only {summary.groups} groups: train, validation and test need one each")
+            warnings.append(
+                f"{summary.name} has only {summary.groups} groups: train, validation and test need one each"
+            )
     unmarked = sum(m.sample.label != GOOD and not m.area for m in measures)
     if unmarked:
-        found.append(f"{unmarked} defective images have an empty mask: they are in no stratum")
+        warnings.append(f"{unmarked} defective images have an empty mask: they are in no stratum")
     if not any(m.sample.group for m in measures):
-        found.append("no image has a group: images of one specimen may be on both sides of a split")
-    return found
+        warnings.append("no image has a group: images of one specimen may be on both sides of a split")
+    return warnings
 
 
 def _percentiles(values: Sequence[float]) -> tuple[float, ...]:

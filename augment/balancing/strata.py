@@ -102,13 +102,13 @@ def measure_samples(
         image, mask = read_sample(sample) if crop_spec is None else read_crop(sample, crop_spec)
         return measure_image(sample, image, mask)
 
-    found = []
+    measures = []
     with ThreadPoolExecutor(workers) as pool:
         for measured in pool.map(work, samples):
-            found.append(measured)
+            measures.append(measured)
             if on_progress is not None:
                 on_progress(1)
-    return found
+    return measures
 
 
 def measure_image(sample: Sample, image: NDArray[np.uint8], mask: Mask, *, with_brightness: bool = True) -> Measure:
@@ -132,14 +132,14 @@ def _instances(mask: Mask) -> list[Instance]:
     left, top, width, height = box
     part = mask[top : top + height, left : left + width].astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
-    found = []
+    instances = []
     for number in range(1, count):
         x, y, w, h, area = (int(v) for v in stats[number])
         piece = (labels[y : y + h, x : x + w] == number).astype(np.uint8)
         x, y = x + left, y + top
         truncated = x == 0 or y == 0 or x + w == mask.shape[1] or y + h == mask.shape[0]
-        found.append(Instance(area, (x, y, w, h), _elongation(piece), _solidity(piece, area), truncated))
-    return found
+        instances.append(Instance(area, (x, y, w, h), _elongation(piece), _solidity(piece, area), truncated))
+    return instances
 
 
 def _elongation(piece: NDArray[np.uint8]) -> float:
@@ -253,11 +253,11 @@ def strata_of(measures: Sequence[Measure], terciles: Terciles | None = None) -> 
         key = stratum_of(measure, terciles)
         if key is not None:
             members[key].append(measure.sample)
-    found = []
+    strata = []
     for class_name in classes:
         for size in SIZES:
             for luminance in BRIGHTNESSES:
                 inside = members[class_name, size, luminance]
                 names = tuple(sorted(sample.name for sample in inside))
-                found.append(Stratum(class_name, size, luminance, names, len({sample.part for sample in inside})))
-    return found
+                strata.append(Stratum(class_name, size, luminance, names, len({sample.part for sample in inside})))
+    return strata

@@ -31,35 +31,29 @@ def paste(
 ) -> None:
     """Paste real defects into good training images, with exact masks; held-out images are not used."""
     import json as json_text
-    import time
 
-    from augment.mixing.mixture import paster_for
-    from augment.pasting.folder import write_pasted
+    from augment.mixing.mixture import paste as paste_defects
     from engine.commands import Progress
-    from engine.run.sample_folder import check_apart
 
-    check_apart(out, {"--real": real})
-    paster, split = paster_for(
-        real, method=method, label=label, size=size, crop=crop, val=val, test=test, split_from=split_from,
-        layout=layout, seed=seed,
-    )  # fmt: skip
-    train, held_out = len(split.samples["train"]), len(split.held_out)
+    with Progress(num, "paste", json=json, quiet=dry_run, unit="image") as progress:
+        run = paste_defects(
+            real, out, num=num, method=method, label=label, size=size, crop=crop, val=val, test=test,
+            split_from=split_from, layout=layout, seed=seed, resume=resume, dry_run=dry_run,
+            on_progress=progress.update,
+        )  # fmt: skip
     result: dict[str, Any] = {
-        "out": str(out), "images": num, "method": method, "kinds": list(paster.classes),
-        "from": train, "held_out": held_out, "split_by": split.method, "dry_run": dry_run,
+        "out": str(out), "images": num, "method": method, "kinds": list(run.classes),
+        "from": run.training, "held_out": run.held_out, "split_by": run.split_by, "dry_run": dry_run,
     }  # fmt: skip
     if not dry_run:
-        start = time.perf_counter()
-        with Progress(num, "paste", json=json, unit="image") as progress:
-            result["written"] = write_pasted(out, paster, num, resume=resume, on_progress=progress.update)
-        result["seconds"] = round(time.perf_counter() - start, 3)
         same = "" if split_from in ("none", "auto") else f" --split-from {split_from}"
+        result |= {"written": run.written, "seconds": round(run.seconds, 3)}
         result["next"] = f"mix-defects --real {real} --pasted {out}{same} --seed {seed}"
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))
         return
     verb = "would write" if dry_run else "wrote"
-    typer.echo(f"{verb} {num} images of {', '.join(paster.classes)} by {method} to {out}")
-    typer.echo(f"from {train} training images; {held_out} held out ({split.method})")
+    typer.echo(f"{verb} {num} images of {', '.join(run.classes)} by {method} to {out}")
+    typer.echo(f"from {run.training} training images; {run.held_out} held out ({run.split_by})")
     if not dry_run:
         typer.echo(f"next: {result['next']}")

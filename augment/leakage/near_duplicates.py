@@ -48,8 +48,7 @@ def small_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
         size = (max(8, round(gray.shape[1] * factor)), max(8, round(gray.shape[0] * factor)))
         gray = cv2.resize(gray, size, interpolation=how)
-    small: NDArray[np.uint8] = np.clip(np.round(gray), 0, 255).astype(np.uint8)
-    return small
+    return np.asarray(np.clip(np.round(gray), 0, 255), np.uint8)
 
 
 def find_keypoints(gray: NDArray[np.uint8]) -> Keypoints:
@@ -60,16 +59,11 @@ def find_keypoints(gray: NDArray[np.uint8]) -> Keypoints:
     even = detail / np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), sigma) + 4.0)
     # A detector for each call: sharing one between threads is not documented as safe.
     sift = cv2.SIFT.create(nfeatures=KEYPOINTS, contrastThreshold=0.005, edgeThreshold=20)
-    found, descriptors = sift.detectAndCompute(np.clip(128 + 42 * even, 0, 255).astype(np.uint8), None)
+    detected, descriptors = sift.detectAndCompute(np.clip(128 + 42 * even, 0, 255).astype(np.uint8), None)
     if descriptors is None:
         return Keypoints(gray, np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
-    points = np.asarray([point.pt for point in found[:KEYPOINTS]], np.float32)
+    points = np.asarray([point.pt for point in detected[:KEYPOINTS]], np.float32)
     return Keypoints(gray, points, np.asarray(descriptors[:KEYPOINTS], np.uint8))
-
-
-def mirrored(keypoints: Keypoints) -> Keypoints:
-    """The mirrored image; its keypoints are detected again, since descriptors do not mirror."""
-    return find_keypoints(np.ascontiguousarray(keypoints.gray[:, ::-1]))
 
 
 def root_sift(descriptors: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -100,15 +94,15 @@ def estimate_alignment(query: Keypoints, reference: Keypoints) -> NDArray[np.flo
     mutual = (back[there] == np.arange(len(there))) & (products.max(axis=1) > _MIN_MATCH)
     if mutual.sum() < _LEAST_MATCHES:
         return None
-    found, inliers = cv2.estimateAffine2D(
+    matrix, inliers = cv2.estimateAffine2D(
         query.points[mutual], reference.points[there[mutual]], ransacReprojThreshold=_INLIER_DISTANCE, maxIters=500
     )
-    if found is None or int(inliers.sum()) < _LEAST_MATCHES:
+    if matrix is None or int(inliers.sum()) < _LEAST_MATCHES:
         return None
-    strength = np.linalg.svd(found[:, :2], compute_uv=False)
+    strength = np.linalg.svd(matrix[:, :2], compute_uv=False)
     if not (strength[1] > 0.1 and strength[0] < 10 and strength[0] < 3 * strength[1]):
         return None
-    return np.asarray(found, np.float32)
+    return np.asarray(matrix, np.float32)
 
 
 def similarity(query: Keypoints, reference: Keypoints, transform: NDArray[np.float32]) -> float:
@@ -153,9 +147,9 @@ def _blocks(own: NDArray[np.floating], warped: NDArray[np.floating], covered: ND
             if not covered[around].all():
                 continue
             block = own[top : top + side, left : left + side]
-            found = cv2.matchTemplate(warped[around], block, cv2.TM_CCOEFF_NORMED).max()
+            agreement = cv2.matchTemplate(warped[around], block, cv2.TM_CCOEFF_NORMED).max()
             strength = float(block.std() * warped[around].std())
-            values.append(float(found) if strength > 1e-3 else 0.0)
+            values.append(float(agreement) if strength > 1e-3 else 0.0)
             contrast.append(strength)
     if len(values) < 3:
         return 0.0
@@ -163,15 +157,9 @@ def _blocks(own: NDArray[np.floating], warped: NDArray[np.floating], covered: ND
     return float(np.percentile(values_of_texture, 10))
 
 
-MIN_SIMILARITY = 0.55
-"""Less similar images are never near-duplicates."""
-
-MIN_CROP_SIMILARITY = 0.65
-"""The same for crops compared with crops: smaller areas agree more by chance."""
-
-MAX_THRESHOLD = 0.97
-"""More similar images always are near-duplicates."""
-
+MIN_SIMILARITY = 0.55  # less similar images are never near-duplicates
+MIN_CROP_SIMILARITY = 0.65  # the same for crops: smaller areas agree more by chance
+MAX_THRESHOLD = 0.97  # more similar images always are near-duplicates
 _CANDIDATES = 8
 _DIMENSIONS = 32
 _LEAST_VOTE = 0.6
@@ -205,6 +193,9 @@ class ReferenceImages:
     """
 
     def __init__(self, samples: Sequence[Sample], *, crop: int | None = None, workers: int = 2) -> None:
+        def mirrored(keypoints: Keypoints) -> Keypoints:  # detected again, since descriptors do not mirror
+            return find_keypoints(np.ascontiguousarray(keypoints.gray[:, ::-1]))
+
         with ThreadPoolExecutor(workers) as pool:
             keypoints = list(pool.map(lambda sample: [find_keypoints(each) for each in _images(sample, crop)], samples))
             self.names = [sample.name for sample, own in zip(samples, keypoints, strict=True) for _ in own]
@@ -246,8 +237,8 @@ class ReferenceImages:
         cv2.setNumThreads(1)
         try:
             with ThreadPoolExecutor(workers) as pool:
-                for found in pool.map(lambda sample: self.nearest(find_keypoints(small_gray(read(sample)))), samples):
-                    yield found
+                for nearest in pool.map(lambda sample: self.nearest(find_keypoints(small_gray(read(sample)))), samples):
+                    yield nearest
                     if on_progress is not None:
                         on_progress(1)
         finally:

@@ -13,7 +13,7 @@ from augment.mixing.folder import WriteResult, input_folders, write_mixture
 from augment.mixing.plan import Plan
 from augment.mixing.planning import make_plan
 from augment.mixing.request import Request, Thresholds
-from augment.mixing.splits import SplitResult, training_split
+from augment.mixing.splits import training_split
 from augment.pasting.folder import write_pasted
 from augment.pasting.paster import METHODS, Paster
 from defects.images.crops import CropSpec
@@ -197,22 +197,26 @@ def _is_pasted(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class PasteResult:
-    """Pasted images that were written.
+    """Pasted images.
 
     Attributes:
         out: Their folder.
         images: Number of images in it.
-        written: Number of images written now.
         classes: Their defect classes.
+        training: Number of real training images, which they are pasted from.
         held_out: Number of real images that are held out for validation and test, and not used.
+        split_by: How the real images are split, in words.
+        written: Number of images written now.
         seconds: Of this run.
     """
 
     out: Path
     images: int
-    written: int
     classes: tuple[str, ...]
+    training: int
     held_out: int
+    split_by: str
+    written: int
     seconds: float
 
 
@@ -231,6 +235,7 @@ def paste(
     layout: str = "auto",
     seed: int = 0,
     resume: bool = False,
+    dry_run: bool = False,
     on_progress: Callable[[int], object] | None = None,
 ) -> PasteResult:
     """Pastes real defects into good training images, with exact masks, as `mix-defects paste` does.
@@ -249,42 +254,26 @@ def paste(
         layout: Of `real`.
         seed: Of all random choices; that of the mixture, for the same split.
         resume: Continue a folder begun with the same settings.
+        dry_run: Check everything, write nothing.
         on_progress: Called with the number of images completed since the last call.
 
     Raises:
         UsageError: A setting is unknown.
-        DataError: An image does not open, or no defect fits.
+        DataError: The folder cannot be read or split, an image does not open, or no defect fits.
         OutputError: The folder is not empty, in use or cannot be written.
     """
     start, folder = time.perf_counter(), Path(out)
-    check_apart(folder, {"--real": Path(real)})
-    paster, split = paster_for(
-        Path(real), method=method, label=label, size=size, crop=crop, val=val, test=test, split_from=split_from,
-        layout=layout, seed=seed,
-    )  # fmt: skip
-    written = write_pasted(folder, paster, num, resume=resume, on_progress=on_progress)
-    return PasteResult(folder, num, written, paster.classes, len(split.held_out), time.perf_counter() - start)
-
-
-def paster_for(
-    real: Path, *, method: str, label: str, size: int | None, crop: int | None, val: float, test: float,
-    split_from: str, layout: str, seed: int,
-) -> tuple[Paster, SplitResult]:  # fmt: skip
-    """The paster of `paste`, and the split of the real images.
-
-    Raises:
-        UsageError: A setting is unknown.
-        DataError: The folder cannot be read or split, or has no defect to paste.
-    """
     if method not in METHODS:
         raise UsageError(f"--method: unknown {method!r}; {nearest(method, METHODS)}", code="E-mix-unknown-value")
     if crop is not None and size is None:
         raise UsageError("--crop: the size of the resized crops is unknown; give --size too", code="E-mix-no-size")
-    split = training_split(real, layout=layout, val=val, test=test, split_from=split_from, seed=seed)
+    check_apart(folder, {"--real": Path(real)})
+    split = training_split(Path(real), layout=layout, val=val, test=test, split_from=split_from, seed=seed)
     train = split.samples["train"]
-    crop_spec = None
-    if size is not None:
-        crop_spec = CropSpec(size, crop, 3 if image_info(train[0].image).channels >= 3 else 1)
+    channels = 3 if image_info(train[0].image).channels >= 3 else 1
+    crop_spec = None if size is None else CropSpec(size, crop, channels)
     defective, good = ([s for s in train if (s.label == GOOD) is is_good] for is_good in (False, True))
     paster = Paster(defective, good, method=method, seed=seed, crop_spec=crop_spec, texture_label=label)
-    return paster, split
+    written = 0 if dry_run else write_pasted(folder, paster, num, resume=resume, on_progress=on_progress)
+    seconds = time.perf_counter() - start
+    return PasteResult(folder, num, paster.classes, len(train), len(split.held_out), split.method, written, seconds)

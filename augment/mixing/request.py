@@ -115,21 +115,21 @@ class Request:
                 "give for example --val 0.1 --test 0.2",
                 code="E-mix-bad-shares",
             )
-        conflicts = {
-            "--native: uses whole images; leave out --size and --crop, or --native": self.native
-            and bool(self.size or self.crop),
-            "--min-...: needs the scores of the synthetic images; give --scores scores.jsonl": bool(self.thresholds)
-            and not self.scores,
-            "--device: augments on a device, but no augmentation is requested; give --augment PRESET": bool(self.device)
-            and not self.augment,
-            "--ratio: requests pasted images; give --pasted DIR, or leave the third number out": len(self.ratio) == 3
-            and bool(self.ratio[2])
-            and self.pasted is None,
-            "--ratio: requests synthetic images; give --synthetic DIR, or 0 as the second number": len(self.ratio) >= 2
-            and bool(self.ratio[1])
-            and not self.synthetic,
-        }
-        for message, conflict in conflicts.items():
+        needs_pasted = len(self.ratio) == 3 and self.ratio[2] and self.pasted is None
+        needs_synthetic = len(self.ratio) >= 2 and self.ratio[1] and not self.synthetic
+        for conflict, message in (
+            (
+                self.native and (self.size or self.crop),
+                "--native: uses whole images; leave out --size and --crop",
+            ),
+            (self.thresholds and not self.scores, "--min-...: needs the scores of the synthetic images; give --scores"),
+            (
+                self.device and not self.augment,
+                "--device: there is no augmentation; give --augment PRESET",
+            ),
+            (needs_pasted, "--ratio: requests pasted images; give --pasted DIR, or leave the third number out"),
+            (needs_synthetic, "--ratio: requests synthetic images; give --synthetic DIR, or 0 as the second number"),
+        ):
             if conflict:
                 raise UsageError(message, code="E-mix-conflicting-options")
 

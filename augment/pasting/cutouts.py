@@ -55,8 +55,8 @@ def clusters(mask: Mask) -> list[Mask]:
     distance = int(np.clip(0.5 * np.sqrt(stats[1:, cv2.CC_STAT_AREA].max()), 4, 40))
     near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * distance + 1, 2 * distance + 1), np.uint8))
     count, labels = cv2.connectedComponents(near, connectivity=8)
-    found = [mask & (labels == i) for i in range(1, count)]
-    return [part for part in found if part.sum() >= _LEAST_AREA]
+    defects = [mask & (labels == i) for i in range(1, count)]
+    return [part for part in defects if part.sum() >= _LEAST_AREA]
 
 
 def cut_out(loaded: LoadedImage, defect: Mask) -> Cutout:

@@ -224,12 +224,14 @@ class Paster:
         weights = np.sqrt([float(d.sum()) for d in defects])
         defect = defects[int(rng.choice(len(defects), p=weights / weights.sum()))]
         candidates = [self._reader.read(self._background(rng, source.label)) for _ in range(3)]
-        found = paste_into(loaded, defect, candidates, self.method, rng, self.limits)
-        if found is None:
+        composite = paste_into(loaded, defect, candidates, self.method, rng, self.limits)
+        if composite is None:
             return None
-        background = found.background
-        more = {"defect": self._reader.origin(source), "band": found.band, "pose": found.pose.to_dict()}
-        return self._finish(index, rng, background.sample, source.label, found.image, background.mask, found.mask, more)
+        background = composite.background
+        more = {"defect": self._reader.origin(source), "band": composite.band, "pose": composite.pose.to_dict()}
+        return self._finish(
+            index, rng, background.sample, source.label, composite.image, background.mask, composite.mask, more
+        )
 
     def _perlin(self, index: int, rng: np.random.Generator) -> PastedImage | None:
         background = self._reader.read(self._background(rng, None))
@@ -237,14 +239,14 @@ class Paster:
             background = cropped(background, random_crop(background.mask, self.crop_spec.size, rng))
         others = self.defective or self.backgrounds
         texture = others[int(rng.integers(len(others)))]
-        found = texture_defect(background, self._reader.read(texture), rng)
-        if found is None:
+        textured = texture_defect(background, self._reader.read(texture), rng)
+        if textured is None:
             return None
-        more = {"band": 0.0, "opacity": round(found.opacity, 4), "texture": found.texture}
-        if found.texture == "image":
+        more = {"band": 0.0, "opacity": round(textured.opacity, 4), "texture": textured.texture}
+        if textured.texture == "image":
             more["defect"] = self._reader.origin(texture)
         label = self.texture_label
-        return self._finish(index, rng, background.sample, label, found.image, background.mask, found.mask, more)
+        return self._finish(index, rng, background.sample, label, textured.image, background.mask, textured.mask, more)
 
     def _finish(
         self,

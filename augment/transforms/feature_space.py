@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.seeding import numpy_generator, seed_for
+from engine.seeding import numpy_generator
 
 Floats = NDArray[np.float64]
 _BLOCK = 512
@@ -98,13 +98,7 @@ def extrapolate(
 
 
 def perturb(
-    features: ArrayLike,
-    labels: Sequence[str],
-    count: int,
-    *,
-    amount: float = 0.5,
-    spread: ArrayLike | None = None,
-    seed: int = 0,
+    features: ArrayLike, labels: Sequence[str], count: int, *, amount: float = 0.5, seed: int = 0
 ) -> AugmentedFeatures:
     """Samples with Gaussian noise: `c_i + gamma X`, X of each feature's own deviation.
 
@@ -113,7 +107,6 @@ def perturb(
         labels: N classes; the deviation is that of the class, or of all samples where a class has one.
         count: number of points; classes take turns.
         amount: gamma, from 0; the paper takes 0.5.
-        spread: (D,) deviation of every feature instead, for all classes.
         seed: of all random choices.
 
     Raises:
@@ -124,20 +117,17 @@ def perturb(
         raise ValueError(f"expected a gamma from 0, got {amount}; 0 repeats the samples, 0.5 is usual")
     classes, members = _members(names, least=1)
     everything = values.std(axis=0)
-    of_class = [values[m].std(axis=0) if len(m) > 1 else everything for m in members]
-    if spread is not None:
-        of_class = [np.asarray(spread, np.float64)] * len(classes)
+    spread = [values[m].std(axis=0) if len(m) > 1 else everything for m in members]
     rng = numpy_generator(seed, "feature noise")
     turn = np.arange(count) % len(classes)
     draw = rng.random(count)
     first = np.asarray([members[c][int(u * len(members[c]))] for c, u in zip(turn, draw, strict=True)], np.int64)
     noise = rng.standard_normal((count, values.shape[1]))
-    points = values[first] + amount * noise * np.asarray([of_class[c] for c in turn]).reshape(count, -1)
+    points = values[first] + amount * noise * np.asarray([spread[c] for c in turn]).reshape(count, -1)
     return AugmentedFeatures(points, names[first], first, np.full(count, -1, np.int64), np.full(count, float(amount)))
 
 
-_METHODS = {"interpolate": interpolate, "extrapolate": extrapolate}
-METHODS = (*_METHODS, "perturb")
+METHODS = ("interpolate", "extrapolate", "perturb")
 
 
 def augment_features(
@@ -148,7 +138,7 @@ def augment_features(
     Args:
         features: (N, D) of a frozen backbone.
         labels: N classes.
-        method: One of `METHODS`, with the settings of the paper; classes of one sample are perturbed instead.
+        method: One of `METHODS`, with the settings of the paper; a class of one sample can only be perturbed.
         factor: Augmented points per sample; classes take turns, so that rare ones get as many as frequent ones.
         seed: Of all random choices.
 
@@ -160,28 +150,15 @@ def augment_features(
 
     >>> values, labels = augment_features([[0.0], [1.0], [5.0]], ["crack", "crack", "pit"], factor=2)
     >>> values.shape, labels.count("crack"), labels.count("pit")
-    ((9, 1), 5, 4)
+    ((9, 1), 8, 1)
     """
     if method not in METHODS:
         raise ValueError(f"expected a method of {', '.join(METHODS)}, got {method!r}; choose one of them")
     if not (np.isfinite(factor) and factor >= 0):
         raise ValueError(f"expected a factor from 0, got {factor}; 1 adds as many points as there are samples")
-    values, names = _checked(features, labels, 0)
-    total = round(factor * len(values))
-    classes = sorted(set(names.tolist()))
-    counts = {name: len(range(turn, total, len(classes))) for turn, name in enumerate(classes)}
-    # Class by class, so that the points of a class do not depend on the others; a single sample cannot be paired.
-    parts, of_parts = [values], names.tolist()
-    for name, count in counts.items():
-        rows, own_seed = values[names == name], seed_for(seed, "feature class", name)
-        if method == "perturb" or len(rows) < 2:
-            spread = rows.std(axis=0) if len(rows) > 1 else values.std(axis=0)
-            points = perturb(rows, [name] * len(rows), count, spread=spread, seed=own_seed)
-        else:
-            points = _METHODS[method](rows, [name] * len(rows), count, seed=own_seed)
-        parts.append(points.values)
-        of_parts += [name] * count
-    return np.concatenate(parts), of_parts
+    function = {"interpolate": interpolate, "extrapolate": extrapolate, "perturb": perturb}[method]
+    new = function(features, labels, round(factor * len(labels)), seed=seed)
+    return np.concatenate([np.asarray(features, np.float64), new.values]), [*labels, *new.labels.tolist()]
 
 
 def _between(
@@ -217,14 +194,14 @@ def _neighbors(values: Floats, count: int | None) -> NDArray[np.int64]:
     """(n, k) indices of the nearest others of each sample, nearest first; ties by index."""
     size = len(values)
     limit = size - 1 if count is None else min(count, size - 1)
-    found = np.empty((size, limit), np.int64)
+    nearest = np.empty((size, limit), np.int64)
     norms = np.square(values).sum(axis=1)
     for start in range(0, size, _BLOCK):
         rows = slice(start, min(start + _BLOCK, size))
         distance = norms[rows, None] + norms[None] - 2 * values[rows] @ values.T
         distance[np.arange(distance.shape[0]), np.arange(rows.start, rows.stop)] = np.inf
-        found[rows] = np.argsort(distance, axis=1, kind="stable")[:, :limit]
-    return found
+        nearest[rows] = np.argsort(distance, axis=1, kind="stable")[:, :limit]
+    return nearest
 
 
 def _checked(features: ArrayLike, labels: Sequence[str], count: int) -> tuple[Floats, NDArray[np.str_]]:
