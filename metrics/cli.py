@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+PARTS = ("control", "labels", "memorisation", "tsne")
+"""Which `--skip` can leave out."""
+
 
 @app.command()
 def main(
@@ -86,13 +89,13 @@ def main(
     """Measure synthetic images against real ones: quality, labels, control, memorization; a table and a report."""
     import json as json_text
 
+    from engine.commands import parse_named
     from engine.errors import GateError, UsageError
     from metrics.bench.comparison import Request, open_comparison
     from metrics.bench.output import check_out
-    from metrics.bench.request import parse_named
 
     _check(channels, cache, no_cache)
-    fakes = parse_named(fake or [])
+    fakes = parse_named(fake or [], "--fake")
     if not (fakes or table or run):
         raise UsageError(
             "--fake: no synthetic images to compare; give --fake NAME=DIR, or --table paper --run NAME=RUN",
@@ -195,7 +198,7 @@ def _paper(table: str, runs: list[str], request: Request, out: Path, num: int, m
                 "--matched: is for the source's table; add --table paper, or leave it out", code="E-bench-flags"
             )
         return None
-    from metrics.bench.request import parse_named
+    from engine.commands import parse_named
     from metrics.paper.protocol import open_paper
 
     return open_paper(parse_named(runs, "--run"), request, out, num, matched=matched)
@@ -203,7 +206,6 @@ def _paper(table: str, runs: list[str], request: Request, out: Path, num: int, m
 
 def _parts(skip: str) -> frozenset[str]:
     from engine.errors import UsageError
-    from metrics.bench.request import PARTS
 
     parts = frozenset(part.strip() for part in skip.split(",") if part.strip())
     unknown = sorted(parts - set(PARTS))

@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("gan", "classify", "metrics", "augment", "defects", "engine", "inspection", "studio", "benchmarks")
-DOCS = ("README.md", "CONTRIBUTING.md", "docs")
+DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "examples")
 
 # Retired in names and in prose; docs/architecture.md says what is written instead.
 RETIRED = """photograph photographs picture pictures square squares window windows ground grounds kind kinds judge
@@ -32,7 +32,7 @@ BRITISH = """gr(?:ey) colours? centred? centres? licen[c]es? catalogues? neighbo
     label(?:led|ling) model(?:led|ling) cancelled analysed?""".split()
 # Names of other libraries and of published formats.
 ALLOWED_NAMES = frozenset({"PureWindowsPath", "ground_truth"})
-_FOREIGN = {"np", "torch", "math", "F", "cv2", "ast", "rng"}
+_FOREIGN = {"np", "study", "torch", "math", "F", "cv2", "ast", "rng"}
 """Modules of other libraries, and NumPy generators: their functions are called as they call them."""
 ALLOWED_PROSE = re.compile(
     r"ground truth|ground_truth|Windows|gray levels?|mean squares?|least squares?|square (?:root|kernel|bracket)s?"

@@ -34,7 +34,7 @@ class Options:
 
     Attributes:
         resamples: Of the intervals.
-        skip: Of `metrics.bench.request.PARTS`.
+        skip: Of `metrics.cli.PARTS`.
         cache: Folder of features and segmenters already computed; None keeps nothing.
         workers: Threads; None for PyTorch's own number.
     """

@@ -28,7 +28,7 @@ BASELINES = {"pasted": "alpha", "perlin": "perlin"}
 BLEND = "blend"
 MATCHED = "-matched"
 """Added to the name of a Magna-Blend run: the same masks, as hard to find as real defects are."""
-FILTER = ("--match-difficulty", "--min-realism", "0", "--keep-best", "--tries", "8")
+FILTER = ("--match-difficulty", "--min-realism", "0", "--write-best", "--max-attempts", "8")
 """Every mask has an image, the candidate nearest to its target difficulty; of four attempts half miss it."""
 MASKS, WHOLE = "masks", "masks-whole"
 
@@ -111,7 +111,7 @@ def set_commands(
                 raise UsageError(
                     f"--run {name}: --matched makes a set of that name; choose another", code="E-bench-set-name"
                 )
-            found[name] = [*words, *FILTER, "--keep-like", str(real), "--seed", str(seed)]
+            found[name] = [*words, *FILTER, "--filter-with", str(real), "--seed", str(seed)]
     for name, method in BASELINES.items():
         words = ["mix-defects", "paste", "--real", str(real), "--num", str(num * count), "--method", method]
         words += ["--size", str(side), *(["--crop", str(first.crop)] if first.crop else [])]
@@ -144,7 +144,7 @@ def make_sets(
         write_masks(samples, None, out / WHOLE)
     checkpoints = {f"{run.name}{end}": run.provenance.checkpoint for run in runs for end in ("", MATCHED)}
     for name, words in commands.items():
-        if "--keep-like" in words and not (out / name).exists():  # refused now or never
+        if "--filter-with" in words and not (out / name).exists():  # refused now or never
             (call or _run)([*words, "--out", str(out / name), "--dry-run", "--json"])
     return [_generated(name, list(words), checkpoints.get(name), out, call or _run) for name, words in commands.items()]
 
