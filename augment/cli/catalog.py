@@ -22,7 +22,8 @@ def catalog(
     import json as json_text
 
     from augment.transforms.catalog import CATALOG
-    from augment.transforms.pipeline import load_preset, preset_names
+    from augment.transforms.pipeline import load_preset
+    from engine.config import config_names
 
     transforms = [
         {
@@ -35,7 +36,7 @@ def catalog(
         }
         for one in CATALOG.values()
     ]
-    presets = {name: load_preset(name).config.description for name in preset_names()}
+    presets = {name: load_preset(name).config.description for name in config_names("augment")}
     result: dict[str, Any] = {"transforms": transforms, "presets": presets}
     if not only_list:
         from augment.transforms.catalog_page import catalog_page

@@ -12,35 +12,13 @@ from typing import Any, Protocol
 from augment.balancing.output import write_plan
 from augment.balancing.plan import make_generation_plan
 from augment.balancing.plan_commands import read_generator
+from augment.mixing import leak_check, selection, splits
 from augment.mixing.filtering import filter_by_scores, read_scores
-from augment.mixing.leak_check import (
-    NearDuplicates,
-    check_generator,
-    check_leaks,
-    find_near_duplicates,
-    from_held_out_masks,
-    identical_files,
-    pasted_leaks,
-)
 from augment.mixing.plan import Item, Plan
 from augment.mixing.request import SOURCES, Request
-from augment.mixing.selection import (
-    StrataFill,
-    Stratifier,
-    check_sampling_weights,
-    count_to_level,
-    counts_for,
-    select,
-)
+from augment.mixing.selection import StrataFill, Stratifier, select
 from augment.mixing.sources import Cropper, Dropped, Source, Sources, cropper_for, open_sources
-from augment.mixing.splits import (
-    GeneratorSplit,
-    SplitResult,
-    hashes_by_name,
-    read_generator_split,
-    split_real,
-    with_groups,
-)
+from augment.mixing.splits import GeneratorSplit, SplitResult
 from augment.transforms.pipeline import Pipeline
 from defects.formats.listing import SPLITS
 from defects.images.decode import read_mask
@@ -92,20 +70,20 @@ class _Planning:
         pipeline = Pipeline.from_preset(request.augment) if request.augment else None
         sources = open_sources(request)
         self.warnings += sources.warnings
-        real, message = with_groups(sources.real.samples)
+        real, message = splits.with_groups(sources.real.samples)
         self.warnings += [message] if message else []
-        real_hashes = hashes_by_name(real)
+        real_hashes = splits.hashes_by_name(real)
         split = self._split(sources, real, real_hashes)
         self.warnings += split.warnings
         self._check_generators(sources, split.held_out, real_hashes)
         train = self._with_pixels("real", split.samples["train"])
         passed = self._passed_scores(sources)
         passed = {name: self._with_pixels(name, samples) for name, samples in passed.items()}
-        hashes = {name: hashes_by_name(samples) for name, samples in passed.items()} | {"real": real_hashes}
+        hashes = {name: splits.hashes_by_name(samples) for name, samples in passed.items()} | {"real": real_hashes}
         cropper = cropper_for(request, sources)
         leaks, near_duplicates = self._leaks(sources, train, passed, split.held_out, hashes, cropper, record)
         if not request.drop_near_duplicates:
-            check_leaks(leaks)
+            leak_check.check_leaks(leaks)
         self.dropped += leaks
         leaking = {(drop.source, drop.name) for drop in leaks}
         train = [sample for sample in train if ("real", sample.name) not in leaking]
@@ -113,7 +91,7 @@ class _Planning:
         train, selected, fill = self._select(sources, train, passed, cropper)
         items = _items({**split.samples, "train": train}, selected, hashes)
         counts = {name: sum(item.source == name for item in items["train"]) for name in SOURCES}
-        weights = check_sampling_weights(request.sampling_weights, counts)
+        weights = selection.check_sampling_weights(request.sampling_weights, counts)
         return Plan(
             request, items, cropper, pipeline, weights, self.dropped, fill, split.method, near_duplicates, self.warnings
         )
@@ -127,15 +105,15 @@ class _Planning:
                     one = GeneratorSplit(frozenset(source.provenance.test), source.provenance.train_sha256)
                     known = one if known is None else known | one
         elif request.split_from not in ("none", "column"):
-            known = read_generator_split(Path(request.split_from))
+            known = splits.read_generator_split(Path(request.split_from))
         fractions = {"val": request.val, "test": request.test}
         column = request.split_from == "column"
-        return split_real(real, fractions, request.seed, known=known, hashes=hashes, column=column)
+        return splits.split_real(real, fractions, request.seed, known=known, hashes=hashes, column=column)
 
     def _check_generators(self, sources: Sources, held_out: Sequence[Sample], hashes: Mapping[str, str]) -> None:
         for source in sources.synthetic:
-            check_generator(source, held_out, hashes)
-            generated = from_held_out_masks(source, held_out)
+            leak_check.check_generator(source, held_out, hashes)
+            generated = leak_check.from_held_out_masks(source, held_out)
             if generated:
                 self.warnings.append(
                     f"{source.root}: {len(generated)} images are generated from masks of held-out images, "
@@ -185,19 +163,19 @@ class _Planning:
         hashes: Mapping[str, Mapping[str, str]],
         cropper: Cropper,
         record: Path | None,
-    ) -> tuple[list[Dropped], NearDuplicates | None]:
+    ) -> tuple[list[Dropped], leak_check.NearDuplicates | None]:
         by_hash = {hashes["real"][sample.name]: sample.name for sample in held_out}
-        leaks = identical_files("real", train, hashes["real"], by_hash)
+        leaks = leak_check.identical_files("real", train, hashes["real"], by_hash)
         for source in sources.training_only:
-            leaks += identical_files(source.name, passed[source.name], hashes[source.name], by_hash)
+            leaks += leak_check.identical_files(source.name, passed[source.name], hashes[source.name], by_hash)
             if source.origin == "pasted":
-                leaks += pasted_leaks(source, by_hash)
+                leaks += leak_check.pasted_leaks(source, by_hash)
         near_duplicates = None
         if self.request.check == "near-duplicates" and held_out:
             files = {str(s.image): hashes["real"][s.name] for s in (*train, *held_out)}
             files |= {str(s.image): hashes[name][s.name] for name, samples in passed.items() for s in samples}
             with self.open_progress(len(train) + sum(map(len, passed.values())), "leak check") as counter:
-                near_duplicates = find_near_duplicates(
+                near_duplicates = leak_check.find_near_duplicates(
                     train,
                     passed,
                     held_out,
@@ -221,7 +199,7 @@ class _Planning:
             for origin in ("synthetic", "pasted")
         }
         available = {"real": len(train), **{origin: len(some) for origin, some in by_origin.items()}}
-        counts = counts_for(request.ratio, available)
+        counts = selection.counts_for(request.ratio, available)
         real = train if counts["real"] else []
         selected: list[tuple[Source, Sample]] = []
         if not request.balance:
@@ -236,7 +214,7 @@ class _Planning:
         added: list[tuple[str, ...]] = []
         for origin, some in by_origin.items():
             now = strata.fill(added).after
-            count = counts[origin] if request.ratio else count_to_level(keys[origin], now)
+            count = counts[origin] if request.ratio else selection.count_to_level(keys[origin], now)
             numbers = select(range(len(some)), count, keys=keys[origin], start=now, seed=request.seed, name=origin)
             selected += [some[i] for i in numbers]
             added += [keys[origin][i] for i in numbers]

@@ -15,12 +15,13 @@ from PIL import ImageDraw, ImageFont
 
 from augment.transforms.catalog import CATALOG, Between, OneOf, PipelineConfig, Setting, StepConfig, Transform
 from augment.transforms.geometry import Mask, Partner
-from augment.transforms.pipeline import Pipeline, load_preset, preset_names
+from augment.transforms.pipeline import Pipeline, load_preset
 from augment.transforms.plan import generator_for
 from defects.images.crops import CropSpec, as_channels, read_crop
 from defects.images.decode import encode_image, read_sample
 from defects.sample import GOOD, Sample
 from defects.synthetic.mpi_dataset import MpiPlan
+from engine.config import config_names
 from engine.errors import DataError
 from engine.files.atomic import write_bytes, write_text
 
@@ -155,7 +156,7 @@ def catalog_page(
         tiles = strip_of_transform(entry, examples, draws, seed)
         sections.append((entry.family, name, entry.about, _settings(entry), _write(out, name, titled(tiles))))
         sheet.append(titled(tiles, name.replace("_", "\n"), _LEFT))
-    for name in preset_names():
+    for name in config_names("augment"):
         pipeline = load_preset(name)
         tiles = strip_of_pipeline(pipeline, examples, draws + 2, seed)
         steps = ", ".join(f"{step.transform} (p {step.p:g})" for step in pipeline.config.steps)

@@ -14,7 +14,7 @@ from augment.transforms.catalog import PipelineConfig
 from augment.transforms.geometry import Border, Image, Light, Mask, Mix, Partner, Plan, Warp, any_set, warp
 from augment.transforms.lighting import LIGHTING, TABLES, erase, look_up, mix
 from augment.transforms.plan import draw_plan, generator_for, last_pixel, slots_of
-from engine.config import config_names, load_config
+from engine.config import load_config
 
 if TYPE_CHECKING:
     import torch
@@ -187,11 +187,6 @@ def _check(image: Image, mask: Mask) -> None:
         raise ValueError(f"expected a uint8 image (H, W, 1 or 3), got {image.dtype} {image.shape}")
     if mask.dtype != _BOOL or mask.shape != image.shape[:2]:
         raise ValueError(f"expected a bool mask {image.shape[:2]}, got {mask.dtype} {mask.shape}")
-
-
-def preset_names() -> list[str]:
-    """Names of the packaged presets."""
-    return config_names("augment")
 
 
 def load_preset(name_or_path: str | Path) -> Pipeline:

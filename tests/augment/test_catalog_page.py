@@ -9,9 +9,9 @@ import pytest
 
 from augment.transforms.catalog import CATALOG
 from augment.transforms.catalog_page import catalog_page, strip_of_transform, tile, titled
-from augment.transforms.pipeline import preset_names
 from defects.formats.dataset import open_dataset
 from defects.images.decode import read_image
+from engine.config import config_names
 from tests.builders import magnetic_tile, sample_folder
 from tests.builders.blobs import defect, smooth_image
 from tests.builders.errors import raises
@@ -20,7 +20,7 @@ from tests.builders.errors import raises
 def test_the_page_has_an_image_of_every_transform_and_preset(tmp_path: Path) -> None:
     page = catalog_page(None, tmp_path / "out", size=64, draws=1)
     text = page.read_text(encoding="utf-8")
-    for name in [*CATALOG, *(f"preset_{name}" for name in preset_names())]:
+    for name in [*CATALOG, *(f"preset_{name}" for name in config_names("augment"))]:
         assert f"images/{name}.jpg" in text
         assert read_image(tmp_path / "out" / "images" / f"{name}.jpg").shape[2] == 3
     assert read_image(tmp_path / "out" / "catalog.jpg").shape[0] > 64 * len(CATALOG)

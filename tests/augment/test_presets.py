@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from augment.transforms.catalog import PipelineConfig
-from augment.transforms.pipeline import Pipeline, load_preset, preset_names
+from augment.transforms.pipeline import Pipeline, load_preset
 from augment.transforms.plan import generator_for
-from engine.config import dump_config, load_config
+from engine.config import config_names, dump_config, load_config
 from engine.errors import UsageError
 
 TENTH, TWENTIETH = (-0.1, 0.1), (-0.05, 0.05)
@@ -36,7 +36,7 @@ def test_the_gan_papers_presets_have_its_transforms() -> None:
     assert {step.transform for step in load_preset("gan_paper_noise").config.steps} == {*paper, "gaussian_noise"}
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", config_names("augment"))
 def test_every_preset_is_built_described_and_comes_back_from_its_own_yaml(name: str, tmp_path: Path) -> None:
     pipeline = load_preset(name)
     assert pipeline.config.description
