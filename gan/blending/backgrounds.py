@@ -20,7 +20,7 @@ from defects.images.header import image_info
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, Issue, IssuesError
-from engine.files.atomic import sha256_file
+from engine.files.atomic import sha256_bytes, sha256_file
 from engine.runtime.cache import BoundedCache
 from gan.data.blend_pairs import margin
 from gan.data.inpainting import inpaint_around
@@ -118,6 +118,37 @@ class Backgrounds(Sequence[Background]):
             roi = sha256_file(one.roi) if one.roi is not None else ""
             digest.update(f"{one.name}\0{one.sha256}\0{roi}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
+
+
+class BackgroundArrays(Backgrounds):
+    """Images in memory, each (H, W, C) uint8; see `Backgrounds`.
+
+    Raises:
+        DataError: An image has another shape or type.
+    """
+
+    def __init__(self, arrays: Sequence[Image], *, scale: ScaleOf, blend_radius: float) -> None:
+        for number, image in enumerate(arrays):
+            if image.ndim != 3 or image.shape[2] not in (1, 3) or image.dtype != np.uint8:
+                raise DataError(
+                    f"background {number}: has the shape {image.shape} and the type {image.dtype}; give (H, W, C) "
+                    "uint8 arrays of 1 or 3 channels",
+                    code="E-blend-array",
+                )
+        backgrounds = [
+            Background(
+                Sample(f"background-{number}", Path(f"background-{number}.png")),
+                sha256_bytes(image.tobytes()),
+                (image.shape[0], image.shape[1]),
+            )
+            for number, image in enumerate(arrays)
+        ]
+        super().__init__(backgrounds, (), scale=scale, blend_radius=blend_radius)
+        self.arrays = list(arrays)
+
+    def read(self, index: int) -> tuple[Image, Mask | None]:
+        """See `Backgrounds.read`."""
+        return self.arrays[index], None
 
 
 def list_backgrounds(

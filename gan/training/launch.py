@@ -17,7 +17,7 @@ from engine.errors import UsageError
 from engine.files.atomic import sha256_bytes
 from engine.run.folder import RunFolder, same_config
 from engine.runtime.device import repeatable
-from engine.training.launch import select_accelerator, launch_processes
+from engine.training.launch import launch_processes, select_accelerator
 from engine.training.ranks import by_the_first
 from engine.weights.vgg16 import style_vgg_weights
 from gan.checkpoint import describe
