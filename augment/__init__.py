@@ -3,6 +3,20 @@
     plan = augment.mix("real/", {"synthetic": "syn/"}, ratio=(1, 0.5), preset="flips")
     loader = plan.dataloader("train", batch_size=32)
 
+>>> from tempfile import mkdtemp
+>>> import augment, defects
+>>> real = mkdtemp()
+>>> _ = defects.generate_mpi(real, 12, plan=defects.MpiPlan(size=64))
+>>> pasted = augment.paste(real, mkdtemp(), num=4, val=0, test=0.25)
+>>> plan = augment.mix(real, {"pasted": pasted.out}, preset="flips", val=0, test=0.25, check="files")
+>>> batch = next(iter(plan.dataloader("train", batch_size=4)))
+>>> batch["image"].shape, batch["mask"].shape
+(torch.Size([4, 3, 64, 64]), torch.Size([4, 1, 64, 64]))
+>>> plan.write(mkdtemp()).images == len(plan)
+True
+>>> [summary.name for summary in augment.imbalance_report(defects.open(real).samples).classes]
+['good', 'crack']
+
 The names are loaded on first use, so that importing the package stays cheap.
 """
 

@@ -125,24 +125,24 @@ def shape_class(class_name: str, instances: Sequence[Instance]) -> str:
 
 
 def shaped_mask(
-    class_name: str, size: int, target_range: tuple[float, float], rng: np.random.Generator
+    shape: str, size: int, target_range: tuple[float, float], rng: np.random.Generator
 ) -> PlannedMask | None:
     """A procedural mask whose share of the image is in `target_range`; None where there is none."""
     if target_range[0] >= target_range[1]:
         return None
-    spec = ShapeSpec.typical(class_name, size)
+    spec = ShapeSpec.typical(shape, size)
     low, high = np.log(target_range)
     for _ in range(_MAX_ATTEMPTS):
-        shape = spec.sample(rng)
+        sampled = spec.sample(rng)
         goal = math.exp(low + (0.2 + 0.6 * rng.random()) * (high - low)) * size * size
-        length, width = shape.length, shape.width
+        length, width = sampled.length, sampled.width
         for _ in range(3):
             procedural = ShapeSpec(
-                class_name, (1, 1), (length, length), (width, width), spec.orientation, (0.4, 0.4, 0.6, 0.6)
+                shape, (1, 1), (length, length), (width, width), spec.orientation, (0.4, 0.4, 0.6, 0.6)
             ).sample(rng)
             mask = procedural.draw(size, rng)
             if target_range[0] <= mask.mean() <= target_range[1]:
-                return PlannedMask(mask, f"procedural {class_name}", 1.0)
+                return PlannedMask(mask, f"procedural {shape}", 1.0)
             change = math.sqrt(goal / mask.sum())
             length, width = min(max(length * change, 1.0), 1.5 * size), min(max(width * change, 1.0), 0.7 * size)
     return None

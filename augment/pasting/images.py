@@ -124,7 +124,7 @@ class ImageReader:
         self._hashes: dict[str, str] = {}
 
     def read(self, sample: Sample) -> LoadedImage:
-        """The image of a sample, or the part of it that `metadata["square"]` (x, y, width, height in px) names.
+        """The image of a sample, or the box of it that `metadata["square"]` (x, y, width, height in px) names.
 
         Raises:
             DataError: the image or its mask does not open.
@@ -158,7 +158,7 @@ _FULL = 0.95
 """A crop with a larger share of defect contains too little background."""
 
 
-def crop_around(pasted: Mask, own: Mask, size: int, rng: np.random.Generator) -> tuple[slice, slice]:
+def crop_around(pasted: Mask, existing: Mask, size: int, rng: np.random.Generator) -> tuple[slice, slice]:
     """Rows and columns of a crop of `size` px that contains the pasted defect, not always in its middle.
 
     Of a few random crops the one with the fewest defective pixels of the background itself is taken; around a defect
@@ -166,7 +166,7 @@ def crop_around(pasted: Mask, own: Mask, size: int, rng: np.random.Generator) ->
 
     Args:
         pasted: (H, W), both sides at least `size`; not empty.
-        own: (H, W) the background's own defects.
+        existing: (H, W) the background's own defects.
         size: px.
         rng: draws the crop.
     """
@@ -177,23 +177,23 @@ def crop_around(pasted: Mask, own: Mask, size: int, rng: np.random.Generator) ->
         left = _start(x, w, width, size, float(across))
         top = _start(y, h, height, size, float(down))
         cut = slice(top, top + size), slice(left, left + size)
-        visible = float(own[cut].sum()) + size * size * bool(pasted[cut].mean() > _FULL)
-        if visible < least:
-            best, least = cut, visible
-        if not visible:
+        defective = float(existing[cut].sum()) + size * size * bool(pasted[cut].mean() > _FULL)
+        if defective < least:
+            best, least = cut, defective
+        if not defective:
             break
     return best
 
 
-def random_crop(own: Mask, size: int, rng: np.random.Generator) -> tuple[slice, slice]:
+def random_crop(existing: Mask, size: int, rng: np.random.Generator) -> tuple[slice, slice]:
     """Rows and columns of a random crop of `size` px; of a few, the one with the fewest defective pixels."""
     best, least = (slice(0, size), slice(0, size)), float("inf")
     for across, down in rng.random((_MAX_ATTEMPTS, 2)):
-        top, left = (int(s * (side - size + 1)) for s, side in zip((down, across), own.shape, strict=True))
+        top, left = (int(s * (side - size + 1)) for s, side in zip((down, across), existing.shape, strict=True))
         cut = slice(top, top + size), slice(left, left + size)
-        visible = float(own[cut].sum())
-        if visible < least:
-            best, least = cut, visible
+        defective = float(existing[cut].sum())
+        if defective < least:
+            best, least = cut, defective
     return best
 
 

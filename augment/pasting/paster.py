@@ -35,7 +35,7 @@ class PastedImage:
         image: (H, W, C) uint8.
         mask: (H, W) bool, the label: the pasted defect, and any that the background has of its own.
         label: Class of the defect.
-        group: Of the background, so that it stays with the part it shows.
+        group: Of the background, so that it stays with the same specimen.
         metadata: Columns for the manifest: `method`, `seed`, `index`, `band` (px around the label beyond which the
             background is unchanged), `defect` and `background` (name, sha256, group of the real samples), `pose`,
             `guide` (raw thickness and brightness as measured on the result).
@@ -49,7 +49,7 @@ class PastedImage:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-_PLACES = 10
+_POSES = 10
 """Poses tried in each background."""
 
 
@@ -80,7 +80,7 @@ def paste_into(
     rng: np.random.Generator,
     limits: Limits,
 ) -> Composite | None:
-    """Paste one defect of `source` where it fits best among random places; None where it fits nowhere.
+    """Pastes one defect of `source` where it fits best among random poses; None where it fits nowhere.
 
     Args:
         source: the image with the defect.
@@ -91,17 +91,17 @@ def paste_into(
         limits: how far the pose may go.
     """
     cutout = cut_out(source, defect)
-    own = surroundings(cutout)
+    reference = surroundings(cutout)
     best: tuple[float, LoadedImage, Pose] | None = None
     for background in backgrounds:
         if background.image.shape[2] != cutout.patch.shape[2]:
             continue
         part = part_box(background.region)
-        for _ in range(_PLACES):
+        for _ in range(_POSES):
             pose = propose(cutout, part, rng, limits)
             if pose is None:
                 continue
-            cost = mismatch(cutout, own, pose, background)
+            cost = mismatch(cutout, reference, pose, background)
             if np.isfinite(cost) and (best is None or cost < best[0]):
                 best = cost, background, pose
     if best is None:
@@ -212,9 +212,9 @@ class Paster:
         )
 
     def _paste(self, index: int, attempt: int, rng: np.random.Generator) -> PastedImage | None:
-        turn, class_name = divmod(index, len(self.classes))
-        sources = self._by_class[self.classes[class_name]]
-        source = sources[self._order(self.classes[class_name], turn // len(sources), len(sources))[turn % len(sources)]]
+        turn, number = divmod(index, len(self.classes))
+        sources = self._by_class[self.classes[number]]
+        source = sources[self._order(self.classes[number], turn // len(sources), len(sources))[turn % len(sources)]]
         if attempt:
             source = sources[int(rng.integers(len(sources)))]
         loaded = self._reader.read(source)
@@ -255,13 +255,13 @@ class Paster:
         background: Sample,
         label: str,
         image: Any,
-        own: Mask,
+        existing: Mask,
         pasted: Mask,
         more: dict[str, Any],
     ) -> PastedImage | None:
-        mask = own | pasted
+        mask = existing | pasted
         if self.crop_spec is not None and self.method != "perlin":
-            cut = crop_around(pasted, own, self.crop_spec.size, rng)
+            cut = crop_around(pasted, existing, self.crop_spec.size, rng)
             image, mask, pasted = np.ascontiguousarray(image[cut]), mask[cut].copy(), pasted[cut]
         if not pasted.any():
             return None

@@ -143,9 +143,9 @@ def _linear(angle: float, scale: tuple[float, float], flip: tuple[bool, bool]) -
 def _anchored(cutout: Cutout, part: Box, matrix: Array, axis: int, flipped: bool, *, at_start: bool) -> float:
     """The translation that aligns an edge of the cut-out's part with the same edge of the background's."""
     first, last = cutout.part[axis] - cutout.corner[axis], cutout.part[axis + 2] - 1 - cutout.corner[axis]
-    own = (last if flipped else first) if at_start else (first if flipped else last)
+    edge = (last if flipped else first) if at_start else (first if flipped else last)
     goal = part[axis] if at_start else part[axis + 2] - 1
-    return float(goal - matrix[axis, axis] * own)
+    return float(goal - matrix[axis, axis] * edge)
 
 
 Floats = NDArray[np.float32]
@@ -191,12 +191,12 @@ def surroundings(cutout: Cutout) -> Surroundings:
     return Surroundings(small, _ring(mask, around_only=True))
 
 
-def mismatch(cutout: Cutout, own: Surroundings, pose: Pose, background: LoadedImage) -> float:
+def mismatch(cutout: Cutout, reference: Surroundings, pose: Pose, background: LoadedImage) -> float:
     """0 for surroundings equal to the defect's own; infinite where the defect cannot be placed.
 
     Args:
         cutout: the defect.
-        own: its `surroundings`.
+        reference: its `surroundings`.
         pose: in the background.
         background: the image to paste into.
     """
@@ -219,12 +219,12 @@ def mismatch(cutout: Cutout, own: Surroundings, pose: Pose, background: LoadedIm
     if not any(cutout.edges) and not part[moved].all():
         return float("inf")
     there = Surroundings(luminance, _ring(moved, around_only=bool(moved.mean() > 0.8)))
-    u = _turned(own.direction, pose)
+    u = _turned(reference.direction, pose)
     agree = float(np.linalg.norm(u - there.direction))
     return float(
-        0.8 * abs(np.log((there.level + 8) / (own.level + 8)))
-        + abs(np.log((there.texture + 1) / (own.texture + 1)))
-        + max(0.0, float(np.log((there.slope + 4) / (own.slope + 4))))
+        0.8 * abs(np.log((there.level + 8) / (reference.level + 8)))
+        + abs(np.log((there.texture + 1) / (reference.texture + 1)))
+        + max(0.0, float(np.log((there.slope + 4) / (reference.slope + 4))))
         + 0.7 * agree
         + 0.5 * abs(float(np.log(pose.scale[0] / pose.scale[1])))
     )

@@ -128,10 +128,10 @@ def texture_defect(background: LoadedImage, other: LoadedImage, rng: np.random.G
         mask = _some_blobs(perlin_mask(allowed.shape, rng), rng) & allowed
         if not least <= mask.sum() <= most:
             continue
-        class_name = "image" if rng.random() < 0.6 and attempt < _MAX_ATTEMPTS // 2 else "noise"
+        texture_type = "image" if rng.random() < 0.6 and attempt < _MAX_ATTEMPTS // 2 else "noise"
         texture = (
             _from_image(other.image, background.image.shape, rng)
-            if class_name == "image"
+            if texture_type == "image"
             else _noise(background.image, rng)
         )
         opacity = float(rng.uniform(0.2, 0.9))
@@ -140,7 +140,7 @@ def texture_defect(background: LoadedImage, other: LoadedImage, rng: np.random.G
         after = np.clip(np.rint(before + share * (texture - before)), 0, 255).astype(np.uint8)
         changed = _visible(mask, np.abs(after - before).max(axis=2), background.luminance)
         if changed.sum() >= least:
-            return TextureDefect(np.where(changed[..., None], after, background.image), changed, opacity, class_name)
+            return TextureDefect(np.where(changed[..., None], after, background.image), changed, opacity, texture_type)
     return None
 
 
