@@ -133,6 +133,12 @@ def remove_checkpoint(path_stem: str | Path) -> None:
         (stem.parent / f"{stem.name}{suffix}").unlink(missing_ok=True)
 
 
+def prune_checkpoints(folder: Path, retained: int = 2) -> None:
+    """Removes all but the newest of the checkpoints `epoch-NNNN` in a folder."""
+    for old in sorted(folder.glob("epoch-*.safetensors"))[:-retained]:
+        remove_checkpoint(old.with_suffix(""))
+
+
 def _newest_in(folder: Path) -> Path:
     place = folder / "checkpoints" if (folder / "checkpoints").is_dir() else folder
     for file in sorted(place.glob("*.safetensors"), key=_order):

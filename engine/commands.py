@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json as json_lines
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.main import get_command
 
-from engine.errors import IssuesError, MagnaError
+from engine.errors import IssuesError, MagnaError, UsageError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -193,3 +195,32 @@ class Progress:
     def _emit(line: str) -> None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+def parse_named(texts: Sequence[str], flag: str) -> tuple[tuple[str, Path], ...]:
+    """The `NAME=DIR` of every value of a flag.
+
+    Raises:
+        UsageError: One cannot be read, or two have the same name.
+    """
+    folders: dict[str, Path] = {}
+    for text in texts:
+        name, sign, folder = text.partition("=")
+        if not sign or not folder:
+            example = Path(text.rstrip("=")).name or "fakes"
+            raise UsageError(
+                f"{flag}: expected NAME=DIR, got {text!r}; write such as {flag} {example}=DIR", code="E-set-name"
+            )
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{flag}: {name!r} is no name; use up to 40 of the letters a-z, digits, - and _, "
+                f"such as {flag} magna={folder}",
+                code="E-set-name",
+            )
+        if name in folders:
+            raise UsageError(f"{flag}: two sets are called {name!r}; give each a name of its own", code="E-set-name")
+        folders[name] = Path(folder)
+    return tuple(folders.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +32,5 @@ Crop = Annotated[
     typer.Option(min=16, max=65_536, help="Side of the crops in an image, px.  [default: the generator's]"),
 ]
 
-
-def log_warnings() -> None:
-    """Warnings of the library go to stderr."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+LOGGING: Any = {"level": logging.WARNING, "format": "%(levelname)s: %(message)s"}
+"""Warnings of the library go to stderr: `logging.basicConfig(**LOGGING)`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json as json_text
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from classify.cli.options import Depth16, Device, Json, Layout, Model, Resume, Threads, log_warnings
+from classify.cli.options import LOGGING, Depth16, Device, Json, Layout, Model, Resume, Threads
 
 if TYPE_CHECKING:
     from classify.inference.evaluate import Evaluation
@@ -218,7 +219,7 @@ def _load(model: Path, device: str, threads: int | None) -> LoadedClassifier:
     from classify.models.checkpoint import load_classifier
     from engine.runtime.device import select_device
 
-    log_warnings()
+    logging.basicConfig(**LOGGING)
     if threads is not None:
         torch.set_num_threads(threads)
     return load_classifier(model, select_device(device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from classify.cli.options import (
+    LOGGING,
     Config,
     Data,
     Depth16,
@@ -21,7 +23,6 @@ from classify.cli.options import (
     Sets,
     Threads,
     Weights,
-    log_warnings,
 )
 from classify.cli.predict import evaluate, explain, export, predict, table
 
@@ -56,7 +57,7 @@ def train(
     from engine.run.folder import own_config
     from engine.run.sample_folder import check_apart
 
-    log_warnings()
+    logging.basicConfig(**LOGGING)
     resolved = load_config(config or "quick", ClassifierConfig, set_ or [], folder="classify")
     folder = out or Path("runs") / f"{resolved.name}-{data.resolve().name}"
     check_apart(folder, {"the folder of images": data})
@@ -110,7 +111,7 @@ def search(
     from engine.config import load_config
     from engine.run.sample_folder import check_apart
 
-    log_warnings()
+    logging.basicConfig(**LOGGING)
     resolved = load_config(config or "quick", ClassifierConfig, set_ or [], folder="classify")
     folder = out or Path("runs") / f"search-{resolved.name}-{data.resolve().name}"
     check_apart(folder, {"the folder of images": data})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json as json_text
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classify.cli.options import Crop, DryRun, Json, Real, Resume, Size, Threads, log_warnings
+from classify.cli.options import LOGGING, Crop, DryRun, Json, Real, Resume, Size, Threads
 
 if TYPE_CHECKING:
     from classify.utility.design.bench import Request
@@ -49,7 +50,7 @@ Good = Annotated[
 ]
 EvalOn = Annotated[str, typer.Option(help="Evaluation unit: image, crop, or auto: crop where too few images are good.")]
 Preset = Annotated[str, typer.Option(help="Classical augmentation: a preset or a YAML file.")]
-Augmentations = Annotated[int, typer.Option(min=1, max=64, help="Augmented copies of each real image, frozen mode.")]
+Augmentations = Annotated[int, typer.Option(min=1, max=64, help="Augmentations of each real image, frozen mode.")]
 Steps = Annotated[
     int | None,
     typer.Option(min=8, max=1_000_000, help="Optimizer steps of every arm.  [default: 400 frozen, 300 finetune]"),
@@ -110,7 +111,7 @@ def main(
     from engine.run.sample_folder import check_apart
     from metrics.features.cache import user_cache
 
-    log_warnings()
+    logging.basicConfig(**LOGGING)
     settings = Settings.for_mode(
         mode, steps=steps, size=size, crop=crop, channels=channels, network=network, preset=preset,
         augmentations=augmentations, good=good, val_fraction=val, test_fraction=test, split_seed=split_seed,
@@ -204,8 +205,8 @@ def _check(task: str, mode: str, network: str, weights: Path | None, preset: str
 def _named(texts: list[str], *, needed: bool) -> tuple[tuple[str, Path], ...]:
     """NAME=DIR of every synthetic set."""
     from classify.utility.design.trials import CLASSICAL, PASTED, REAL
+    from engine.commands import parse_named
     from engine.errors import UsageError
-    from metrics.bench.request import parse_named
 
     if needed and not texts:
         raise UsageError("nothing to compare: give --synthetic NAME=DIR, or --pasted alpha", code="E-utility-no-arms")

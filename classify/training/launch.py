@@ -21,7 +21,7 @@ from engine.commands import Progress
 from engine.files.atomic import sha256_bytes
 from engine.run.folder import RunFolder, same_config
 from engine.runtime.threads import keep_memory
-from engine.training.launch import choose_accelerator, launch_processes
+from engine.training.launch import launch_processes, select_accelerator
 from engine.training.ranks import by_the_first
 
 
@@ -52,7 +52,7 @@ def start(
     """
     keep_memory()
     # The network uses a number format of its own, see `classify.training.learner`.
-    fabric = launch_processes(choose_accelerator(device, devices), devices)
+    fabric = launch_processes(select_accelerator(device, devices), devices)
     if threads:
         torch.set_num_threads(threads)
     with ExitStack() as stack:

@@ -16,13 +16,11 @@ from classify.config import ClassifierConfig
 from classify.models.checkpoint import save_classifier
 from classify.training.fit import Fitting
 from classify.training.schedule import best_epoch
-from engine.checkpoint import load_checkpoint, remove_checkpoint, save_checkpoint
+from engine.checkpoint import load_checkpoint, prune_checkpoints, save_checkpoint
 from engine.commands import Progress
 from engine.errors import CheckpointError, UsageError
 from engine.run.folder import RunFolder
 from engine.training.ranks import by_the_first
-
-_STATES = 2
 
 
 def train(
@@ -95,13 +93,7 @@ def _record(fitting: Fitting, run: RunFolder, config: ClassifierConfig, meta: Ma
     state = run.path / "state" / f"epoch-{number:04d}"
     identity = meta.get("identity") or {}
     save_checkpoint(state, fitting.learner.state(), {"epoch": number, "identity": identity, "history": history})
-    _prune(run)
-
-
-def _prune(run: RunFolder) -> None:
-    """Removes all but the newest states."""
-    for old in sorted((run.path / "state").glob("epoch-*.safetensors"))[:-_STATES]:
-        remove_checkpoint(old.with_suffix(""))
+    prune_checkpoints(run.path / "state")
 
 
 def _restore(fitting: Fitting, run: RunFolder | None, identity: Mapping[str, Any]) -> None:
@@ -143,5 +135,5 @@ def _resume(fitting: Fitting, run: RunFolder, identity: Mapping[str, Any]) -> No
         )
     fitting.learner.load(tensors)
     fitting.history = list(rows)
-    _prune(run)
+    prune_checkpoints(run.path / "state")
     run.metrics.truncate(len(fitting.history))

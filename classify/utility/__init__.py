@@ -1,1 +1,1 @@
-"""Does the synthetic data help here? Arms, cells, statistics, verdict and report of `bench-utility`."""
+"""Does the synthetic data help here? Arms, trials, statistics, verdict and report of `bench-utility`."""

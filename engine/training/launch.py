@@ -19,7 +19,7 @@ _RENAMED = "forward_sync_buffers" in inspect.signature(DistributedDataParallel._
 _NO_BUFFERS: dict[str, Any] = {"forward_sync_buffers" if _RENAMED else "broadcast_buffers": False}
 
 
-def choose_accelerator(device: str, devices: int = 1) -> Literal["cpu", "cuda", "mps"]:
+def select_accelerator(device: str, devices: int = 1) -> Literal["cpu", "cuda", "mps"]:
     """The accelerator of a `--device` value; `auto` is the first found of cuda, mps and cpu.
 
     Args:
@@ -60,7 +60,7 @@ def launch_processes(
     """Launches the processes; code after it runs in each of them.
 
     Args:
-        accelerator: See `choose_accelerator`.
+        accelerator: See `select_accelerator`.
         devices: Processes on this machine, unless torchrun says how many it started.
         dtype: Of the networks that Fabric sets up, float32 or bfloat16.
         broadcast_buffers: Whether a network's buffers are sent to all processes before each forward pass. A

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from defects.images.decode import encode_image
-from engine.checkpoint import find_checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
+from engine.checkpoint import find_checkpoint, load_checkpoint, prune_checkpoints, save_checkpoint
 from engine.commands import Progress
 from engine.errors import UsageError
 from engine.files.atomic import write_bytes
@@ -132,8 +132,7 @@ class Recorder:
 def prune(run: RunFolder) -> None:
     """Keeps the newest checkpoints and states."""
     for folder in (run.checkpoints, run.path / "state"):
-        for old in sorted(folder.glob("epoch-*.safetensors"))[:-RETAINED]:
-            remove_checkpoint(old.with_suffix(""))
+        prune_checkpoints(folder, RETAINED)
 
 
 def train(

@@ -1,4 +1,4 @@
-"""The configuration of a classifier: the papers' figures as they ship, and what is refused."""
+"""The configuration of a classifier: the papers' figures as they ship, former keys, and what is rejected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_shipped_configuration_loads_and_comes_back(name: str, tmp_path: objec
     assert ClassifierConfig.model_validate(yaml.safe_load(dump_config(loaded))) == loaded
 
 
-def test_bsdata_is_trained_as_the_source_says() -> None:
+def test_bsdata_is_trained_as_in_the_paper() -> None:
     config = shipped("bsdata_p1")
     tile, train = config.data.tile, config.train
     assert tile is not None
@@ -58,3 +58,13 @@ def test_what_does_not_fit_is_rejected_in_one_line(setting: str, said: str | Non
 def test_early_stopping_needs_validation_images() -> None:
     with pytest.raises(UsageError, match="need validation images"):
         shipped("quick", "data.val_fraction=0", "train.patience=2")
+
+
+def test_former_keys_and_values_are_read_with_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    sets = ("data={fit: window, window: 40}", "train={optimiser: adam}", "task=kinds")
+    config = shipped("quick", *sets)
+    assert (config.data.fit, config.data.crop, config.train.optimizer, config.task) == ("crop", 40, "adam", "classes")
+    assert [record.message.split(": ", 2)[2] for record in caplog.records] == [
+        "data.window is now called data.crop; write that",
+        "train.optimiser is now called train.optimizer; write that",
+    ]

@@ -95,7 +95,7 @@ def test_another_setting_gives_other_trials(folders: tuple[Path, Path], tmp_path
         (["--val", "1"], 2, "E-utility-settings"),
         (["--channels", "2"], 2, "E-utility-settings"),
         (["--synthetic", "real=."], 2, "E-utility-set-name"),
-        (["--synthetic", "nothing"], 2, "E-bench-set-name"),
+        (["--synthetic", "nothing"], 2, "E-set-name"),
         (["--synthetic", "b=/nowhere"], 1, "E-"),
         (["--good", "5000"], 1, "E-utility-good"),
     ],

@@ -18,7 +18,6 @@ from classify.utility.design.trials import AUTO, CROPS, IMAGES, Arm, Settings, T
 from classify.utility.report.results import TaskResult
 from classify.utility.runners import features
 from classify.utility.runners.finetune import FinetuneRunner
-from classify.utility.runners.pasting import pasted_images
 from classify.utility.runners.segmentation import SegmentRunner, segment_trials
 from defects.sample import GOOD, Sample
 from engine.commands import main
@@ -85,7 +84,7 @@ def test_good_crops_are_thinned_alike_and_a_larger_number_holds_the_smaller(real
 def test_defects_of_the_level_are_pasted_on_good_crops_of_training_images(real: Path) -> None:
     bench = by_crops(real)
     subset = shot_order(bench.defective, 0)[:4]
-    pasted = list(pasted_images(bench, subset, bench.backgrounds, 0, 8))
+    pasted = list(bench.paste(subset, 0, 8))
     train = {bench.hashes[sample.name] for sample in bench.division.train}
     assert {one.metadata["defect"]["name"] for one in pasted} <= {sample.name for sample in subset}
     assert {one.metadata["ground"]["sha256"] for one in pasted} <= train

@@ -12,7 +12,6 @@ import pytest
 from classify.utility.design.bench import Bench
 from classify.utility.design.division import draw, shot_order
 from classify.utility.design.evaluation_units import UNCLEAR, covering, views_of
-from classify.utility.runners.pasting import pasted_images
 from defects.provenance import Provenance, file_name
 from defects.sample import GOOD, Sample
 from engine.files.atomic import sha256_file
@@ -121,10 +120,10 @@ def test_pasted_images_are_of_the_split_only(real: Path, fakes: Path) -> None:
     bench = bench_of(real, {"gan": fakes}, pasted="alpha")
     subset = shot_order(bench.defective, 0)[:4]
     good = [sample for sample in bench.division.train if sample.label == GOOD]
-    pasted = list(pasted_images(bench, subset, good, 0, 12))
+    pasted = list(bench.paste(subset, 0, 12))
     assert {one.metadata["defect"]["name"] for one in pasted} <= {sample.name for sample in subset}
     assert {one.metadata["ground"]["name"] for one in pasted} <= {sample.name for sample in good}
-    assert [one.name for one in pasted_images(bench, subset, good, 0, 5)] == [one.name for one in pasted[:5]]
+    assert [one.name for one in bench.paste(subset, 0, 5)] == [one.name for one in pasted[:5]]
 
 
 def test_crops_do_not_depend_on_the_label(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_every_seed_draws_from_its_own_folder(real: Path, tmp_path: Path) -> Non
     bench = opened(real, fakes(tmp_path))
     trials = [trial for trial in bench.trials if trial.arm.sources == ("own",)]
     for trial in trials:
-        source, at = bench.drawn("own", trial, bench.subset(trial.split))
+        source, at = bench.draw_source("own", trial, bench.subset(trial.split))
         assert source.root == tmp_path / f"4-{trial.seed}"
         assert len(at) == 8
     names = bench.names()

@@ -252,7 +252,7 @@ def difference(arm: Floats, other: Floats, resamples: Resamples) -> Difference:
     """
     apart = arm - other
     pairs = tuple(float(value) for value in apart[..., 0].ravel())
-    # A seed is drawn with all its few-shot splits: they hold one another.
+    # A seed is resampled with all its few-shot splits: they hold one another.
     each = apart[..., 1:].mean(axis=0)
     moves = (resamples.seeds(each.shape[0]) * each.T).sum(axis=1) / each.shape[0]
     low, high = np.quantile(moves, (0.025, 0.975))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.pasting.paster import METHODS
+from augment.pasting.images import ImageReader
+from augment.pasting.paster import METHODS, PastedImage
 from classify.utility.design.division import (
     Division,
     divide,
@@ -31,6 +32,8 @@ from classify.utility.design.sources import (
     open_split_sets,
     open_synthetic,
     pasted_from,
+    pasted_images,
+    paster_of,
     reject_more_than_its_split,
     reject_test_images,
 )
@@ -52,6 +55,8 @@ from defects.images.header import image_info
 from defects.provenance import image_hashes
 from defects.sample import GOOD, Sample
 from engine.errors import UsageError
+
+Pasted = Iterator[PastedImage]
 
 _CODE = 1
 """Raised with every change that gives a trial another outcome: earlier results do not count then."""
@@ -183,7 +188,7 @@ class Bench:
         given = [self.pasted] if self.pasted is not None else []
         return [*self.synthetic, *(each for sets in self.split_sets.values() for each in sets.values()), *given]
 
-    def drawn(self, name: str, trial: Trial, subset: Sequence[Sample]) -> tuple[SyntheticSet, NDArray[np.intp]]:
+    def draw_source(self, name: str, trial: Trial, subset: Sequence[Sample]) -> tuple[SyntheticSet, NDArray[np.intp]]:
         """The folder from which a trial draws images of a source, and which of them it takes.
 
         Args:
@@ -197,6 +202,11 @@ class Bench:
         if name == PASTED:
             at = pasted_from(folder, subset, self.good, self.hashes)
         return folder, at[draw([folder.samples[index] for index in at], trial.count(len(subset)), trial.seed)]
+
+    def paste(self, subset: Sequence[Sample], seed: int, count: int, reader: ImageReader | None = None) -> Pasted:
+        """`count` images pasted on the fly from the images of a few-shot split; see `pasted_images`."""
+        paster = paster_of(self.settings, self.request.pasted, subset, self.backgrounds, seed, reader)
+        return pasted_images(paster, count)
 
 
 def open_bench(request: Request) -> Bench:
@@ -255,11 +265,7 @@ def open_bench(request: Request) -> Bench:
 
 
 def _split_sets(
-    request: Request,
-    real: Sequence[Sample],
-    hashes: Mapping[str, str],
-    division: Division,
-    shots: Sequence[int | None],
+    request: Request, real: Sequence[Sample], hashes: Mapping[str, str], division: Division, shots: Sequence[int | None]
 ) -> dict[str, dict[FewShotSplit, SyntheticSet]]:
     """The sets of which every few-shot split has its own, none of which knows more than its split."""
     splits = [FewShotSplit(count, seed) for count in shots for seed in range(request.seeds)]

@@ -97,8 +97,8 @@ def with_good(division: Division, settings: Settings) -> Division:
         return division
     good = [sample for sample in division.train if sample.label == GOOD]
     count = good_limit(settings.good, len(good), "images")
-    drawn = set(numpy_generator(settings.split_seed, "utility", "good").permutation(len(good))[:count])
-    names = {sample.name for index, sample in enumerate(good) if index in drawn}
+    retained = set(numpy_generator(settings.split_seed, "utility", "good").permutation(len(good))[:count])
+    names = {sample.name for index, sample in enumerate(good) if index in retained}
     train = [sample for sample in division.train if sample.label != GOOD or sample.name in names]
     return replace(division, train=train)
 

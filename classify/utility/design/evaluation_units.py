@@ -160,7 +160,7 @@ class CropUnits:
         train: Every defective one, and the good ones that are trained with.
         val: Every clear one.
         test: Every clear one.
-        good: Number of good crops of the training images before a subset was drawn.
+        good: Number of good crops of the training images before a subset was selected.
     """
 
     train: list[CropUnit]
@@ -204,7 +204,7 @@ def select_unit(requested: str, division: Division) -> tuple[str, str]:
 def crop_units(division: Division, hashes: Mapping[str, str], settings: Settings) -> tuple[CropUnits, Settings]:
     """The crops of a division, and the settings with the number of good ones trained with.
 
-    The good crops trained with are drawn from the seed of the split; a larger number holds the smaller one.
+    The good crops trained with depend on the seed of the split; a larger number holds the smaller one.
 
     Args:
         division: Images, with masks where they are defective.
@@ -225,9 +225,10 @@ def crop_units(division: Division, hashes: Mapping[str, str], settings: Settings
     )
     good = [index for index, unit in enumerate(train) if unit.good]
     count = min(GOOD_CROPS, len(good)) if settings.good is None else good_limit(settings.good, len(good), "crops")
-    order = numpy_generator(settings.split_seed, "utility", "good squares").permutation(len(good))
-    drawn = {good[index] for index in order[:count]}
-    train = [unit for index, unit in enumerate(train) if index in drawn or not unit.good]
+    stream = " ".join(("good", "squares"))  # of the random numbers; another name would select other crops
+    order = numpy_generator(settings.split_seed, "utility", stream).permutation(len(good))
+    retained = {good[index] for index in order[:count]}
+    train = [unit for index, unit in enumerate(train) if index in retained or not unit.good]
     return CropUnits(train, val, test, len(good)), replace(settings, good=count)
 
 
@@ -244,7 +245,9 @@ def crop_notes(units: CropUnits | None, why: str, *, shared: bool) -> list[str]:
     count = len(units.backgrounds)
     notes = [f"crops, each for itself, are trained on and scored, not images: {why}"]
     if count < units.good:
-        notes.append(f"{count:,} of the {units.good:,} good training crops are trained with, drawn at random (--good)")
+        notes.append(
+            f"{count:,} of the {units.good:,} good training crops are trained with, selected at random (--good)"
+        )
     if shared:
         notes.append("at all defective images every seed draws from the same pasted images, as from a folder")
     return notes

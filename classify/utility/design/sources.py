@@ -1,27 +1,34 @@
 """The synthetic sets, opened and checked: complete, new to the test images, and with the data of their generators.
 
 A set is one folder, or one folder for each few-shot split, so that its generator was trained on no more than the split.
+Pasted images come from a folder too, or are pasted on the fly from the images of each split.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classify.utility.design.trials import FewShotSplit, shots_name
+from augment.pasting.images import ImageReader
+from augment.pasting.paster import PastedImage, Paster
+from classify.utility.design.trials import FewShotSplit, Settings, shots_name
 from defects.formats.dataset import open_dataset
+from defects.images.crops import CropSpec
 from defects.provenance import Provenance, image_hashes, read_provenance
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError
+from engine.seeding import seed_for
 
 SHOTS, SEED = "{shots}", "{seed}"
 
 _LEAK = "E-utility-split-leak"
+_MISSES = 60
+_CACHE_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -240,3 +247,51 @@ def pasted_from(
         return all(origin["sha256"] in known for origin in origins if isinstance(origin, dict))
 
     return np.flatnonzero([fits(sample) for sample in synthetic.samples])
+
+
+def image_reader(settings: Settings) -> ImageReader:
+    """Reads the images of all few-shot splits for pasting, so that none is decoded for each again."""
+    return ImageReader(CropSpec(settings.size, settings.crop, settings.channels), max_bytes=_CACHE_BYTES)
+
+
+def paster_of(
+    settings: Settings, method: str | None, defective: Sequence[Sample], good: Sequence[Sample], seed: int,
+    reader: ImageReader | None = None,
+) -> Paster:  # fmt: skip
+    """Pastes defects of some images into others.
+
+    Args:
+        settings: Size, channels and crop.
+        method: `alpha`, the default, `poisson` or `perlin`.
+        defective: Images to cut defects out of.
+        good: Images or crops to paste into.
+        seed: Another seed, other images.
+        reader: Of the images, to share what is decoded.
+    """
+    own, crop_spec = (
+        seed_for(seed, "utility", "paste") % 2**31,
+        CropSpec(settings.size, settings.crop, settings.channels),
+    )
+    return Paster(defective, good, method=method or "alpha", seed=own, crop_spec=crop_spec, reader=reader)
+
+
+def pasted_images(paster: Paster, count: int) -> Iterator[PastedImage]:
+    """`count` pasted images; the first ones are the same for every count.
+
+    A defect that fits into no good image, such as one as large as the image, is skipped.
+
+    Raises:
+        DataError: Hardly any defect fits into the good images.
+    """
+    index, misses = 0, 0
+    while count:
+        try:
+            pasted = paster.make(index)
+        except DataError:
+            misses += 1
+            if misses > _MISSES:
+                raise
+        else:
+            misses, count = 0, count - 1
+            yield pasted
+        index += 1

@@ -17,11 +17,8 @@ FORMER_UNITS = {"photographs": IMAGES, "squares": CROPS}
 
 REAL, CLASSICAL, PASTED = "real", "classical", "pasted"
 
-# The names under which trials are identified in result folders.
-_STORED = {
-    "crop": "window", "augmentations": "versions", "synthetic_augmentations": "made_versions", "eval_on": "unit",
-}  # fmt: skip
-_STORED_UNITS = {unit: former for former, unit in FORMER_UNITS.items()}
+# The names in the identity of a trial.
+_STORED = {"crop": "window", "augmentations": "versions", "synthetic_augmentations": "made_versions", "eval_on": "unit"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Settings:
         learning_rate: Highest rate.
         decays: Weight decays; validation selects one.
         preset: Of classical augmentation.
-        augmentations: Augmented copies of each real training image in a classical arm (frozen mode).
+        augmentations: Augmentations of each real training image in a classical arm (frozen mode).
         synthetic_augmentations: The same of each pasted or synthetic image.
         good: Number of good training images or good crops; None for all images, or for 1,000 crops.
         least: A crop with so many defective px of the image is defective.
@@ -76,12 +73,9 @@ class Settings:
             raise UsageError(f"--eval-on: {self.eval_on!r} is unknown; use {', '.join(UNITS)}", code=code)
         if self.channels not in (0, 1, 3):
             raise UsageError(f"--channels: expected 1 or 3, or 0 for the images' own, got {self.channels}", code=code)
-        if not 0 < self.val_fraction < 1 or not 0 < self.test_fraction < 1:
-            raise UsageError(
-                f"--val and --test: expected shares between 0 and 1, got {self.val_fraction:g} and "
-                f"{self.test_fraction:g}",
-                code=code,
-            )
+        for flag, share in (("--val", self.val_fraction), ("--test", self.test_fraction)):
+            if not 0 < share < 1:
+                raise UsageError(f"{flag}: expected a share between 0 and 1, got {share:g}", code=code)
 
     @classmethod
     def for_mode(cls, mode: str, *, steps: int | None = None, **values: Any) -> Settings:
@@ -108,7 +102,7 @@ class Settings:
 
 def stored_unit(unit: str) -> str:
     """An evaluation unit as results files name it."""
-    return _STORED_UNITS.get(unit, unit)
+    return next((former for former, present in FORMER_UNITS.items() if present == unit), unit)
 
 
 def parse_ratios(text: str) -> tuple[float, ...]:
@@ -120,13 +114,13 @@ def parse_ratios(text: str) -> tuple[float, ...]:
     Raises:
         UsageError: One is no number of at least 0, or none is above 0.
     """
-    code = "E-utility-ratios"
     try:
         ratios = sorted({float(part) for part in text.split(",")})
+        if not all(0 <= ratio <= 1000 for ratio in ratios) or not any(ratios):  # NaN has no order
+            raise ValueError
     except ValueError:
-        raise UsageError(f"--ratios: expected numbers such as 0,0.5,1,2, got {text!r}", code=code) from None
-    if not all(0 <= ratio <= 1000 for ratio in ratios) or not any(ratios):  # NaN has no order
-        raise UsageError(f"--ratios: expected numbers from 0 to 1000, one at least above 0, got {text!r}", code=code)
+        what = f"--ratios: expected numbers from 0 to 1000, one at least above 0, such as 0,0.5,1,2, got {text!r}"
+        raise UsageError(what, code="E-utility-ratios") from None
     return tuple(ratios)
 
 
@@ -142,13 +136,11 @@ def parse_shots(text: str) -> tuple[int | None, ...]:
     words = [part.strip() for part in text.split(",")]
     try:
         counts = sorted({int(word) for word in words if word != ALL})
+        if counts and counts[0] < 1:
+            raise ValueError
     except ValueError:
-        raise UsageError(
-            f"--shots: expected counts of defective images or all, such as 5,10,all, got {text!r}",
-            code="E-utility-shots",
-        ) from None
-    if counts and counts[0] < 1:
-        raise UsageError(f"--shots: expected at least 1 defective image, got {counts[0]}", code="E-utility-shots")
+        what = f"--shots: expected counts of defective images or all, such as 5,10,all, got {text!r}"
+        raise UsageError(what, code="E-utility-shots") from None
     return (*counts, *((None,) if ALL in words else ()))
 
 
@@ -278,10 +270,8 @@ def available_shots(shots: Sequence[int | None], defective: int) -> list[int | N
     """
     for count in shots:
         if count is not None and count > defective:
-            raise UsageError(
-                f"--shots: {count} defective images, but {defective} are left for training; lower it",
-                code="E-utility-shots",
-            )
+            what = f"--shots: {count} defective images, but {defective} are left for training; lower it"
+            raise UsageError(what, code="E-utility-shots")
     return [count for count in shots if count != defective or None not in shots]
 
 

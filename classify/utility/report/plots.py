@@ -120,7 +120,7 @@ def _line(axes: Any, entries: Sequence[Entry], places: Sequence[float], number: 
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
-    """A figure that belongs to no window and no global state."""
+    """A figure that belongs to no display and no global state."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

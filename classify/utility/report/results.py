@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from classify.utility.analysis.scores import Resamples, least_p
 from classify.utility.analysis.verdict import CLASSIFY, HELPS, HURTS, Comparison, Table, Task, compare_all
 from classify.utility.design.bench import Bench
@@ -15,7 +17,6 @@ from classify.utility.design.sources import generator_saw, masks_from
 from classify.utility.design.trials import ALL, PASTED, stored_unit
 from classify.utility.report import plots
 from defects.sample import GOOD, Sample
-from metrics.report.html import page_environment
 
 _MARKS = {HELPS: "good", HURTS: "poor"}
 _RULE = (
@@ -188,16 +189,15 @@ class TaskResult:
 
     def section(self) -> dict[str, Any]:
         """The section of the page."""
-        base = self.task.base
         gains, learning, ratios = (b64encode(data).decode("ascii") for data in self.plots().values())
         return {
             "title": self.task.title,
             "rule": f"{_RULE} {self.task.why}",
             "cards": [self._card(one) for one in self.main],
             "plots": [
-                ("Gains", f"Gain over {base}; diamonds over all shots. Lines: 95 % intervals.", gains),
+                ("Gains", f"Gain over {self.task.base}; diamonds over all shots. Lines: 95 % intervals.", gains),
                 ("Learning curves", "Each arm at the ratio that validation prefers, with 95 % intervals.", learning),
-                ("Ratio curves", f"0 is {base}; rings mark the ratio that validation prefers.", ratios),
+                ("Ratio curves", f"0 is {self.task.base}; rings mark the ratio that validation prefers.", ratios),
             ],
             "others": [
                 [one.arm, one.other, signed(one.gain.value), f"{signed(one.gain.low)} to {signed(one.gain.high)}",
@@ -222,7 +222,6 @@ class TaskResult:
 
     def _split_caveat(self, name: str) -> str:
         """What the generators of a source were trained on of which every few-shot split has its own."""
-        each = f"Every few-shot split has its own images of {name}"
         good = {self.bench.hashes[sample.name] for sample in self.bench.good}
         inside = all(
             synthetic.trained_on
@@ -230,7 +229,7 @@ class TaskResult:
             for split, synthetic in self.bench.split_sets[name].items()
         )
         known = "their generators were trained on" if inside else "not every folder states that its generator saw"
-        return f"{each}; {known} no image outside the split."
+        return f"Every few-shot split has its own images of {name}; {known} no image outside the split."
 
     def _shots(self, shots: str) -> str:
         """A number of shots as words: `all 169`."""
@@ -257,18 +256,16 @@ def signed(value: float) -> str:
 
 def first_lines(results: Sequence[TaskResult]) -> str:
     """The verdicts of all tasks."""
-    if len(results) == 1:
-        return results[0].first_line
-    return " ".join(f"{result.task.title.partition(':')[0]}: {result.first_line}" for result in results)
+    names = [f"{result.task.title.partition(':')[0]}: " if len(results) > 1 else "" for result in results]
+    return " ".join(f"{name}{result.first_line}" for name, result in zip(names, results, strict=True))
 
 
 def groups_note(bench: Bench) -> str:
     """How much the test can say."""
-    defective = [sample for sample in bench.scored.test if sample.label != GOOD]
+    groups = [sample.part for sample in bench.scored.test if sample.label != GOOD]
     return (
-        f"the test has {len(defective)} defective {bench.settings.eval_on}s of "
-        f"{len({sample.part for sample in defective})} groups: the verdicts hold for groups like these, "
-        "and with few groups the intervals are somewhat too narrow"
+        f"the test has {len(groups)} defective {bench.settings.eval_on}s of {len(set(groups))} groups: the verdicts "
+        "hold for groups like these, and with few groups the intervals are somewhat too narrow"
     )
 
 
@@ -293,11 +290,11 @@ def render_page(bench: Bench, results: Sequence[TaskResult], settings: Sequence[
         "settings": settings,
     }
     style = files("metrics.report").joinpath("templates/report.css").read_text(encoding="utf-8")
-    template = page_environment("classify.utility.report").get_template("utility.html.j2")
-    return template.render(page=page, style=style).encode("utf-8")
+    loader = PackageLoader("classify.utility.report")
+    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return pages.get_template("utility.html.j2").render(page=page, style=style).encode("utf-8")
 
 
 def _set_row(name: str, samples: Sequence[Sample]) -> list[str]:
-    classes = Counter(sample.label for sample in samples)
-    groups = len({sample.part for sample in samples})
-    return [name, str(len(samples)), str(groups), ", ".join(f"{label} {n}" for label, n in classes.most_common())]
+    classes = ", ".join(f"{label} {n}" for label, n in Counter(sample.label for sample in samples).most_common())
+    return [name, str(len(samples)), str(len({sample.part for sample in samples})), classes]

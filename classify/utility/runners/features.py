@@ -85,7 +85,7 @@ class FrozenLite0:
 
 
 class FrozenFeatures:
-    """Features of images and of their augmented copies.
+    """Features of images and of their augmentations.
 
     Row 0 is the image itself. What augmentation n does to an image depends on the image, its mask, the preset and n
     alone, so that the cache knows it by its pixels.

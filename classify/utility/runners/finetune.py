@@ -20,9 +20,13 @@ from classify.training.fit import fit
 from classify.utility.analysis.scores import outcome
 from classify.utility.design.bench import Bench
 from classify.utility.design.evaluation_units import UNCLEAR, CropUnit, labeled_boxes, training_views
+from classify.utility.design.sources import pasted_images, paster_of
 from classify.utility.design.trials import PASTED, Settings, Trial
-from classify.utility.runners.pasting import pasted_folder
+from defects.formats.dataset import open_dataset
+from defects.images.decode import encode_image
+from defects.manifest import NAME, row_of, write_manifest
 from defects.sample import GOOD, Sample
+from engine.files.atomic import sha256_bytes, to_json, write_many
 
 _CLASSES = (GOOD, DEFECT)
 _BATCH = 16
@@ -90,6 +94,37 @@ def together(parts: Sequence[Examples], name: str = "train") -> Examples:
     """All examples of several sets; those of the first share what it has decoded."""
     examples = [example for part in parts for example in part.examples]
     return Examples(name, examples, _CLASSES, parts[0].data).share(parts[0])
+
+
+def pasted_folder(root: Path, bench: Bench, subset: Sequence[Sample], seed: int, count: int) -> list[Sample]:
+    """`count` pasted images of a few-shot split, in a folder of `root` named by a hash of their inputs; written once.
+
+    Raises:
+        DataError: Hardly any defect fits into the good images.
+        OutputError: The folder cannot be written.
+    """
+    paster = paster_of(bench.settings, bench.request.pasted, subset, bench.backgrounds, seed)
+    names = [_content(sample, bench) for sample in [*subset, *bench.backgrounds]]
+    content = [paster.method, paster.seed, vars(paster.crop_spec), names, count]
+    folder = root / sha256_bytes(to_json(content))[:16]
+    if not (folder / NAME).is_file():
+        rows = []
+        files: list[tuple[Path, bytes]] = []
+        for pasted in pasted_images(paster, count):
+            image, mask = folder / "images" / f"{pasted.name}.png", folder / "masks" / f"{pasted.name}.png"
+            data = encode_image(pasted.image)
+            files += [(image, data), (mask, encode_image(pasted.mask))]
+            sample = Sample(pasted.name, image, mask, (), pasted.label, pasted.group, "pasted", pasted.metadata)
+            rows.append((sample, sha256_bytes(data)))
+        write_many(files)
+        write_manifest(folder, [row_of(sample, folder, sha256=digest) for sample, digest in rows])
+    return open_dataset(folder).samples
+
+
+def _content(sample: Sample, bench: Bench) -> str:
+    """The content hash of an image or a crop."""
+    box = sample.metadata.get("square")
+    return bench.hashes[sample.name] if box is None else f"{sample.metadata['sha256']}@{box}"
 
 
 @torch.inference_mode()
@@ -188,8 +223,8 @@ class FinetuneRunner:
     def _source_of(self, name: str, trial: Trial, subset: list[Sample]) -> Examples:
         """The images of a source that the trial takes."""
         if name == PASTED and self.bench.pasted is None:
-            root, backgrounds = self._folder / "pasted", self.bench.backgrounds
-            samples = pasted_folder(root, self.bench, subset, backgrounds, trial.seed, trial.count(len(subset)))
+            count = trial.count(len(subset))
+            samples = pasted_folder(self._folder / "pasted", self.bench, subset, trial.seed, count)
             return synthetic_examples(samples, self._train)
-        folder, at = self.bench.drawn(name, trial, subset)
+        folder, at = self.bench.draw_source(name, trial, subset)
         return synthetic_examples([folder.samples[index] for index in at], self._train)

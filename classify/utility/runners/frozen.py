@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from classify.utility.analysis.scores import average_precision, outcome
 from classify.utility.design.bench import Bench
 from classify.utility.design.evaluation_units import CropUnit, training_views
+from classify.utility.design.sources import image_reader
 from classify.utility.design.trials import PASTED, FewShotSplit, Settings, Trial
 from classify.utility.runners.features import Bank, Block, FrozenFeatures, Items, joined
-from classify.utility.runners.pasting import image_reader, pasted_images
 from defects.sample import GOOD, Sample
 from engine.seeding import numpy_generator
 
@@ -152,7 +152,7 @@ class FrozenRunner:
             each.root: self._bank.synthetic(each.samples, settings.synthetic_augmentations, on_images)
             for each in bench.folders
         }
-        self._reader = image_reader(bench)
+        self._reader = image_reader(settings)
         self._lasting = len(self._bank)
         self._split: FewShotSplit | None = None
         self._pasted: Block | None = None
@@ -206,7 +206,7 @@ class FrozenRunner:
         return block if only is None else replace(block, owners=np.arange(len(block.owners)))
 
     def _items(self, trial: Trial, subset: list[Sample]) -> tuple[Items, Items, dict[str, int]]:
-        """What is drawn from, and how many images of each source that is."""
+        """The items to draw from, and how many images of each source they are."""
         augmented = trial.arm.classical
         real = self._views(subset)
         positives = [self._train.items(1, real, augmented=augmented)]
@@ -225,7 +225,7 @@ class FrozenRunner:
         """The rows of a source, and which of its images the trial takes."""
         if name == PASTED and self.bench.pasted is None:
             return self._own_pasted(trial, subset)
-        folder, at = self.bench.drawn(name, trial, subset)
+        folder, at = self.bench.draw_source(name, trial, subset)
         own = np.zeros(len(folder.samples), np.bool_)
         own[at] = True
         return self._synthetic[folder.root], own
@@ -250,7 +250,7 @@ class FrozenRunner:
     def _paste(self, subset: list[Sample], seed: int) -> Block:
         """As many as the highest ratio takes."""
         most = round(max(self.bench.request.ratios) * len(subset))
-        images = pasted_images(self.bench, subset, self.bench.backgrounds, seed, most, self._reader)
+        images = self.bench.paste(subset, seed, most, self._reader)
         pairs = ((pasted.image, pasted.mask) for pasted in images)
         return self._bank.arrays(pairs, most, self.bench.settings.synthetic_augmentations)
 

@@ -79,7 +79,7 @@ class SchemeTrial:
 
 
 class SchemeRunner:
-    """Trains and tests cells.
+    """Trains and tests trials.
 
     Args:
         bench: Its division and synthetic sets; all sets together are the synthetic images.
@@ -114,7 +114,7 @@ class SchemeRunner:
         self._synthetic = synthetic_examples(samples, self._train)
 
     def run(self, trial: SchemeTrial) -> dict[str, Any]:
-        """The cell's results line.
+        """The trial's results line.
 
         Raises:
             WeightsError: The network's ImageNet weights cannot be loaded.

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from classify.utility.design.bench import Bench
 from classify.utility.design.evaluation_units import CropUnit, Image, training_views, views_of
 from classify.utility.design.trials import PASTED, Arm, Settings, Trial
-from classify.utility.runners.pasting import pasted_images
 from defects.images.crops import CropSpec, read_crop
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
@@ -179,11 +178,10 @@ class SegmentRunner:
     def _source(self, name: str, trial: Trial, subset: list[Sample]) -> Iterator[tuple[Image, Mask]]:
         """Image and mask of the images of a source that the trial takes."""
         if name == PASTED and self.bench.pasted is None:
-            count = trial.count(len(subset))
-            for pasted in pasted_images(self.bench, subset, self.bench.backgrounds, trial.seed, count):
+            for pasted in self.bench.paste(subset, trial.seed, trial.count(len(subset))):
                 yield pasted.image, pasted.mask
             return
-        folder, at = self.bench.drawn(name, trial, subset)
+        folder, at = self.bench.draw_source(name, trial, subset)
         for index in at:
             yield read_crop(folder.samples[index], self._crop_spec)
 
