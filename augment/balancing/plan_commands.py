@@ -82,9 +82,9 @@ def guide_of(class_name: str, brightness: str, terciles: Terciles, schema: Guide
     Raises:
         ValueError: the generator cannot generate it; the message says why.
 
-    >>> schema = GuideSchema((NumericEntry("brightness", -0.4, 0.4), CategoricalEntry("kind", ("crack", "pit"))))
+    >>> schema = GuideSchema((NumericEntry("brightness", -0.4, 0.4),))
     >>> guide_of("crack", "dark", Terciles((0.1, 0.2), (-0.2, 0.0)), schema)
-    'brightness=0..0.25,kind=crack'
+    'brightness=0..0.25'
     """
     parts = []
     if "brightness" in schema.names:

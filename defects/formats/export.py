@@ -13,6 +13,8 @@ from defects.formats import coco, folders, labelme, mvtec_ad, sample_folder, web
 from defects.formats.dataset import Dataset
 from defects.formats.listing import ExportRows
 from defects.manifest import NAME as MANIFEST
+from defects.manifest import read_manifest
+from defects.sample import Sample
 from engine.config import nearest
 from engine.errors import OutputError, UsageError
 from engine.files.atomic import from_json, remove_temporaries, sha256_bytes, sha256_file, to_json, write_json
@@ -83,13 +85,21 @@ def export(
             raise UsageError(f"unknown format {name!r}; {nearest(name, FORMATS)}", code="E-export-unknown-format")
     if not names:
         raise UsageError(f"no format is given; choose from {', '.join(FORMATS)}", code="E-export-no-format")
-    source = ExportRows.of(data.root, data.samples)
+    source = ExportRows.of(data.root, _in_written_order(data))
     for name in names:
         folder = Path(out) if isinstance(format, str) else Path(out) / name
         with _export_folder(folder, {"format": name, "manifest": _fingerprint(data)}, resume=resume):
             FORMATS[name](source, folder, on_progress=on_progress or (lambda _: None), workers=workers)
     left_out = mvtec_ad.left_out(source) if "mvtec" in names else None
     return ExportResult(len(source.rows), source.counts, names, left_out)
+
+
+def _in_written_order(data: Dataset) -> list[Sample]:
+    """The samples in the order of the manifest, by which numbers and shards of an export go; by name without one."""
+    if data.layout != "sample_folder":
+        return data.samples
+    position = {sample.name: number for number, sample in enumerate(read_manifest(data.root)[0])}
+    return sorted(data.samples, key=lambda sample: position.get(sample.name, len(position)))
 
 
 def _fingerprint(data: Dataset) -> str:

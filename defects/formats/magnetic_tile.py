@@ -56,10 +56,10 @@ def group_shots(stems: Iterable[str]) -> dict[str, str]:
 
     A name of another form has no group. The numbers count through one film of all tiles. Each tile is taken under
     shutter times 1 to 6 in turn, mostly 10 to 50 numbers apart (at most 1,257); the next tile usually follows hundreds
-    further on, but sometimes after only 7. So the shutter time decides, not the number alone: it rises within a tile and
-    falls to the next. Neighboring numbers are chained, across the classes, when the shutter time rises and the step is at
-    most 1,500, or when the step is at most 130 whatever the shutter time, since some tiles were taken twice in a row
-    (304811 and 304836 are two tiles, 320864 and 320895 are one: joining too much costs little, too little leaks).
+    further on, but sometimes after only 7. So the shutter time decides, not the number alone: it rises within a tile
+    and falls to the next. Neighboring numbers are chained, across the classes, when the shutter time rises and the step
+    is at most 1,500, or when the step is at most 130 whatever the shutter time, since some tiles were taken twice in a
+    row (304811 and 304836 are two tiles, 320864 and 320895 are one: joining too much costs little, too little leaks).
 
     The 988 development images fall into 153 groups, 132 of them of 6 shots. Verified by matching the texture of every
     group with every other's (template matching on images with the illumination removed): 0.70 and more for 95 % of the

@@ -1,4 +1,4 @@
-"""Blending: the membrane in closed form, soft edges, borders of the picture."""
+"""Blending: the membrane in closed form, soft edges, borders of the image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_membrane_continues_a_plane() -> None:
 
 def test_a_membrane_stays_between_the_values_around_it() -> None:
     values = np.random.default_rng(0).uniform(10, 20, (30, 30, 1)).astype(np.float32)
-    region = blob((4, 15), (9, 6), (30, 30))  # reaches the border of the picture
+    region = blob((4, 15), (9, 6), (30, 30))  # reaches the border of the image
     inside = membrane(values, region)[region]
     assert inside.min() >= 9.99
     assert inside.max() <= 20.01

@@ -1,4 +1,4 @@
-"""Plans: the emptiest cells first, masks of the size that was asked for, commands that a generator understands."""
+"""Plans: the emptiest strata first, masks of the target size, commands that a generator understands."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_mask_is_not_scaled_beyond_the_limit() -> None:
 
 
 @pytest.mark.parametrize("class_name", ["crack", "scratch", "pit", "spot"])
-def test_procedural_masks_reach_the_target_size(class_name: str) -> None:
+def test_procedural_masks_have_the_target_size(class_name: str) -> None:
     for seed in range(4):
         planned = shaped_mask(class_name, 96, (0.02, 0.04), np.random.default_rng(seed))
         assert planned is not None

@@ -30,7 +30,7 @@ def test_noise_vanishes_near_its_lattice_points() -> None:
 def test_noise_is_smooth_across_its_lattice() -> None:
     noise = perlin_noise((256, 256), (4, 4), _rng())
     steps = np.abs(np.diff(noise, axis=1))
-    assert steps.max() < 0.05  # a cell is 64 px wide
+    assert steps.max() < 0.05  # a lattice step is 64 px
 
 
 def test_the_same_seed_gives_the_same_noise() -> None:

@@ -314,7 +314,7 @@ def test_flips_and_crops_are_those_of_albumentations(name: str) -> None:
     settings = {"keep": 0.75} if name == "centre_crop" else {}
     result, _, _ = one(name, **settings)(smooth_image(), defect(), generator_for(0))
     difference = np.abs(result.astype(int) - package.Compose(target)(image=smooth_image())["image"])
-    inner = difference[2:-2, 2:-2]  # beyond the crop's own edge the one sees the picture, the other a mirror
+    inner = difference[2:-2, 2:-2]  # beyond the crop one has the image, the other its reflection
     assert inner.max() <= 1
 
 
