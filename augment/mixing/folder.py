@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from engine.errors import DataError
 from engine.files.atomic import sha256_bytes, to_json, write_bytes, write_json, write_text
 from engine.run.sample_folder import Item as FolderItem
 from engine.run.sample_folder import SampleFolder, WriteJob, open_sample_folder
+from engine.runtime.threads import threads_set
 from engine.seeding import numpy_generator
 
 REQUEST = "mix.json"
@@ -173,10 +175,21 @@ def write_mixture(
     with open_sample_folder(out, plan.describe(), request=REQUEST, resume=resume, manifest=NAME) as folder:
         if plan.near_duplicates is not None:
             write_json(out / RECORD, plan.near_duplicates.record)
-        written = folder.write(job, folder.recorded(job), workers=workers, on_progress=on_progress)
+        alone = _one_thread if plan.request.device else None
+        with threads_set(None) if plan.request.device else nullcontext():
+            written = folder.write(
+                job, folder.recorded(job), workers=workers, on_progress=on_progress, initializer=alone
+            )
         _finish(folder, plan)
         unchanged = sum(UNCHANGED in row["applied"] for row in folder.manifest.stream())
     return WriteResult(len(plan), written, time.perf_counter() - start, unchanged)
+
+
+def _one_thread() -> None:
+    """Each maker thread computes alone, so that sums do not depend on the number of threads."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _check_names(plan: Plan) -> None:

@@ -88,6 +88,8 @@ def test_a_batch_on_a_device_is_that_of_single_images(real: Path, synthetic: Pat
     assert mix(*sources, "--device", "cpu", "--resume", "--out", tmp_path / "batch") == 0
     assert tree_hash(tmp_path / "batch") == before
     assert mix(*sources, "--resume", "--out", tmp_path / "batch") == 2
+    assert mix(*sources, "--device", "cpu", "--workers", 3, "--out", tmp_path / "workers") == 0
+    assert tree_hash(tmp_path / "workers") == before
 
 
 def test_a_device_without_augmentation_is_an_error(real: Path) -> None:
