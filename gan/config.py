@@ -53,7 +53,7 @@ class _OwnNetwork(_Network):
     padding: Literal["zeros", "reflect"] = Field(
         "zeros", description="beyond the border of the generator's maps; zeros leave a faint frame of one pixel"
     )
-    discriminator_scales: int = Field(2, ge=1, le=4, description="16 x 16 patches on the image and its halved copies")
+    discriminator_scales: int = Field(2, ge=1, le=4, description="16 x 16 patches at full and halved sizes")
     spectral: bool = Field(True, description="spectral normalization in the discriminator")
     init_std: Std | None = Field(None, description="std of N(0, s) initialization; null for He's")
 
@@ -77,7 +77,7 @@ class BlendNetwork(_OwnNetwork):
     )
     blend_radius: int = Field(6, ge=2, le=16, description="px around the mask from which on nothing is changed")
     directional_noise: bool = Field(
-        False, description="noise that is equal down columns or along rows, for ground or rolled surfaces"
+        False, description="noise that is equal down columns or along rows, for polished or rolled surfaces"
     )
 
     @property

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -25,15 +26,16 @@ from defects.masks.width import pad_and_resize, set_width
 from defects.provenance import read_provenance
 from engine.files.atomic import write_bytes
 from engine.runtime.device import select_device
-from gan.blending.matching import Seen
-from gan.blending.setup import make_blend_plan
+from gan.blending.matching import TrainingDefects
+from gan.blending.plan import make_blend_plan
 from gan.checkpoint import load_generator
 from gan.config import GanConfig
 from gan.data.attributes import guide_columns
-from gan.data.crops import WindowSource
+from gan.data.crops import CropSource
 from gan.data.dataset import has_defect
 from gan.generation.jobs import Request
-from gan.generation.sampler import Painter
+from gan.generation.plan import Sampler
+from gan.networks.registry import WholeImageGenerator
 
 SEED = 5
 PER_KIND = 6
@@ -61,8 +63,8 @@ def real(data: Path, run: Path) -> NDArray[np.uint8]:
     held = set(generator.meta["data"]["test"])
     samples = [s for s in open_dataset(data).samples if s.name in held and s.label != "good" and has_defect(s)]
     columns = guide_columns(samples, config.data)
-    source = WindowSource(samples, columns, size=generator.size, channels=generator.channels, config=config.data)
-    painter = Painter(generator.network, select_device("auto"), SEED)
+    source = CropSource(samples, columns, size=generator.size, channels=generator.channels, config=config.data)
+    painter = Sampler(cast(WholeImageGenerator, generator.network), select_device("auto"), SEED)
     strips = []
     for kind in sorted({s.label for s in samples}):
         own = [i for i, s in enumerate(samples) if s.label == kind]
@@ -74,7 +76,7 @@ def real(data: Path, run: Path) -> NDArray[np.uint8]:
             same = [r for r in generator.table if "kind" not in r or r["kind"] == kind]
             ground = same[int(rng.integers(len(same)))].get("background")
             guides.append(generator.schema.encode(generator.schema.scale({**window.guide, "background": ground})))
-        drawn = painter.paint([w.mask for w in windows], guides, [(kind, i) for i in chosen])
+        drawn = painter.sample([w.mask for w in windows], guides, [(kind, i) for i in chosen])
         masks = [w.mask.astype(np.uint8) * 255 for w in windows]
         for name, strip in (("real", [w.image for w in windows]), ("mask", masks), ("generated", list(drawn))):
             shown = row(strip)
@@ -93,7 +95,7 @@ def guide(mask_path: Path, run: Path | None) -> NDArray[np.uint8]:
     ground = schema["background"]
     if not isinstance(thickness, NumericEntry) or not isinstance(ground, CategoricalEntry):
         raise SystemExit("this generator has no thickness or background")
-    painter = Painter(generator.network, select_device("auto"), SEED)
+    painter = Sampler(cast(WholeImageGenerator, generator.network), select_device("auto"), SEED)
     steps = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     base = {"thickness": 0.4, "brightness": 0.8, "background": ground.values[0]}
     settings = [("thickness\n0 .. 1", [base | {"thickness": s} for s in steps])]
@@ -105,7 +107,7 @@ def guide(mask_path: Path, run: Path | None) -> NDArray[np.uint8]:
     strips = []
     for name, cells in settings:
         labels = [set_width(mask, thickness.unscale(float(c["thickness"]))) for c in cells]
-        images = painter.paint(labels, [schema.encode(c) for c in cells], [("guide",)] * len(cells))
+        images = painter.sample(labels, [schema.encode(c) for c in cells], [("guide",)] * len(cells))
         strips.append(labelled(row(list(images)), name, size))
     del bright
     return np.concatenate(strips)
@@ -150,16 +152,18 @@ def compare(data: Path, sets: Path, columns: int = 8) -> NDArray[np.uint8]:
 def local_contrast(data: Path, masks: Path, run: Path, *, inpaint: bool, columns: int = 8) -> NDArray[np.uint8]:
     """Columns: training masks, spread over the kinds; rows: real, as the network draws, with a relief as real ones."""
     plan = make_blend_plan(Request(guide="brightness=random", size=SQUARE), masks, data, run, inpaint=inpaint)
-    seen = plan.sites.seen
-    plain = replace(plan, sites=replace(plan.sites, seen=Seen(seen.rows, seen.background_stats)))
+    seen = plan.locations.known
+    plain = replace(plan, locations=replace(plan.locations, known=TrainingDefects(seen.rows, seen.background_stats)))
     samples = {s.name.replace("/", "_"): s for s in open_dataset(data).samples}
     entries = plan.jobs.masks.entries
-    kinds = [[n for n, entry in enumerate(entries) if entry.kind == kind] for kind in sorted({e.kind for e in entries})]
+    kinds = [
+        [n for n, entry in enumerate(entries) if entry.label == kind] for kind in sorted({e.label for e in entries})
+    ]
     share = -(-columns // len(kinds))
     chosen = [own[(2 * turn + 1) * len(own) // (2 * share)] for own in kinds for turn in range(share)][:columns]
     crop_spec = replace(plan.provenance.crop_spec, size=SQUARE)
     strips = [[read_crop(samples[Path(entries[n].file).stem], crop_spec)[0] for n in chosen]]
-    strips += [[one.draw([one.jobs[n]])[0].image for n in chosen] for one in (plain, plan)]
+    strips += [[one.generate([one.jobs[n]])[0].pixels for n in chosen] for one in (plain, plan)]
     names = ("real", "as drawn", "with relief")
     return np.concatenate([labelled(row(strip), name, SQUARE) for strip, name in zip(strips, names, strict=True)])
 

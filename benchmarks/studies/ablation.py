@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -32,20 +33,21 @@ from engine.runtime.device import select_device
 from gan.checkpoint import load_generator
 from gan.config import GanConfig
 from gan.data.attributes import background_statistics, guide_columns
-from gan.data.crops import WindowSource
+from gan.data.crops import CropSource
 from gan.data.dataset import has_defect
-from gan.generation.sampler import Painter
+from gan.generation.plan import Sampler
+from gan.networks.registry import WholeImageGenerator
 from gan.training.launch import start
 
 SEED = 11
 CELLS: dict[str, tuple[str, ...]] = {
     "magna": (),
-    "no posterior": ("network.posterior=false", "loss.swap=0", "loss.guide=0", "loss.kl=0"),
+    "no posterior": ("network.encoder=false", "loss.swap=0", "loss.guide=0", "loss.kl=0"),
     "no swapped grounds": ("loss.swap=0",),
-    "no spatial noise": ("network.texture=false",),
+    "no spatial noise": ("network.noise_injection=false",),
     "no modulation": ("network.modulation=false",),
     "decoder from 1 x 1": ("network.start=1",),
-    "one scale, no spectral norm": ("network.critic_scales=1", "network.spectral=false"),
+    "one scale, no spectral norm": ("network.discriminator_scales=1", "network.spectral=false"),
     "plain reconstruction": ("loss.defect_weight=1",),
     "no style": ("loss.style=0",),
 }
@@ -66,7 +68,7 @@ def score(data: Path, run: Path) -> dict[str, float]:
     config = GanConfig.model_validate(generator.meta["config"])
     held = set(generator.meta["data"]["test"])
     samples = [s for s in open_dataset(data).samples if s.name in held and s.label != "good" and has_defect(s)]
-    source = WindowSource(
+    source = CropSource(
         samples,
         guide_columns(samples, config.data),
         size=generator.size,
@@ -80,12 +82,12 @@ def score(data: Path, run: Path) -> dict[str, float]:
     scaled = [generator.schema.scale(w.guide) for w in windows]
     draws = []
     for draw in range(2):
-        painter = Painter(load_generator(run).network, select_device("auto"), SEED + draw)
+        painter = Sampler(cast(WholeImageGenerator, load_generator(run).network), select_device("auto"), SEED + draw)
         images: list[NDArray[np.uint8]] = []
         for first in range(0, len(windows), painter.count):
             part = range(first, min(first + painter.count, len(windows)))
             vectors = [generator.schema.encode(scaled[i]) for i in part]
-            images.extend(painter.paint([windows[i].mask for i in part], vectors, [("cell", i) for i in part]))
+            images.extend(painter.sample([windows[i].mask for i in part], vectors, [("cell", i) for i in part]))
         draws.append(images)
     real = np.array([background_statistics(w.image, w.mask) for w in windows], np.float64)
     fake = np.array([background_statistics(f, w.mask) for f, w in zip(draws[0], windows, strict=True)], np.float64)

@@ -31,10 +31,10 @@ PARTS: dict[str, tuple[str, ...]] = {
     "no augmentation of what is judged": ("train.jolts=false",),
     "no discriminator": ("loss.features=0", "loss.adversarial=0"),
     "no brightness loss": ("loss.guide=0",),
-    "one scale": ("network.critic_scales=1",),
+    "one scale": ("network.discriminator_scales=1",),
     "no texture term": ("loss.texture=0",),
-    "no lay of the surface": ("network.lay=false",),
-    "no spatial noise": ("network.texture=false", "network.lay=false"),
+    "no lay of the surface": ("network.directional_noise=false",),
+    "no spatial noise": ("network.noise_injection=false", "network.directional_noise=false"),
 }
 DRAWN_ANYWHERE = "drawn on any ground"
 BLIND = "any ground, and brightness without a look at it"

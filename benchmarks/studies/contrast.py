@@ -14,7 +14,7 @@ from typing import cast
 
 import numpy as np
 
-from gan.blending.matching import Seen
+from gan.blending.matching import TrainingDefects
 from gan.checkpoint import load_generator
 
 DRAWS = 16
@@ -29,8 +29,8 @@ def main(run: Path) -> None:
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for i, row in enumerate(rows):
         kind, shown = str(row.get("kind", "defect")), cast(float, row["brightness"])
-        others = Seen([*rows[:i], *rows[i + 1 :]], [*background_stats[:i], *background_stats[i + 1 :]])
-        choose = others.like(background_stats[i])
+        others = TrainingDefects([*rows[:i], *rows[i + 1 :]], [*background_stats[:i], *background_stats[i + 1 :]])
+        choose = others.row_sampler(background_stats[i])
         fixed = {"kind": kind} if "kind" in row else {}
         like = [
             cast(float, choose(fixed, float(share), cast(float, row["thickness"]))["brightness"])

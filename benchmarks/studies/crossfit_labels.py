@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gan.blending.setup import make_blend_plan
+from gan.blending.plan import make_blend_plan
 from gan.filtering.realism import open_references
 from gan.filtering.rule import Rule
-from gan.filtering.scorer import train_judge
+from gan.filtering.scorer import train_scorer
 from gan.generation.jobs import Request
 from metrics.data.image_set import ImageSet
 from metrics.features.cache import user_cache
@@ -35,7 +35,7 @@ def main(data: Path, masks: Path, run: Path, size: int, *, inpaint: bool) -> Non
     rule = Rule(match_difficulty=True, min_realism=0)
     references = open_references(data, plan.provenance, rule)
     crop_spec = replace(plan.provenance.crop_spec, size=size)
-    judge = train_judge(references, crop_spec, rule, photographs=False, folder=user_cache("filter"))
+    judge = train_scorer(references, crop_spec, rule, whole_images=False, folder=user_cache("filter"))
     real = ImageSet("real", references.samples, crop_spec)
     named = {sample.name.replace("/", "_"): i for i, sample in enumerate(references.samples)}
     found: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
@@ -43,14 +43,14 @@ def main(data: Path, masks: Path, run: Path, size: int, *, inpaint: bool) -> Non
         index = named[Path(entry.file).stem]
         image, label = real.read(index)
         fold = judge.unseen[references.hashes[index]]
-        finder = judge.finders[fold]
-        drawn = [plan.draw([plan.jobs[EACH * number + i]])[0] for i in range(EACH)]
+        finder = judge.segmenters[fold]
+        drawn = [plan.generate([plan.jobs[EACH * number + i]])[0] for i in range(EACH)]
         own = [one for one in drawn if judge.unseen.get(one.columns["background"]["sha256"]) == fold]
         if not own or not label.any():
             continue
-        images, labels = np.stack([image, *(one.image for one in own)]), np.stack([label, *(one.label for one in own)])
+        images, labels = np.stack([image, *(one.pixels for one in own)]), np.stack([label, *(one.mask for one in own)])
         values = overlaps(finder.probabilities(images) >= 0.5, labels)
-        found[entry.kind].append((references.samples[index].part, float(values[0]), float(values[1:].mean())))
+        found[entry.label].append((references.samples[index].part, float(values[0]), float(values[1:].mean())))
     found["all"] = [row for kind in sorted(found) for row in found[kind]]
     for kind, rows in found.items():
         values = np.array([row[1:] for row in rows])

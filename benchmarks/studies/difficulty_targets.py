@@ -13,7 +13,7 @@ import numpy as np
 
 from defects.manifest import NAME as MANIFEST
 from engine.files.atomic import from_json
-from gan.generation.rejections import NAME as REJECTED
+from gan.filtering.report import REJECTED
 
 
 def main(folder: Path) -> None:

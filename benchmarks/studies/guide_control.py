@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import cast
 
 import cv2
 import matplotlib
@@ -31,7 +32,8 @@ from engine.runtime.device import select_device
 from engine.seeding import numpy_generator
 from gan.checkpoint import LoadedGenerator, load_generator
 from gan.data.attributes import background_statistics
-from gan.generation.sampler import Painter
+from gan.generation.plan import Sampler
+from gan.networks.registry import WholeImageGenerator
 
 matplotlib.use("Agg")
 SEED = 20231861
@@ -79,7 +81,7 @@ def measure(generator: LoadedGenerator, count: int, way: str) -> dict[str, NDArr
     """Draws `count` images with random requests; returns requested and measured values."""
     size, schema = generator.size, generator.schema
     masks = masks_of(count, size)
-    painter = Painter(generator.network, select_device("auto"), SEED)
+    painter = Sampler(cast(WholeImageGenerator, generator.network), select_device("auto"), SEED)
     means = nearest_mean(masks)
     thickness = schema["thickness"]
     bright = schema["brightness"]
@@ -96,7 +98,7 @@ def measure(generator: LoadedGenerator, count: int, way: str) -> dict[str, NDArr
             schema.encode({"thickness": a[0], "brightness": a[1], "background": g})
             for a, g in zip(asked, background_stats, strict=True)
         ]
-        images = painter.paint(shown, vectors, [("control", i) for i in items])
+        images = painter.sample(shown, vectors, [("control", i) for i in items])
         for i, image, label, a, ground in zip(items, images, labels, asked, background_stats, strict=True):
             seen = background_statistics(image, label)
             told = min(means, key=lambda name: float(np.abs(means[name] - seen).sum()))

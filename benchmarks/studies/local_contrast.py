@@ -21,8 +21,8 @@ from defects.formats.dataset import open_dataset
 from defects.images.crops import scaled
 from defects.images.decode import read_sample
 from defects.masks.width import Mask
-from gan.blending.matching import Seen
-from gan.blending.setup import make_blend_plan
+from gan.blending.matching import TrainingDefects
+from gan.blending.plan import make_blend_plan
 from gan.generation.jobs import Request
 
 
@@ -30,8 +30,8 @@ def main(data: Path, masks: Path, run: Path, *, inpaint: bool) -> None:
     """Prints a line for each kind and way of drawing."""
     plan = make_blend_plan(Request(guide="brightness=random"), masks, data, run, inpaint=inpaint)
     samples = {sample.name.replace("/", "_"): sample for sample in open_dataset(data).samples}
-    crop_spec, seen = plan.provenance.crop_spec, plan.sites.seen
-    plain = replace(plan, sites=replace(plan.sites, seen=Seen(seen.rows, seen.background_stats)))
+    crop_spec, seen = plan.provenance.crop_spec, plan.locations.known
+    plain = replace(plan, locations=replace(plan.locations, known=TrainingDefects(seen.rows, seen.background_stats)))
 
     def shown(image: cv2.typing.MatLike, mask: Mask) -> LocalContrast:
         return local_contrast(*scaled(np.asarray(image, np.uint8), mask, crop_spec))
@@ -42,9 +42,9 @@ def main(data: Path, masks: Path, run: Path, *, inpaint: bool) -> None:
     for name, one in (("as drawn", plain), ("brought to it", plan)):
         ratios: dict[str, list[np.ndarray]] = defaultdict(list)
         for number, entry in enumerate(entries):
-            drawn = one.draw([one.jobs[number]])[0]
-            there = shown(drawn.image, drawn.label)
-            ratios[entry.kind].append(np.log(np.maximum(there, 1e-4)) - np.log(np.maximum(real[number], 1e-4)))
+            drawn = one.generate([one.jobs[number]])[0]
+            there = shown(drawn.pixels, drawn.mask)
+            ratios[entry.label].append(np.log(np.maximum(there, 1e-4)) - np.log(np.maximum(real[number], 1e-4)))
         for kind, values in ratios.items():
             print(f"{name:13} {kind:10} {len(values):4}  {np.round(np.exp(np.median(values, axis=0)), 2)}", flush=True)
 

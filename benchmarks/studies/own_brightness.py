@@ -20,9 +20,8 @@ import numpy as np
 from defects.attributes.background import background_around
 from defects.attributes.guide import measure, ring_radius
 from defects.formats.folders import write_masks
-from gan.blending.matching import Seen
-from gan.blending.plan import BlendPlan
-from gan.blending.setup import make_blend_plan
+from gan.blending.matching import TrainingDefects
+from gan.blending.plan import BlendPlan, make_blend_plan
 from gan.generation.jobs import Request as Wanted
 from metrics.bench.comparison import Request, open_comparison
 from metrics.bench.evaluation import not_drawn_into
@@ -48,10 +47,10 @@ def main(data: Path, fakes: Path, run: Path, *, inpaint: bool) -> None:
         for number, entry in enumerate(plan.jobs.masks.entries):
             image, mask = shown[Path(entry.file).stem]
             real = overlaps(segmenter.probabilities(image[None]) >= 0.5, mask[None])[0]
-            own = as_in(plan, entry.kind, image, mask)
-            drawn = own.draw([plan.jobs[EACH * number + i] for i in range(EACH)])
-            found = segmenter.probabilities(np.stack([one.image for one in drawn])) >= 0.5
-            scores[entry.kind].append((real, float(overlaps(found, np.stack([one.label for one in drawn])).mean())))
+            own = as_in(plan, entry.label, image, mask)
+            drawn = own.generate([plan.jobs[EACH * number + i] for i in range(EACH)])
+            found = segmenter.probabilities(np.stack([one.pixels for one in drawn])) >= 0.5
+            scores[entry.label].append((real, float(overlaps(found, np.stack([one.mask for one in drawn])).mean())))
     scores["all"] = [pair for kind in sorted(scores) for pair in scores[kind]]
     for kind, pairs in scores.items():
         print(f"{kind:10} {len(pairs):4} masks   real {np.mean(pairs, 0)[0]:.3f}   drawn {np.mean(pairs, 0)[1]:.3f}")
@@ -62,7 +61,7 @@ def as_in(plan: BlendPlan, kind: str, image: np.ndarray, mask: np.ndarray) -> Bl
     # The setting would be that of a window, not of a photograph.
     ground = background_around(image, mask, ring_radius(mask.shape[0]))._replace(setting=None)
     row = {**measure(image, mask), "kind": kind}
-    return replace(plan, sites=replace(plan.sites, seen=Seen([row], [ground])))
+    return replace(plan, locations=replace(plan.locations, known=TrainingDefects([row], [ground])))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gan.blending.matching import Seen
-from gan.blending.plan import BlendPlan
-from gan.blending.setup import make_blend_plan
+from gan.blending.matching import TrainingDefects
+from gan.blending.plan import BlendPlan, make_blend_plan
 from gan.generation.jobs import Request as Wanted
 from metrics.bench.comparison import Request, open_comparison
 from metrics.bench.evaluation import not_drawn_into
@@ -36,13 +35,13 @@ def main(data: Path, masks: Path, fakes: Path, size: int, runs: list[Path], *, i
     segmenter = load_or_train(not_drawn_into(comparison), user_cache("segmenters"))
     for run in runs:
         plan = make_blend_plan(Wanted(guide="brightness=random", size=size), masks, data, run, inpaint=inpaint)
-        seen = plan.sites.seen
-        blind = Seen(
+        seen = plan.locations.known
+        blind = TrainingDefects(
             seen.rows, [ground._replace(setting=None) for ground in seen.background_stats], seen.local_contrasts
         )
-        smooth = Seen(seen.rows, seen.background_stats)
+        smooth = TrainingDefects(seen.rows, seen.background_stats)
         for name, own in (("", seen), (", no sides", blind), (", no relief", smooth)):
-            one = replace(plan, sites=replace(plan.sites, seen=own))
+            one = replace(plan, locations=replace(plan.locations, known=own))
             found = label_iou(one, segmenter)
             kinds = "  ".join(f"{kind} {value:.3f}" for kind, value in found.items())
             print(f"{run}{name}: {np.mean(list(found.values())):.3f}   {kinds}", flush=True)
@@ -52,12 +51,12 @@ def label_iou(plan: BlendPlan, segmenter: Segmenter) -> dict[str, float]:
     """Of one draw of each mask, by kind."""
     numbers: dict[str, list[int]] = defaultdict(list)
     for number, entry in enumerate(plan.jobs.masks.entries):
-        numbers[entry.kind].append(number)
+        numbers[entry.label].append(number)
     found = {}
     for kind, own in numbers.items():
-        drawn = plan.draw([plan.jobs[number] for number in own[:: max(1, len(own) // MOST)][:MOST]])
-        marked = segmenter.probabilities(np.stack([one.image for one in drawn])) >= 0.5
-        found[kind] = float(overlaps(marked, np.stack([one.label for one in drawn])).mean())
+        drawn = plan.generate([plan.jobs[number] for number in own[:: max(1, len(own) // MOST)][:MOST]])
+        marked = segmenter.probabilities(np.stack([one.pixels for one in drawn])) >= 0.5
+        found[kind] = float(overlaps(marked, np.stack([one.mask for one in drawn])).mean())
     return found
 
 

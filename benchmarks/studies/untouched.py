@@ -17,6 +17,7 @@ from defects.images.decode import read_sample
 from defects.manifest import read_manifest
 from gan.blending.backgrounds import list_backgrounds
 from gan.blending.compositing import working_scale
+from gan.blending.plan import check_blends
 from gan.checkpoint import load_generator
 from gan.data.blend_pairs import signed_distance
 
@@ -24,9 +25,9 @@ from gan.data.blend_pairs import signed_distance
 def main(fakes: Path, backgrounds: Path, run: Path, *, inpaint: bool) -> None:
     """Prints how many pixels were compared, changed within reach, and changed beyond it."""
     generator = load_generator(run)
-    size, window, reach = generator.size, generator.provenance.crop, generator.network.config.reach
+    size, window, reach = generator.size, generator.provenance.crop, check_blends(generator).config.blend_radius
     background_stats = list_backgrounds(
-        backgrounds, scale=lambda shape: working_scale(shape, size, window), reach=reach, inpaint=inpaint
+        backgrounds, scale=lambda shape: working_scale(shape, size, window), blend_radius=reach, inpaint=inpaint
     )
     place = {ground.name: number for number, ground in enumerate(background_stats)}
     compared = within = beyond = images = 0

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -31,11 +31,10 @@ from engine.checkpoint import save_checkpoint
 from engine.errors import CheckpointError
 from engine.seeding import numpy_generator, torch_generator
 from gan.checkpoint import describe, load_generator
-from gan.config import NetworkConfig
+from gan.config import MagnaNetwork
 from gan.generation.jobs import Request
-from gan.generation.plan import Plan, make_plan
+from gan.generation.plan import Plan, Sampler, make_plan
 from gan.generation.run import generate
-from gan.generation.sampler import Painter
 from gan.networks.magna_generator import MagnaGenerator
 
 CHILD = """
@@ -55,7 +54,7 @@ def _random_generator(stem: Path, size: int) -> Path:
     torch.manual_seed(0)
     schema = GuideSchema((NumericEntry("thickness", 2, size / 12, "px"), CategoricalEntry("background", ("a", "b"))))
     narrow = {} if size >= 128 else {"width": 8, "max_width": 16}
-    config = NetworkConfig.model_validate({"size": size, **narrow})
+    config = MagnaNetwork.model_validate({"size": size, **narrow})
     network = MagnaGenerator(config, schema.size, schema.columns("background"))
     table = [{"thickness": 3.0, "background": name} for name in "ab"]
     return save_checkpoint(stem, network.state_dict(), describe(config, schema, table))
@@ -82,9 +81,9 @@ def _rate(count: int, work: Callable[[], object]) -> float:
 
 
 def _loop(plan: Plan, out: Path, count: int, *, labels: bool) -> None:
-    """The loop people write; `plan.painter.network` is float32 here."""
+    """The loop people write; `plan.sampler.network` is float32 here."""
     out.mkdir()
-    network, jobs = plan.painter.network, plan.jobs
+    network, jobs = plan.sampler.network, plan.jobs
     with torch.no_grad(), (out / "metadata.jsonl").open("w") as manifest:
         for i in range(count):
             item = jobs.resolve(jobs[i])
@@ -94,21 +93,21 @@ def _loop(plan: Plan, out: Path, count: int, *, labels: bool) -> None:
             pixels = ((image + 1) * 127.5).clamp(0, 255).round().byte().permute(1, 2, 0).squeeze(2).numpy()
             Image.fromarray(pixels).save(out / f"{i}.png")
             if labels:
-                Image.fromarray(item.label).save(out / f"{i}_mask.png")
+                Image.fromarray(item.mask).save(out / f"{i}_mask.png")
                 manifest.write(json.dumps({"file_name": f"{i}.png", "guide": item.raw}) + "\n")
 
 
 def _limit(plan: Plan, pixels: list[np.ndarray], workers: int, rounds: int) -> tuple[float, float]:
     """Seconds an image of the forward pass alone and of PNG encoding alone, with all workers busy."""
-    painter, count = plan.painter, plan.painter.count
+    sampler, count = plan.sampler, plan.sampler.count
     side = plan.jobs.side
-    mask = torch.zeros(count, 1, side, side, dtype=painter.dtype).contiguous(memory_format=torch.channels_last)
-    noise = painter.network.sample_noise([torch_generator(0, i) for i in range(count)]).to("cpu", painter.dtype)
-    guides = torch.zeros(count, plan.jobs.schema.size, dtype=painter.dtype)
+    mask = torch.zeros(count, 1, side, side, dtype=sampler.dtype).contiguous(memory_format=torch.channels_last)
+    noise = sampler.network.sample_noise([torch_generator(0, i) for i in range(count)]).to("cpu", sampler.dtype)
+    guides = torch.zeros(count, plan.jobs.schema.size, dtype=sampler.dtype)
 
     def forward(_: int) -> None:
         with torch.inference_mode():
-            painter.network(mask, noise, guides)
+            sampler.network(mask, noise, guides)
 
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         list(pool.map(forward, range(workers)))
@@ -118,14 +117,14 @@ def _limit(plan: Plan, pixels: list[np.ndarray], workers: int, rounds: int) -> t
     return 1 / forwards, 1 / encodes
 
 
-def _difference(bf16: Painter, fp32: Painter, plan: Plan, count: int) -> dict[str, float]:
+def _difference(bf16: Sampler, fp32: Sampler, plan: Plan, count: int) -> dict[str, float]:
     """How far the pixels of the fast form are from those of float32, in levels of 255."""
     steps = []
     for first in range(0, count, bf16.count):
         jobs = [plan.jobs[i] for i in range(first, min(first + bf16.count, count))]
         items = [plan.jobs.resolve(job) for job in jobs]
         arguments = ([r.condition for r in items], [r.vector for r in items], [plan.jobs.noise_key(j) for j in jobs])
-        steps.append(np.abs(bf16.paint(*arguments).astype(int) - fp32.paint(*arguments)))
+        steps.append(np.abs(bf16.sample(*arguments).astype(int) - fp32.sample(*arguments)))
     every = np.concatenate(steps)
     return {
         "pixels: mean difference": float(every.mean()),
@@ -139,7 +138,7 @@ def _speed(masks: Path, checkpoint: Path | None, out: Path, options: argparse.Na
     request = Request(options.guide, options.num)
     fast = make_plan(request, masks, checkpoint, device="cpu")
     plain = make_plan(request, masks, checkpoint, device="cpu", precision="fp32")
-    plain.painter.network.to(memory_format=torch.contiguous_format)
+    plain.sampler.network.to(memory_format=torch.contiguous_format)
     result: dict[str, list[float]] = {}
     for i in range(options.rounds):
         naive, folders = options.naive, [out / f"{name}{i}" for name in ("bare", "labelled", "ours")]
@@ -157,7 +156,8 @@ def _speed(masks: Path, checkpoint: Path | None, out: Path, options: argparse.Na
         measured["share of the limit"] = measured["gen-defects"] * (forward + encode)
         for name, value in measured.items():
             result.setdefault(name, []).append(value)
-    return {k: float(np.median(v)) for k, v in result.items()} | _difference(fast.painter, plain.painter, fast, 64)
+    bf16, fp32 = cast(Sampler, fast.sampler), cast(Sampler, plain.sampler)
+    return {k: float(np.median(v)) for k, v in result.items()} | _difference(bf16, fp32, fast, 64)
 
 
 def _memory(root: Path, counts: list[int], size: int) -> dict[str, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -19,13 +20,11 @@ from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from engine.config import load_config
 from engine.runtime.device import inference_dtype
 from engine.training.optimizer import MasterAdam
-from gan.config import GanConfig
+from gan.config import GanConfig, MagnaLossConfig
 from gan.data.loader import Batch
 from gan.losses.style import LAYERS, StyleLoss
-from gan.networks.discriminator import MagnaDiscriminator
-from gan.networks.encoder import Posterior
-from gan.networks.magna_generator import MagnaGenerator, Noise
-from gan.training.magna_step import MagnaStep, Networks
+from gan.networks.registry import build_networks
+from gan.training.magna_step import MagnaStep
 
 SCHEMA = GuideSchema(
     (
@@ -52,30 +51,27 @@ def images_a_second(config: GanConfig, dtype: torch.dtype, layout: torch.memory_
     """Times the step, and the step without its style term."""
     torch.manual_seed(0)
     count, size = config.train.batch_size, config.network.size
-    networks = [MagnaGenerator(config.network, SCHEMA.size), MagnaDiscriminator(config.network, SCHEMA.size)]
-    posterior = Posterior(config.network) if config.network.posterior else None
-    optimizers = [MasterAdam(n, 2e-4, ema=0.999 if n is networks[0] else None) for n in networks]
-    encoder_optimizer = MasterAdam(posterior, 2e-4) if posterior else None
+    untrained = build_networks(config.network, SCHEMA)
+    optimizers = {n: MasterAdam(net, 2e-4, ema=0.999 if n == "generator" else None) for n, net in untrained.items()}
     fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-true" if dtype == torch.bfloat16 else "32-true")
-    sides = networks[0].texture_sides()
-    modules = [fabric.setup_module(n.to(dtype=dtype).to(memory_format=layout)) for n in networks]
-    encoder = fabric.setup_module(posterior.to(dtype=dtype).to(memory_format=layout)) if posterior else None
+    networks = {n: fabric.setup_module(net.to(dtype=dtype).to(memory_format=layout)) for n, net in untrained.items()}
+    assert isinstance(config.loss, MagnaLossConfig)
     style = StyleLoss(random_vgg(), size=config.loss.style_size, dtype=dtype)
     if layout == torch.contiguous_format:
         style.to(memory_format=layout)
         style.layout = layout
     masks = torch.zeros(count, 1, size, size)
     masks[:, :, size // 3 : size // 3 + 5, size // 5 : -size // 5] = 1
-    extra = (count + 1) // 2 if posterior else 0
-    textures = tuple(torch.randn(count + extra, 1, s, s).to(dtype) for s in sides)
-    noise = Noise(torch.randn(count + extra, config.network.latent).to(dtype), textures)
+    extra = (count + 1) // 2 if "posterior" in networks else 0
+    generator: Any = untrained["generator"]
+    noise = generator.draw_noise(count + extra, torch.Generator().manual_seed(0)).to("cpu", dtype)
     images = torch.rand(count, config.network.channels, size, size) * 2 - 1
     batch = Batch(*(t.to(dtype) for t in (images, masks, masks, torch.rand(count, SCHEMA.size))))
     if layout == torch.channels_last:
         batch = Batch(*(t.contiguous(memory_format=layout) if t.dim() == 4 else t for t in vars(batch).values()))
     result = {}
     for name, loss in (("step", style), ("without style", None)):
-        step = MagnaStep(Networks(*modules, encoder, *optimizers, encoder_optimizer), loss, config, SCHEMA)
+        step = MagnaStep.build(networks, optimizers, config, SCHEMA, loss)
         for index in range(config.loss.style_every):
             step(batch, noise, torch.zeros(extra), 2e-4, index)
         rounds = steps * config.loss.style_every

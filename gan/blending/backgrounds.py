@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.formats.dataset import read_dataset
+from defects.formats.dataset import Dataset, read_dataset
 from defects.formats.listing import EXTENSIONS, Listing, list_images
 from defects.images.crops import as_channels
 from defects.images.decode import read_image, read_mask, read_mask_image, read_sample
@@ -202,16 +202,15 @@ def _usable(path: Path, inpaint: bool) -> tuple[list[Sample], list[str]]:
             f"{path}: no such file or folder; give --backgrounds an image or a folder of good images",
             code="E-blend-no-backgrounds",
         )
-    try:
-        dataset = read_dataset(path)
-    except DataError:
+    dataset = _dataset(path)
+    if dataset is None:
         listing = Listing()
         files = list_images(path, path, listing, deep=True)
         if not files:
             raise DataError(
                 f"{path}: holds no images; put good ones there ({', '.join(sorted(EXTENSIONS))})",
                 code="E-blend-no-backgrounds",
-            ) from None
+            )
         return [Sample(file.relative_to(path).with_suffix("").as_posix(), file) for file in files], []
     issues = [issue for issue in dataset.issues if not issue.warning]
     if issues:
@@ -225,6 +224,16 @@ def _usable(path: Path, inpaint: bool) -> tuple[list[Sample], list[str]]:
         )
     skipped = len(dataset.samples) - len(good)
     return good, [f"left out: {skipped} of {len(dataset.samples)} backgrounds, which have a defect"] if skipped else []
+
+
+def _dataset(path: Path) -> Dataset | None:
+    """The folder in its layout; None for images in none, such as those that lie side by side."""
+    if all(entry.suffix.lower() in EXTENSIONS for entry in path.iterdir()):
+        return None
+    try:
+        return read_dataset(path)
+    except DataError:
+        return None
 
 
 def _check(sample: Sample, root: Path, roi: Path | None) -> tuple[Background | None, Issue | None]:

@@ -55,7 +55,7 @@ def crop_around(mask: Mask, scale: float, *, side: int, stride: int) -> Crop:
     """The crop for a mask (H, W) in its background: as large as in training, larger where the defect is.
 
     A defect of any length is generated at once, since the network takes crops of any sides. At the background's edges
-    the crop goes `BEYOND` px further, where the background is mirrored: the border of the network's maps is not seen.
+    the crop goes `BEYOND` px further, where the background is mirrored: the border of the network's maps stays outside.
     """
     shape = mask.shape[0], mask.shape[1]
     full = max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
@@ -202,7 +202,7 @@ def composite(
     config = sampler.network.config
     shape = mask.shape[0], mask.shape[1]
     scale = working_scale(shape, config.size, crop)
-    view = crop_around(mask, scale, side=config.side, stride=sampler.network.stride)
+    view = crop_around(mask, scale, side=sampler.network.side, stride=sampler.network.stride)
     cut = cut_out(as_channels(background, config.channels), view, cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     small = mask if view.full == shape else resize_mask(mask, view.full)
     condition = cut_out(small[..., None].astype(np.uint8), view, None)[..., 0] > 0

@@ -122,7 +122,7 @@ class TrainingDefects:
         return int(np.argmin([_difference(stats, target) for stats in candidates]))
 
     def knows(self, stats: BackgroundStats) -> bool:
-        """Whether a training defect lay on a background like this."""
+        """Whether a training defect has a background like this."""
         known = self._known
         distances = ((known[:, 0] - stats.level) / LEVEL) ** 2 + ((known[:, 1] - _log_grain(stats)) / GRAIN) ** 2
         return bool(distances.min() < STRANGE)

@@ -77,4 +77,5 @@ def cluster_backgrounds(statistics: NDArray[np.float32], count: int, seed: int) 
     labels = KMeans(count, n_init=10, random_state=seed).fit_predict(StandardScaler().fit_transform(statistics))
     order = np.argsort([statistics[labels == k, 0].mean() for k in range(count)])
     rank = {int(k): position for position, k in enumerate(order)}
-    return [f"ground-{rank[int(k)] + 1}" for k in labels]
+    numbers = [rank[int(k)] + 1 for k in labels]
+    return [f"ground-{number}" for number in numbers]

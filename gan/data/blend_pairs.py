@@ -51,7 +51,7 @@ class BlendPair(TrainingCrop):
 
 
 def signed_distance(mask: Mask, scale: float = 1.0) -> Floats:
-    """(H, W) px from the mask's edge to the pixel's centre, positive inside; times `scale`, `FARTHEST` at most."""
+    """(H, W) px from the mask's edge to the pixel's center, positive inside; times `scale`, `FARTHEST` at most."""
     inside = cv2.distanceTransform(np.pad(mask, 1, mode="edge").astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     signed = np.where(mask, inside[1:-1, 1:-1] - 0.5, 0.5 - outside)

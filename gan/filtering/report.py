@@ -131,9 +131,10 @@ def _line(name: str, result: Mapping[str, Any], rule: Rule) -> str:
     rate = f"{100 * result['rejection_rate']:.1f} %{f'; {why}' if why else ''}"
     text = f"{name}: {result['rejected']} of {result['candidates']} candidates rejected ({rate})"
     attempts = rule.max_attempts
-    if result["best_kept"]:
-        return f"{text}; {result['best_kept']} of {result['kept']} images are the best of {attempts} that did not pass"
+    images, best = result["kept"], result["best_kept"]
+    if best:
+        return f"{text}; {best} of {images} images are the best of {attempts} that did not pass"
     if result["left_out"]:
-        requested = result["kept"] + result["left_out"]
+        requested = images + result["left_out"]
         return f"{text}; {result['left_out']} of {requested} images had no candidate that passed in {attempts} attempts"
     return text

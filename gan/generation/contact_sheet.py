@@ -1,4 +1,4 @@
-"""The contact sheet of a sample folder: a mask and what was made of it in each row."""
+"""The contact sheet of a sample folder: a mask and its images in each row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "preview.png"
 ROWS, COLUMNS, TILE, GAP, TEXT = 6, 5, 144, 8, 13
 THUMB = 2 * TEXT
 SHOWN = 160
-"""Of a photograph that is no square, a square of so many px at least is shown."""
+"""Least side of the part that is shown of an image whose sides differ, px."""
 
 Row = dict[str, Any]
 Pixels = NDArray[np.uint8]
@@ -64,7 +64,7 @@ def _label(root: Path, row: Row) -> Pixels:
 
 
 def _around(label: Pixels, image: Pixels | None = None) -> Pixels:
-    """A square of the image, or of its label, around the defect; the whole of a square one."""
+    """The part of the image, or of its label, around the defect; the whole where its sides are equal."""
     shown = label if image is None else image
     height, breadth = label.shape[:2]
     if height == breadth:

@@ -24,7 +24,7 @@ GUIDE_MODES = ("grid", "draw")
 SIDES = (16, 4096)
 LARGEST_NUM = 10**9
 THINNEST = 1.0
-"""No label is brought below this width, in px."""
+"""No label is thinner than this, in px."""
 SAME_WIDTH = 0.05
 """A width that lies outside the trained range by less than this many px is not worth a warning."""
 
@@ -42,8 +42,7 @@ class Request:
         labels: Any of `LABELS`; masks are always written.
         guide_mode: `grid` takes every point of the guide's grid for every mask, `draw` a random one for each image.
         same_noise: Image number i has the same noise for every mask and every grid point.
-        label: Name of the defect; empty for the class in the guide, else the mask's folder, else the only class that
-            the generator was trained on.
+        label: Name of the defect; empty for the class in the guide, else the mask's folder, else the only class.
 
     Raises:
         UsageError: A value is unknown or out of range.
@@ -96,9 +95,7 @@ class Request:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, Keyword):
-        return value.word
-    return f"{value.low}..{value.high}" if isinstance(value, Interval) else str(value)
+    return f"{value.low}..{value.high}" if isinstance(value, Interval) else getattr(value, "word", str(value))
 
 
 @dataclass(frozen=True)
@@ -137,8 +134,7 @@ class Resolved:
 
 
 class SampledGuide(NamedTuple):
-    """The guide of a job: raw values in px of the generator's images, scaled ones, the class name, and whether the
-    mask stays at its width."""
+    """The guide of a job: raw values in px of the generator's images, scaled ones, class, and whether width stays."""
 
     raw: dict[str, GuideValue]
     scaled: dict[str, GuideValue]
@@ -269,11 +265,12 @@ class JobList(Sequence[Job]):
             return []
         known = {"", *(value.casefold() for value in self._guided)}
         folders = sorted({entry.label for entry in self.masks.entries if entry.label.casefold() not in known})
+        example = f"kind={self._guided[0]}"
         return [
             Issue(
                 str(self.masks.root),
                 f"{folder!r} is no class of this generator, so its masks get random classes",
-                f"name it {' or '.join(self._guided)}, or give --guide kind={self._guided[0]}",
+                f"name it {' or '.join(self._guided)}, or give --guide {example}",
                 True,
                 "E-masks-unknown-class",
             )

@@ -1,4 +1,4 @@
-"""The masks of a run: found, named, checked all at once before anything is written, and brought to the needed size."""
+"""The masks of a run: found, named, checked all at once before anything is written, and resized."""
 
 from __future__ import annotations
 
@@ -224,13 +224,13 @@ class ResizedMask:
         return width(self.mask)
 
     def with_width(self, width_px: float) -> Mask:
-        """The mask brought to a width; a thread that needs what another one computes waits for it."""
+        """The mask at another width; a thread that needs what another one computes waits for it."""
         with self._lock:
             return self._with_width(width_px)
 
 
 class ResizedMasks:
-    """The masks of a list brought to (side, side) by `pad_and_resize`; the latest are cached."""
+    """The masks of a list resized to (side, side) by `pad_and_resize`; the latest are cached."""
 
     def __init__(self, masks: MaskList, side: int) -> None:
         self._get = lru_cache(CACHED_MASKS)(lambda number: ResizedMask(pad_and_resize(masks.read(number), side)))

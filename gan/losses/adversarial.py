@@ -52,7 +52,7 @@ def background_loss(fake: Tensor, real: Tensor, masks: Tensor) -> Tensor:
 
 
 def brightness_of(images: Tensor, masks: Tensor, radius: int) -> Tensor:
-    """A differentiable approximation of `defects.attributes.guide.brightness`, with a ring of square corners.
+    """A differentiable approximation of `defects.attributes.guide.brightness`, whose ring has right angles.
 
     Luminance inside the mask minus that of the ring, (N,), -1..1.
 

@@ -1,6 +1,6 @@
 """The terms of Magna-Blend as pure functions, all of them near the defect only, and the loss of its generator.
 
-The gradient-energy term: no noise vector can encode the position of each stripe of a ground surface, so the
+The gradient-energy term: no noise vector can encode the position of each stripe of a polished surface, so the
 reconstruction term alone makes uneven grinding smooth. This term ignores positions. It compares energies of derivatives
 in small patches, as the statistics of Portilla and Simoncelli (*A parametric texture model based on joint statistics of
 complex wavelet coefficients*, 2000) do with wavelets, and needs no pretrained network.
@@ -54,7 +54,7 @@ def feature_loss(*, real: Sequence[ScaleOutput], fake: Sequence[ScaleOutput], ne
 
 
 def pyramid_loss(fake: Tensor, real: Tensor, region: Tensor) -> Tensor:
-    """Absolute difference of two images and of their halved copies within a region; every image counts the same.
+    """Absolute difference of two images and of their halved versions within a region; every image counts the same.
 
     `fake` and `real` (N, C, H, W); `region` (N, 1, H, W) in {0, 1}.
     """

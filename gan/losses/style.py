@@ -1,7 +1,7 @@
 """The style loss: Gram matrices of four layers of a frozen VGG-16 (Gatys et al.; layers as in Johnson et al. 2016).
 
 The size of a Gram matrix depends on the scale of the activations, so every layer is scaled to mean activation 1 on
-photographs, whatever the weights; the weight 0.1 then means the same with any VGG.
+real images, whatever the weights; the weight 0.1 then means the same with any VGG.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class StyleLoss(nn.Module):
     """Distance of the Gram matrices of relu1_2, relu2_2, relu3_3, relu4_3, each with weight 1 / 4.
 
     Args:
-        weights: `features.N.weight` and `.bias` of VGG-16 up to layer 21, for RGB in [0, 1] normalised by ImageNet's
+        weights: `features.N.weight` and `.bias` of VGG-16 up to layer 21, for RGB in [0, 1] normalized by ImageNet's
             mean and std.
         size: side of the copy that the network sees; None for the images' own.
         dtype: of the frozen network.

@@ -43,7 +43,7 @@ def alpha_of(distances: Tensor, soft: Tensor, blend_radius: float) -> Tensor:
     """Opacity, float32, from signed distances and the network's share.
 
     Args:
-        distances: (N, 1, H, W) px from the mask's edge to a pixel's centre; positive inside, never 0.
+        distances: (N, 1, H, W) px from the mask's edge to a pixel's center; positive inside, never 0.
         soft: (N, 1, H, W) any number.
         blend_radius: px from which on the result is 0.
     """
@@ -54,7 +54,7 @@ def alpha_of(distances: Tensor, soft: Tensor, blend_radius: float) -> Tensor:
 
 
 def blend(backgrounds: Tensor, change: Tensor, alpha: Tensor) -> Tensor:
-    """`(1 - alpha) * background + alpha * defect`, defect = background + change brought into [-1, 1].
+    """`(1 - alpha) * background + alpha * defect`, defect = background + change clipped to [-1, 1].
 
     The gradient passes the limits, so that a saturated pixel can come back.
     """
@@ -75,7 +75,8 @@ class BlendGenerator(nn.Module):
     def __init__(self, config: BlendNetwork, guide_size: int, classes: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
         self.config, self.guide_size, self.blend_radius = config, guide_size, float(config.blend_radius)
-        self.levels = min(LEVELS, config.side.bit_length() - 3)
+        self.side = config.crop or config.size
+        self.levels = min(LEVELS, self.side.bit_length() - 3)
         self.stride = 2**self.levels
         widths = stage_channels(config)[: self.levels + 1]
         self.enter = Convolution(config.channels + 2, widths[0], 3, padding=config.padding)
@@ -149,7 +150,7 @@ class BlendGenerator(nn.Module):
 
     def draw_noise(self, count: int, generator: torch.Generator, height: int = 0, width: int = 0) -> Noise:
         """Noise for `count` crops, all from one generator; without sides for the crops of training."""
-        sides = self.texture_sides(height or self.config.side, width or self.config.side)
+        sides = self.texture_sides(height or self.side, width or self.side)
         latent = torch.randn(count, self.config.latent, generator=generator)
         return Noise(latent, tuple(self._texture(count, h, w, generator) for h, w in sides))
 

@@ -1,7 +1,7 @@
 """The conditional PatchGAN discriminator with a receptive field of 16 x 16 pixels.
 
 A 4 x 4 convolution of stride 2 and two of stride 1 see 4, 10 and 16 pixels. The guide is laid over the image as
-constant maps. On more than one scale (not in the paper), the same architecture sees halved copies, where 16 pixels
+constant maps. On more than one scale (not in the paper), the same architecture sees halved versions, where 16 pixels
 cover 32 or 64 of the image: without it nothing checks a background as a whole.
 """
 

@@ -74,7 +74,7 @@ class Down(nn.Module):
 class Up(nn.Module):
     """One decoder stage: convolve, enlarge, add the skip, normalize, modulate, inject noise, activate.
 
-    The features are convolved *before* they are enlarged by nearest neighbours, at a quarter of the cost; the next
+    The features are convolved *before* they are enlarged by nearest neighbors, at a quarter of the cost; the next
     stage's convolution smooths the blocks, so that no checkerboard remains. The skip has a convolution of its own,
     which equals joining the channels and saves the copy.
     """

@@ -1,7 +1,7 @@
 """Pix2Pix, a baseline: a U-Net from the mask to the image and a discriminator of 70 x 70 patches.
 
 Isola et al., Image-to-image translation with conditional adversarial networks, CVPR 2017, section 6.1. Its noise is
-dropout, also at generation. Instances are normalised, which is what its batch normalisation does at its batch size of
+dropout, also at generation. Instances are normalized, which is what its batch normalization does at its batch size of
 1, so that an image does not depend on its batch. The guide is not used: the paper gives the baselines the mask only.
 """
 

@@ -24,7 +24,7 @@ AVERAGED = ("generator", "posterior")
 
 
 class Generator(Protocol):
-    """What every generator offers beside its own `forward`; each is a `torch.nn.Module`.
+    """What every generator offers besides its own `forward`; each is a `torch.nn.Module`.
 
     Whole-image generators are called with masks (N, 1, S, S), noise and guides (N, G); blend with backgrounds
     (N, C, H, W), signed distances (N, 1, H, W), noise and guides.

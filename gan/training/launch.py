@@ -17,9 +17,8 @@ from engine.errors import UsageError
 from engine.files.atomic import sha256_bytes
 from engine.run.folder import RunFolder, same_config
 from engine.runtime.device import repeatable
-from engine.training.launch import launch_processes, select_accelerator
-from engine.training.ranks import by_the_first
-from engine.weights.vgg16 import style_vgg_weights
+from engine.training.launch import by_the_first, launch_processes, select_accelerator
+from engine.weights.imagenet import style_vgg_weights
 from gan.checkpoint import describe
 from gan.config import GanConfig, MagnaLossConfig
 from gan.data.dataset import Prepared, prepare

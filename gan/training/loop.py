@@ -18,7 +18,7 @@ from engine.commands import Progress
 from engine.errors import UsageError
 from engine.files.atomic import write_bytes
 from engine.run.folder import RunFolder
-from engine.training.ranks import by_the_first
+from engine.training.launch import by_the_first
 from gan.data.loader import learning_rate
 from gan.training.trainer import Trainer
 

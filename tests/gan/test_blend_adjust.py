@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 
 from defects.attributes.local_contrast import local_contrast
-from gan.blending.adjustment import (
-    GAINS,
-    LEAST_LOCAL_CONTRAST,
-    LOCAL_CONTRAST_GAINS,
-    composed,
-    shifted,
-    strengthened,
-    with_local_contrast,
-)
+from gan.blending.adjustment import GAINS, LEAST_LOCAL_CONTRAST, LOCAL_CONTRAST_GAINS, composed, shifted, strengthened, with_local_contrast
 from gan.blending.compositing import Composite
 from gan.data.blend_pairs import contrast, margin, signed_distance
 

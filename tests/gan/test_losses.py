@@ -10,13 +10,7 @@ import pytest
 import torch
 
 from defects.attributes.guide import brightness
-from gan.losses.adversarial import (
-    background_loss,
-    brightness_of,
-    discriminator_loss,
-    generator_loss,
-    reconstruction_loss,
-)
+from gan.losses.adversarial import background_loss, brightness_of, discriminator_loss, generator_loss, reconstruction_loss
 
 
 def test_undecided_logits_cost_two_and_one_log_two() -> None:
