@@ -132,8 +132,7 @@ def main(
     from metrics.bench.summary import results_of, sample_rows
     from metrics.features.cache import user_cache
     from metrics.paper.protocol import PAPER_JSON, PAPER_TABLE
-    from metrics.report.build import build_page
-    from metrics.report.html import render
+    from metrics.report.build import build_page, render
 
     retained = None if no_cache else cache or user_cache()
     options = Options(resamples, left_out, retained, workers)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from defects.masks.width import width as measured_width
-from defects.synthetic.shapes import Blob, crack, pits, scratch, spots
-from defects.synthetic.strokes import Mask, Stroke, canvas_for, threshold
+from defects.synthetic.shapes import Blob, Mask, Stroke, canvas_for, crack, pits, scratch, spots, threshold
 
 DEFECT_CLASSES = ("crack", "scratch", "pit", "spot")
 Region = tuple[float, float, float, float]

@@ -15,9 +15,8 @@ from defects.images.crops import CropSpec
 from defects.provenance import Provenance, image_hashes, read_provenance
 from defects.sample import GOOD, Sample
 from engine.errors import DataError
-from metrics.data.crop_spec import select_crop_spec
 from metrics.data.held_out import Division, divide
-from metrics.data.image_set import ImageSet
+from metrics.data.image_set import ImageSet, select_crop_spec
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from engine.commands import Progress
 from engine.errors import DataError
-from metrics.bench.baselines import RealBaselines
 from metrics.bench.comparison import Comparison
 from metrics.bench.evaluation import (
     evaluate_control,
@@ -18,7 +17,7 @@ from metrics.bench.evaluation import (
     evaluate_memorization,
     map_images,
 )
-from metrics.bench.evidence import Evidence, FeatureBank, ProgressOf, SourceEvidence, like, union
+from metrics.bench.evidence import Evidence, FeatureBank, ProgressOf, RealBaselines, SourceEvidence, like, union
 from metrics.data.image_set import ImageSet
 from metrics.features.cache import FeatureCache
 from metrics.features.extraction import extract

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.weights.lite0 import LITE0_SHA256, lite0_weights
+from engine.weights.imagenet import LITE0_SHA256, lite0_weights
 from metrics.features.extraction import Extracted, in_micro_batches
 
 _MICRO_BATCH = 16

@@ -158,7 +158,7 @@ def fingerprint(train: ImageSet, settings: SegmenterSettings) -> str:
 def _encoder_weights(settings: SegmenterSettings) -> dict[str, torch.Tensor] | None:
     if not settings.pretrained:
         return None
-    from engine.weights.lite0 import lite0_weights
+    from engine.weights.imagenet import lite0_weights
 
     return lite0_weights()[0]
 

@@ -11,8 +11,7 @@ from typing import Any
 from engine.errors import UsageError
 from metrics.bench.comparison import Request
 from metrics.bench.results import Results
-from metrics.paper.runs import Run, open_runs
-from metrics.paper.sets import BASELINES, Call, GeneratedSet, make_sets, set_commands
+from metrics.paper.sets import BASELINES, Call, GeneratedSet, Run, make_sets, open_runs, set_commands
 from metrics.paper.table import PaperTable, paper_table
 
 PAPER_TABLE = "table.md"

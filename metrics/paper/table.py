@@ -8,8 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from metrics.bench.results import Results, formatted
-from metrics.paper.runs import Run
-from metrics.paper.sets import MATCHED, GeneratedSet
+from metrics.paper.sets import MATCHED, GeneratedSet, Run
 from metrics.scores.score import Score
 
 

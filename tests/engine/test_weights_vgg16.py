@@ -14,7 +14,7 @@ import torch
 from torchvision.models import vgg16
 
 from engine.errors import WeightsError
-from engine.weights.vgg16 import STYLE_WEIGHTS_VARIABLE, style_vgg_weights
+from engine.weights.imagenet import STYLE_WEIGHTS_VARIABLE, style_vgg_weights
 
 SHAPES = {name: tuple(value.shape) for name, value in vgg16(weights=None).features.state_dict().items()}
 

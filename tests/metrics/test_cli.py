@@ -296,7 +296,7 @@ def test_a_run_that_dies_in_between_leaves_nothing(bench: Bench, monkeypatch: py
     def dies(*_: object, **__: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("metrics.report.html.render", dies)
+    monkeypatch.setattr("metrics.report.build.render", dies)
     code, _, _ = bench("--held-out")
     assert code == 130
     assert not bench.out.exists()

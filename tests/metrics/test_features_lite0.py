@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.seeding import torch_generator
-from engine.weights.lite0 import lite0_weights
+from engine.weights.imagenet import lite0_weights
 from metrics.features.lite0 import Lite0, resize_to_lite0
 
 ESPRESSO, TABBY, TIGER_CAT, EGYPTIAN_CAT, TRIPOD = 967, 281, 282, 285, 872

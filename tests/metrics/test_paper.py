@@ -20,8 +20,7 @@ from metrics.bench.comparison import Request
 from metrics.bench.results import Results, SourceResults
 from metrics.cli import app
 from metrics.paper.protocol import open_paper
-from metrics.paper.runs import Run, open_runs, read_training
-from metrics.paper.sets import GeneratedSet, make_sets, set_commands
+from metrics.paper.sets import GeneratedSet, Run, make_sets, open_runs, read_training, set_commands
 from metrics.paper.table import PaperTable, paper_table
 from metrics.scores.score import Score
 from tests.metrics.bench_folders import SCHEMA, SIDE, folder, images_of, network, trained_on
@@ -160,7 +159,7 @@ def test_sets_are_made_once_and_say_how_fast(tmp_path: Path, real: Path, held: l
 def test_a_matched_set_is_tried_before_anything_is_made(tmp_path: Path, real: Path, held: list[str]) -> None:
     runs, sets, commands = runs_of(tmp_path, held), tmp_path / "sets", Commands()
     words = set_commands(runs, real, sets, num=1, seed=0, matched=True)
-    assert {"--match-difficulty", "--keep-best", "--backgrounds"} < set(words["blend-matched"])
+    assert {"--match-difficulty", "--write-best", "--backgrounds"} < set(words["blend-matched"])
     with pytest.raises(MagnaError, match="too few"):
         make_sets(words, runs, real, sets, call=commands.refusing("--dry-run"))
     assert commands.called == ["blend-matched"]

@@ -16,9 +16,9 @@ from metrics.bench import evaluation as closeness
 from metrics.bench.output import lines
 from metrics.bench.results import Missing, Results, SourceResults, formatted, plain
 from metrics.report import galleries
+from metrics.report.build import render
 from metrics.report.charts import Interval, bounds, curve, scatter, strip, swatch
-from metrics.report.html import render
-from metrics.report.page import (  # fmt: skip
+from metrics.report.page import (
     Answer,
     Block,
     Closest,

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from engine.seeding import numpy_generator
+from metrics.scores.families import inception_score
 from metrics.scores.frechet import frechet_distance
-from metrics.scores.inception_score import inception_score
 from metrics.scores.kernel import kernel_distance
 from metrics.scores.manifold import manifold_scores, realism
 from metrics.scores.score import Score, count_warning

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine.runtime.threads import threads_set
-from engine.weights.lite0 import lite0_weights
+from engine.weights.imagenet import lite0_weights
 from metrics.data.image_set import ImageSet
 from metrics.labels.network import SegmenterSettings, build_network
 from metrics.labels.segmenter import Segmenter, fingerprint, load_or_train, train_segmenter
