@@ -83,12 +83,12 @@ def bench_of(real: Path, synthetic: dict[str, Path], **changes: object) -> Bench
 
 
 def runner(bench: Bench, cache: Path | None = None) -> FrozenRunner:
-    """Of cells on `SpotFeatures`."""
+    """Of trials on `SpotFeatures`."""
     return FrozenRunner(bench, FrozenFeatures(SpotFeatures(), FeatureCache(cache), Pipeline.from_preset("flips")))
 
 
 def outcome(bench: Bench) -> TaskResult:
-    """All cells computed and compared."""
+    """All trials computed and compared."""
     computing = runner(bench)
     return TaskResult(bench, [computing.run(trial) for trial in bench.trials])
 

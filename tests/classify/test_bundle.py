@@ -46,7 +46,7 @@ def test_it_comes_back_with_all_that_is_needed_to_use_it(tmp_path: Path, task: s
 
 
 @pytest.mark.usefixtures("small_network")
-def test_the_map_is_that_of_the_most_probable_kind_of_defect(tmp_path: Path) -> None:
+def test_the_map_is_that_of_the_most_probable_defect_class(tmp_path: Path) -> None:
     loaded = load_classifier(saved(tmp_path, tiny("classes")))
     given = images(4)
     found = loaded.predict(given)
@@ -69,7 +69,7 @@ def test_the_answer_does_not_depend_on_the_batch(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_network")
-def test_grey_is_repeated_and_no_images_give_no_answers(tmp_path: Path) -> None:
+def test_gray_is_repeated_and_no_images_give_no_predictions(tmp_path: Path) -> None:
     loaded = load_classifier(saved(tmp_path, tiny(data={"channels": 1})))
     assert loaded.predict(images(2, 1)).probabilities.shape == (2, 2)
     assert len(loaded.predict(images(0, 1)).probabilities) == 0

@@ -59,14 +59,14 @@ def test_synthetic_images_are_only_trained_on_and_never_of_a_group_that_is_held_
 def test_a_generator_trained_on_a_held_out_image_is_rejected(tmp_path: Path) -> None:
     folder = open_data(parts(tmp_path))
     test = prepare(folder, tiny()).meta["data"]["test_sha256"]
-    seen = Provenance("0" * 64, 32, 3, train_sha256=frozenset(test[:1]))
-    write_json(tmp_path / "generator.json", seen.to_dict())
+    output = Provenance("0" * 64, 32, 3, train_sha256=frozenset(test[:1]))
+    write_json(tmp_path / "generator.json", output.to_dict())
     with raises("E-classify-leak", r"generator was trained on 1 of the .* held-out images"):
         prepare(folder, tiny())
 
 
 @pytest.mark.parametrize("column", ["ground", "defect", "original_sha256"])
-def test_an_image_made_from_a_held_out_image_is_rejected(tmp_path: Path, column: str) -> None:
+def test_an_image_pasted_from_a_held_out_image_is_rejected(tmp_path: Path, column: str) -> None:
     test = prepared(tmp_path / "before").meta["data"]["test_sha256"][0]
     value = test if column == "original_sha256" else {"sha256": test, "name": "x"}
     labels = [*("crack", "good") * 12, "crack"]

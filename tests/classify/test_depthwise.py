@@ -25,11 +25,11 @@ def test_output_and_gradients_are_those_of_the_plain_convolution(
     plain = F.conv2d(images, weight, None, stride, kernel // 2, 1, 8)
     quick = depthwise(images, weight, stride, kernel // 2)
     gradient = torch.randn(plain.shape, generator=draw).to(dtype)
-    wanted = torch.autograd.grad(plain, (images, weight), gradient)
+    expected = torch.autograd.grad(plain, (images, weight), gradient)
     found = torch.autograd.grad(quick, (images, weight), gradient)
     loose = {"rtol": 2e-2, "atol": 0.2} if dtype == torch.bfloat16 else {"rtol": 1e-4, "atol": 1e-4}
     torch.testing.assert_close(quick, plain)
-    for one, other in zip(found, wanted, strict=True):
+    for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, **loose)
 
 
@@ -42,10 +42,10 @@ def test_a_whole_network_has_the_same_gradients_and_is_left_as_it_was(name: str)
     def gradients() -> list[torch.Tensor]:
         return list(torch.autograd.grad(network(images).logits.sum(), list(network.parameters())))
 
-    wanted = gradients()
+    expected = gradients()
     with quick_depthwise(network, torch.device("cpu")):
         found = gradients()
-    for one, other in zip(found, wanted, strict=True):
+    for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * max(1.0, float(other.abs().max())))
     assert {key: module.forward for key, module in network.named_modules()} == forwards
     assert all("forward" not in vars(module) for module in network.modules())

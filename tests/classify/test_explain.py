@@ -78,6 +78,6 @@ def test_all_five_are_given_and_the_classifier_is_left_as_it_was(tmp_path: Path)
     np.testing.assert_array_equal(found[0].map, in_graph(classifier.network, pixels, 0))
 
 
-def test_a_neuron_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_an_unknown_neuron_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a neuron from 0 to 0, got 3"):
         explain(loaded(tmp_path), np.zeros((32, 32, 1), np.uint8), 3)

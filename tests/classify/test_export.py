@@ -35,9 +35,9 @@ def test_the_exported_network_answers_as_pytorch_does(tmp_path: Path, case: str)
     images = np.random.default_rng(0).integers(0, 256, (5, side, side, channels), dtype=np.uint8)
     logits, maps = session.run(["logits", "map"], {"images": images.transpose(0, 3, 1, 2).astype(np.float32) / 255})
     with torch.no_grad():
-        seen = classifier.network(to_pixels(images, classifier.mean, classifier.std))
-    np.testing.assert_allclose(logits, seen.logits.numpy(), rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(maps, seen.maps.numpy(), rtol=1e-3, atol=1e-3)
+        output = classifier.network(to_pixels(images, classifier.mean, classifier.std))
+    np.testing.assert_allclose(logits, output.logits.numpy(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(maps, output.maps.numpy(), rtol=1e-3, atol=1e-3)
 
 
 def test_it_serves_as_an_extractor_without_a_word_of_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -40,7 +40,7 @@ def fitted(found: Prepared, config: ClassifierConfig, **options: Any) -> Fitted:
 class TestSmall:
     """With a network of two layers."""
 
-    def test_it_learns_what_can_be_learnt(self, tmp_path: Path) -> None:
+    def test_it_learns_a_visible_defect(self, tmp_path: Path) -> None:
         config = tiny(train={"epochs": 40, "learning_rate": 0.02, "batch_size": 8})
         result = fitted(prepared(tmp_path, config, labels=("crack", "good") * 20), config)
         assert result.best_score is not None
@@ -94,7 +94,7 @@ class TestSmall:
         assert (result.best_epoch, result.best_score) == (3, None)
 
     @pytest.mark.parametrize("steps", [1, 7, 25])
-    def test_a_number_of_steps_is_kept_whatever_the_number_of_images(self, tmp_path: Path, steps: int) -> None:
+    def test_a_number_of_steps_holds_for_any_number_of_images(self, tmp_path: Path, steps: int) -> None:
         config = tiny()
         found = prepared(tmp_path, config)
         few = found.train.part([0, 1, 2])
@@ -122,18 +122,18 @@ class TestSmall:
         assert result.state_dict["head.weight"].shape[0] == 3
         assert math.isfinite(result.history[-1]["val_loss"])
 
-    def test_the_running_average_is_what_is_validated_and_kept(self, tmp_path: Path) -> None:
+    def test_the_running_average_is_validated_and_saved(self, tmp_path: Path) -> None:
         config = tiny(train={"ema": 0.9})
         found = prepared(tmp_path, config)
         fitting = Fitting(network_of(config, found), found.train, found.val, config.train, mean=HALF, std=HALF)
         row = fitting.epoch()
-        kept, now = fitting.learner.result(), fitting.learner.network.state_dict()
-        assert not torch.equal(kept["head.weight"], now["head.weight"])
-        fitting.learner.network.load_state_dict(kept)
+        retained, now = fitting.learner.result(), fitting.learner.network.state_dict()
+        assert not torch.equal(retained["head.weight"], now["head.weight"])
+        fitting.learner.network.load_state_dict(retained)
         fitting.learner.average = None
         assert fitting.validate(found.val) == {key: row[key] for key in ("val_loss", "val_accuracy", "val_recall")}
 
-    def test_an_augmentation_never_moves_the_defect_out_of_a_picture_called_defective(self, tmp_path: Path) -> None:
+    def test_an_augmentation_never_moves_the_defect_out_of_an_image_labeled_defective(self, tmp_path: Path) -> None:
         config = tiny()
         found = prepared(tmp_path, config)
 
@@ -154,7 +154,7 @@ class TestSmall:
         assert shown.tolist() == [label == 1 for label in found.train.labels]
 
 
-def test_every_example_is_seen_once_a_pass_and_batches_run_on_into_the_next(tmp_path: Path) -> None:
+def test_every_example_is_sampled_once_a_pass_and_batches_run_on_into_the_next(tmp_path: Path) -> None:
     found = prepared(tmp_path)
     order = Order(found.train, tiny().train)
     count = len(found.train)

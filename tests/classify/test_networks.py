@@ -26,18 +26,18 @@ def test_parameters_are_the_published_ones_to_the_digit(name: str, short: bool, 
 @pytest.mark.parametrize("short", [False, True])
 def test_the_map_has_the_resolution_of_its_stage(name: str, short: bool) -> None:
     with torch.no_grad():
-        seen = build_classifier(name, classes=3, short=short).eval()(torch.rand(1, 3, 64, 64))
+        output = build_classifier(name, classes=3, short=short).eval()(torch.rand(1, 3, 64, 64))
     side = 4 if short else 2
-    assert seen.logits.shape == (1, 3)
-    assert seen.maps.shape == (1, 3, side, side)
+    assert output.logits.shape == (1, 3)
+    assert output.maps.shape == (1, 3, side, side)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_large", "efficientnet_lite0"])
 def test_the_map_averages_to_the_logit_less_its_bias(name: str) -> None:
     network = build_classifier(name, classes=2).eval()
     with torch.no_grad():
-        seen = network(torch.rand(3, 3, 64, 64))
-    torch.testing.assert_close(seen.maps.mean(dim=(2, 3)) + network.head.bias, seen.logits, rtol=1e-4, atol=1e-4)
+        output = network(torch.rand(3, 3, 64, 64))
+    torch.testing.assert_close(output.maps.mean(dim=(2, 3)) + network.head.bias, output.logits, rtol=1e-4, atol=1e-4)
 
 
 def test_behind_a_layer_norm_the_map_averages_to_the_logit_times_the_deviation() -> None:
@@ -45,10 +45,10 @@ def test_behind_a_layer_norm_the_map_averages_to_the_logit_times_the_deviation()
     with torch.no_grad():
         torch.nn.init.uniform_(network.norm.weight, 0.5, 2.0)
         images = torch.rand(2, 3, 64, 64)
-        seen = network(images)
+        output = network(images)
         deviation = network.features(images).mean(dim=(2, 3)).var(dim=1, unbiased=False).add(1e-6).sqrt()
-    expected = (seen.logits - network.head.bias) * deviation[:, None]
-    torch.testing.assert_close(seen.maps.mean(dim=(2, 3)), expected, rtol=1e-3, atol=1e-4)
+    expected = (output.logits - network.head.bias) * deviation[:, None]
+    torch.testing.assert_close(output.maps.mean(dim=(2, 3)), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_the_map_costs_what_the_source_says() -> None:
@@ -60,9 +60,9 @@ def test_the_map_costs_what_the_source_says() -> None:
 
 
 def test_no_gradient_flows_through_the_map() -> None:
-    seen = build_classifier("resnet18")(torch.rand(2, 3, 64, 64))
-    assert seen.logits.requires_grad
-    assert not seen.maps.requires_grad
+    output = build_classifier("resnet18")(torch.rand(2, 3, 64, 64))
+    assert output.logits.requires_grad
+    assert not output.maps.requires_grad
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -74,7 +74,7 @@ def test_every_parameter_gets_a_gradient_and_none_is_nan(name: str) -> None:
         assert parameter.grad.isfinite().all(), key
 
 
-def test_an_unknown_network_is_told_with_the_known_ones() -> None:
+def test_an_unknown_network_is_named_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"unknown network 'vgg'; use one of convnext_tiny, "):
         build_classifier("vgg")
 

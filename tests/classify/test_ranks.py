@@ -64,7 +64,7 @@ def test_both_processes_hold_the_same_weights_and_a_resumed_run_the_same_bytes(
     assert tree(run) == whole
 
 
-def test_a_fault_is_said_once(tmp_path: Path) -> None:
+def test_an_error_is_reported_once(tmp_path: Path) -> None:
     data = parts(tmp_path / "data", ["good"] * 20)
     done = on_two(tmp_path, arguments(data, tmp_path / "run"))
     assert done.returncode == 1

@@ -38,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("small_network")
-def test_images_that_do_not_open_are_all_told_before_training(tmp_path: Path, capsys: Capture) -> None:
+def test_images_that_do_not_open_are_all_named_before_training(tmp_path: Path, capsys: Capture) -> None:
     data = parts(tmp_path / "data")
     images = sorted((data / "images").iterdir())
     Image.fromarray(np.zeros((40, 40), np.uint16)).save(images[0])
@@ -48,10 +48,10 @@ def test_images_that_do_not_open_are_all_told_before_training(tmp_path: Path, ca
     for name in ("masks/part_04.png", "masks/part_06.png"):
         Image.fromarray(np.zeros((20, 20), np.uint8)).save(data / name)
     assert train_classifier(data, tmp_path / "run", "--set", "data.test_fraction=0") == 1
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
-    assert len(told) == 6
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 6
     for word in ("16-bit pixels", "truncated", "alpha channel", "0 bytes", "the mask is 20 x 20"):
-        assert any(word in line for line in told)
+        assert any(word in line for line in lines)
     assert not list((tmp_path / "run").iterdir())
 
 
@@ -77,7 +77,7 @@ def test_a_slip_in_an_option_is_rejected(
 
 
 @pytest.mark.usefixtures("small_network")
-def test_a_state_that_somebody_has_changed_is_not_gone_on_with(data: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_a_state_that_somebody_has_changed_is_not_resumed(data: Path, tmp_path: Path, capsys: Capture) -> None:
     run = tmp_path / "run"
     assert train_classifier(data, run, train={"epochs": 1}) == 0
     (state,) = (run / "state").glob("*.json")

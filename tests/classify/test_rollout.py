@@ -22,9 +22,9 @@ def test_the_logits_are_those_of_timm(name: str) -> None:
     network = build_transformer(name, classes=2).eval()
     images = torch.rand(2, 3, 224, 224)
     with torch.no_grad():
-        seen = network(images)
-        torch.testing.assert_close(seen.logits, network.network(images), rtol=1e-4, atol=1e-4)
-    assert seen.maps.shape == (2, 2, 14, 14)
+        output = network(images)
+        torch.testing.assert_close(output.logits, network.network(images), rtol=1e-4, atol=1e-4)
+    assert output.maps.shape == (2, 2, 14, 14)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -46,9 +46,9 @@ def test_by_mean_a_row_shares_out_all_attention() -> None:
 def test_discarding_keeps_the_strongest_patch_and_drops_the_weakest() -> None:
     layer = torch.full((1, 1, 5, 5), 0.01)
     layer[..., 3] = 0.9
-    kept = rollout([layer], discard=0.6)
-    assert kept.argmax() == 2
-    assert (kept == 0).any()
+    retained = rollout([layer], discard=0.6)
+    assert retained.argmax() == 2
+    assert (retained == 0).any()
 
 
 def test_the_class_tokens_own_column_is_never_discarded() -> None:
@@ -64,6 +64,6 @@ def test_an_impossible_discard_ratio_is_rejected(discard: float) -> None:
         rollout(attention(), discard=discard)
 
 
-def test_an_unknown_transformer_is_told_with_the_known_ones() -> None:
+def test_an_unknown_transformer_is_named_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"unknown transformer 'vit'; use one of vit_tiny, deit_tiny"):
         build_transformer("vit")

@@ -84,7 +84,7 @@ def test_a_generator_of_other_images_is_rejected(real: Path, fakes: Path, tmp_pa
         bench_of(real, {"gan": named(fakes, other, ["x"], names(0, 10))})
 
 
-def test_copies_of_test_images_are_rejected(real: Path, fakes: Path) -> None:
+def test_synthetic_images_that_are_test_images_are_rejected(real: Path, fakes: Path) -> None:
     bench = bench_of(real, {"gan": fakes})
     copied = next(sample for sample in bench.division.test if sample.label != GOOD)
     (fakes / "images" / "0000.png").write_bytes(copied.image.read_bytes())

@@ -1,4 +1,4 @@
-"""Synthetic sets of which every few-shot split has its own: exported, drawn from, and rejected where they know more."""
+"""Synthetic sets of which every few-shot split has its own: exported, sampled, and rejected where they know more."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from classify.config import NetworkConfig
 from classify.models.weights import build_network, normalization, pretrained
 from engine.errors import UsageError, WeightsError
-from engine.weights.lite0 import lite0_weights
+from engine.weights.imagenet import lite0_weights
 
 
 def stored(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
@@ -27,8 +27,8 @@ def test_imagenet_weights_of_the_package_are_loaded_but_for_the_last_neurons(sho
     network = build_network(config, 1)
     head = network.head.weight.clone()
     name = pretrained(network, config)
-    tensors, wanted = lite0_weights()
-    assert name == wanted
+    tensors, expected = lite0_weights()
+    assert name == expected
     assert torch.equal(network.features[0].weight, tensors["conv_stem.weight"])
     assert torch.equal(network.head.weight, head)
 
@@ -80,7 +80,7 @@ def test_weights_of_another_network_are_rejected_in_one_line(tmp_path: Path) -> 
         pretrained(build_network(other, 1), other, own)
 
 
-def test_no_weights_are_random_only_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_weights_are_random_only_where_that_is_requested(tmp_path: Path) -> None:
     config = NetworkConfig()
     network = build_network(config, 1)
     before = {name: value.clone() for name, value in network.state_dict().items()}
@@ -112,7 +112,7 @@ def test_the_seed_decides_all_weights() -> None:
     assert not torch.equal(first.features[0].weight, other.features[0].weight)
 
 
-def test_normalisation_is_that_of_the_weights() -> None:
+def test_normalization_is_that_of_the_weights() -> None:
     assert normalization("efficientnet_lite0") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert normalization("resnet18")[0] == (0.485, 0.456, 0.406)
     with pytest.raises(UsageError, match="unknown network 'alexnet'"):
