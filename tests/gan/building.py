@@ -78,14 +78,14 @@ def overrides(**sections: Mapping[str, Any]) -> list[str]:
 
 
 def part(
-    seed: int, *, kind: str = "crack", side: int = SIDE, channels: int = 3, tone: int = 250
+    seed: int, *, label: str = "crack", side: int = SIDE, channels: int = 3, tone: int = 250
 ) -> tuple[np.ndarray, Mask]:
-    """(side, side, C) grain on one of two grounds, with a bar (crack) or a block (pit) of one tone, and its mask."""
+    """(side, side, C) grain on one of two backgrounds, with a bar (crack) or a block (pit), and its mask."""
     rng = np.random.default_rng(seed)
     mask = np.zeros((side, side), bool)
-    if kind != GOOD:
+    if label != GOOD:
         y, x = rng.integers(8, side - 16, 2)
-        height, width = (3, 12) if kind == "crack" else (7, 7)
+        height, width = (3, 12) if label == "crack" else (7, 7)
         mask[y : y + height, x : x + width] = True
     image = (rng.integers(0, 30, (side, side, channels)) + (60 if seed % 2 else 140)).astype(np.uint8)
     image[mask] = tone
@@ -101,18 +101,18 @@ def sample_folder(
     grouped: int = 1,
     columns: Mapping[str, Sequence[Any]] | None = None,
 ) -> Path:
-    """Images, masks and a manifest; `grouped` neighbours are one part; `columns` are further ones by sample."""
+    """Images, masks and a manifest; `grouped` neighbors are one part; `columns` are further ones by sample."""
     (root / "images").mkdir(parents=True)
     (root / "masks").mkdir()
     rows = []
-    for index, kind in enumerate(classes):
-        image, mask = part(index, kind=kind, channels=channels, side=side)
+    for index, label in enumerate(classes):
+        image, mask = part(index, label=label, channels=channels, side=side)
         name = f"part_{index:02d}"
         for folder, pixels in (("images", image), ("masks", mask)):
             (root / folder / f"{name}.png").write_bytes(encode_image(pixels, "png"))
         metadata = {key: values[index] for key, values in (columns or {}).items() if values[index] is not None}
         paths = root / "images" / f"{name}.png", root / "masks" / f"{name}.png"
-        rows.append(row_of(Sample(name, *paths, label=kind, group=f"g{index // grouped}", metadata=metadata), root))
+        rows.append(row_of(Sample(name, *paths, label=label, group=f"g{index // grouped}", metadata=metadata), root))
     write_manifest(root, rows)
     return root
 

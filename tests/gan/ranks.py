@@ -73,7 +73,7 @@ def _no_space(path: Path, data: bytes) -> None:
 def train_on_two_ranks(
     command_line: list[str], folder: Path, *, broken_rank: int | None = None, full_disk: bool = False
 ) -> list[int]:
-    """Exit codes of the two processes; one of them may be made to compute a loss that is no number.
+    """Exit codes of the two processes; one of them may be built to compute a loss that is no number.
 
     What a process says on stderr is in `rank-<number>.err` of the folder.
     """

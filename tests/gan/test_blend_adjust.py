@@ -1,4 +1,4 @@
-"""What a network draws is brought to a relief and a brightness, and no further than it may be."""
+"""What a network draws is moved to a local contrast and a brightness, and no further than it may be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from defects.attributes.local_contrast import local_contrast
-from gan.blending.adjustment import GAINS, LEAST_LOCAL_CONTRAST, LOCAL_CONTRAST_GAINS, composed, shifted, strengthened, with_local_contrast
+from gan.blending.adjustment import (
+    GAINS,
+    LEAST_LOCAL_CONTRAST,
+    LOCAL_CONTRAST_GAINS,
+    composed,
+    shifted,
+    strengthened,
+    with_local_contrast,
+)
 from gan.blending.compositing import Composite
 from gan.data.blend_pairs import contrast, margin, signed_distance
 
@@ -25,7 +33,7 @@ def scene(depth: float = 60, grain: float = 3) -> tuple[np.ndarray, np.ndarray, 
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.7, 2.5])
-def test_a_relief_is_reached_in_every_band(factor: float) -> None:
+def test_a_local_contrast_is_reached_in_every_band(factor: float) -> None:
     background, change, opacity, mask = scene()
     before = local_contrast(composed(background, change, opacity), mask)
     requested = tuple(factor * band for band in before)
@@ -51,7 +59,7 @@ def test_no_more_is_done_than_is_allowed() -> None:
         assert np.all(np.abs(local_contrast(image, mask) / before - limit) < 0.35 * limit)
 
 
-def test_a_defect_of_a_few_pixels_stays_as_it_is_drawn() -> None:
+def test_a_defect_of_a_few_pixels_stays_as_it_is_sampled() -> None:
     background, change, opacity, mask = scene()
     tiny = np.zeros_like(mask)
     tiny[40, 40 : 40 + LEAST_LOCAL_CONTRAST - 1] = True
@@ -68,7 +76,7 @@ def test_a_brightness_is_reached_by_strength_and_then_by_light(requested: float)
     assert GAINS[0] - 1e-3 <= share <= GAINS[1] + 1e-3
 
 
-def test_a_dark_defect_never_lightens_its_ground() -> None:
+def test_a_dark_defect_never_lightens_its_background() -> None:
     background, change, opacity, mask = scene()
     background[mask] -= 50
     without = contrast(composed(background, np.zeros_like(change), opacity), mask, RADIUS)[0]
@@ -90,7 +98,7 @@ def test_a_brightness_leaves_a_local_contrast_that_was_set(level: float) -> None
     np.testing.assert_allclose(local_contrast(image, mask), requested, rtol=0.15, atol=0.002)
 
 
-def test_the_colours_of_a_defect_stay_when_its_relief_grows() -> None:
+def test_the_colors_of_a_defect_stay_when_its_local_contrast_grows() -> None:
     background, change, opacity, mask = scene()
     rng = np.random.default_rng(1)
     tints = np.array([1.1, 1.0, 0.8], np.float32)

@@ -1,4 +1,4 @@
-"""Magna-Blend's networks: what is drawn stays on the mask, whatever the weights are."""
+"""Magna-Blend's networks: what is generated stays on the mask, whatever the weights are."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pairs(count: int = 4, channels: int = 3) -> Pairs:
 
 @given(st.integers(0, 2**31), st.floats(-1e4, 1e4), st.integers(2, 16))
 @settings(max_examples=40, deadline=None)
-def test_alpha_is_at_least_half_on_the_mask_and_nowhere_else_and_0_from_the_reach_on(
+def test_alpha_is_at_least_half_on_the_mask_and_nowhere_else_and_0_from_the_blend_radius_on(
     seed: int, size: float, blend_radius: int
 ) -> None:
     mask = masks(1, seed=seed)
@@ -62,12 +62,12 @@ def test_alpha_is_at_least_half_on_the_mask_and_nowhere_else_and_0_from_the_reac
 
 
 def test_where_alpha_is_0_the_background_is_untouched_and_a_saturated_pixel_can_come_back() -> None:
-    ground = torch.rand(1, 1, 4, 4) * 2 - 1
+    background = torch.rand(1, 1, 4, 4) * 2 - 1
     change = torch.full((1, 1, 4, 4), 2.0, requires_grad=True)
     alpha = torch.zeros(1, 1, 4, 4)
     alpha[..., :2] = 0.9
-    image = blend(ground, change, alpha)
-    assert torch.equal(image[..., 2:], ground[..., 2:])
+    image = blend(background, change, alpha)
+    assert torch.equal(image[..., 2:], background[..., 2:])
     assert float(image.detach().max()) <= 1.0001
     image.sum().backward()  # type: ignore[no-untyped-call]
     assert change.grad is not None
@@ -77,14 +77,14 @@ def test_where_alpha_is_0_the_background_is_untouched_and_a_saturated_pixel_can_
 def test_a_crop_may_have_any_sides_that_the_stride_divides() -> None:
     network = BlendGenerator(CONFIG, 3).eval()
     mask = masks(1, 32, 32 + 5 * network.stride)
-    ground = torch.zeros(1, 3, *mask.shape[1:])
+    background = torch.zeros(1, 3, *mask.shape[1:])
     noise = network.draw_noise(1, torch.Generator().manual_seed(0), *mask.shape[1:])
-    drawn = network(ground, distances(mask), noise, torch.zeros(1, 3))
-    assert drawn.images.shape == ground.shape
-    assert drawn.alpha.shape == (1, 1, *mask.shape[1:])
+    sampled = network(background, distances(mask), noise, torch.zeros(1, 3))
+    assert sampled.images.shape == background.shape
+    assert sampled.alpha.shape == (1, 1, *mask.shape[1:])
 
 
-def test_noise_of_the_lay_is_equal_down_columns_and_along_rows_and_makes_stripes() -> None:
+def test_noise_of_the_directional_noise_is_equal_down_columns_and_along_rows_and_makes_stripes() -> None:
     network = BlendGenerator(CONFIG.model_copy(update={"directional_noise": True}), 3).eval()
     noise = network.draw_noise(2, torch.Generator().manual_seed(0), 32, 48)
     for texture, (height, width) in zip(noise.texture, network.texture_sides(32, 48), strict=True):
@@ -176,7 +176,7 @@ def test_differentiable_augmentation_moves_image_and_mask_alike() -> None:
     assert not torch.equal(moved_mask, mask)
 
 
-def test_still_numbers_leave_what_is_judged_as_it_is() -> None:
+def test_still_numbers_leave_what_is_scored_as_it_is() -> None:
     image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
     same, mask = augment_alike(image, image[:, :1], torch.full((2, NUMBERS), NEUTRAL))
     assert torch.allclose(same, image, atol=1e-6)
@@ -197,7 +197,7 @@ def test_the_pyramid_sees_no_grain_at_its_coarse_levels() -> None:
     assert float(pyramid_loss(board[None, None], zeros, region)) < 0.3 * float(pyramid_loss(zeros + 1, zeros, region))
 
 
-def test_the_critic_reads_guide_and_mask() -> None:
+def test_the_discriminator_reads_guide_and_mask() -> None:
     torch.manual_seed(0)
     discriminator = BlendDiscriminator(CONFIG, 3)
     images, mask = torch.zeros(1, 3, 32, 32), torch.from_numpy(masks(1))[:, None].float()

@@ -50,7 +50,7 @@ def test_what_is_filled_in_has_the_level_the_grain_and_the_marks_of_the_surface(
     assert np.corrcoef(inside.mean(0), real.mean(0))[0, 1] > 0.7
 
 
-def test_a_hole_that_leaves_no_room_is_filled_from_a_good_photograph_or_smoothly() -> None:
+def test_a_hole_that_leaves_no_room_is_filled_from_a_good_image_or_smoothly() -> None:
     image, taken = surface(side=40), np.ones((40, 40), bool)
     taken[:4] = False
     image[taken] = 0
@@ -60,7 +60,7 @@ def test_a_hole_that_leaves_no_room_is_filled_from_a_good_photograph_or_smoothly
     assert 0.5 < filled[10:].std() / good.std() < 1.5
 
 
-def test_a_hole_at_the_border_and_a_picture_that_is_all_hole() -> None:
+def test_a_hole_at_the_border_and_a_image_that_is_all_hole() -> None:
     image, taken = surface(), np.zeros((96, 96), bool)
     taken[:10, :20] = True
     image[taken] = 0
@@ -80,34 +80,34 @@ def test_distance_is_to_the_edge_between_pixels() -> None:
     assert signed_distance(np.zeros((4, 4), bool)).max() < 0
 
 
-def test_a_pair_differs_within_reach_of_the_mask_only(tmp_path: Path) -> None:
+def test_a_pair_differs_within_blend_radius_of_the_mask_only(tmp_path: Path) -> None:
     config = tiny(network=BLEND)
     parts = prepared(tmp_path / "data", config)
     source = PairSource(parts.train, side=32, blend_radius=3, seed=0)
     for index in parts.defective:
-        window = source.cut(index, None)
-        near = margin(window.mask, 3)
-        assert np.array_equal(window.image[~near], window.background[~near])
-        assert not np.array_equal(window.image[near], window.background[near])
-        assert window.background[window.mask].max() < 220  # of the defect, which has 250, nothing is left
-        assert window.guide["brightness"] > 0.2
-        assert np.array_equal(window.distance > 0, window.mask)
+        crop = source.cut(index, None)
+        near = margin(crop.mask, 3)
+        assert np.array_equal(crop.image[~near], crop.background[~near])
+        assert not np.array_equal(crop.image[near], crop.background[near])
+        assert crop.background[crop.mask].max() < 220  # of the defect, which has 250, nothing is left
+        assert crop.guide["brightness"] > 0.2
+        assert np.array_equal(crop.distance > 0, crop.mask)
 
 
-def test_the_other_background_is_a_good_photograph_from_the_same_place(tmp_path: Path) -> None:
+def test_the_other_background_is_a_good_image_from_the_same_place(tmp_path: Path) -> None:
     config = tiny(network=BLEND)
     parts = prepared(tmp_path / "data", config)
     source = PairSource(parts.train, side=32, blend_radius=3, seed=0)
     good = [source.scaled(i)[0] for i in source.good]
-    window = source.cut(parts.defective[0], None)
+    crop = source.cut(parts.defective[0], None)
     image = source.scaled(parts.defective[0])[0]
-    found = cv2.matchTemplate(image, np.ascontiguousarray(window.image), cv2.TM_SQDIFF)
+    found = cv2.matchTemplate(image, np.ascontiguousarray(crop.image), cv2.TM_SQDIFF)
     corner = np.unravel_index(int(found.argmin()), found.shape)
     places = [image[corner[0] : corner[0] + 32, corner[1] : corner[1] + 32] for image in good]
-    assert any(np.array_equal(place, window.other) for place in places)
+    assert any(np.array_equal(place, crop.other) for place in places)
 
 
-def test_without_good_photographs_the_other_background_is_another_one_with_its_defect_painted_out(
+def test_without_good_images_the_other_background_is_another_one_with_its_defect_inpainted(
     tmp_path: Path,
 ) -> None:
     config = tiny(network=BLEND)

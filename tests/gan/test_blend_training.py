@@ -74,9 +74,9 @@ def test_it_learns_the_tone_of_the_defects(parts: Path, tmp_path: Path) -> None:
     rows = metrics(out)
     assert rows[-1]["reconstruction"] < 0.4 * rows[0]["reconstruction"]
     sheet = read_image(out / "samples" / "epoch-0060.png").astype(int)
-    mask, drawn, ground = (sheet[32 * row : 32 * (row + 1)] for row in (1, 6, 5))
+    mask, sampled, background = (sheet[32 * row : 32 * (row + 1)] for row in (1, 6, 5))
     inside = mask[..., 0] > 0
-    assert (drawn - ground)[inside].mean() > 40  # the defects have 250, the grounds 60 to 170
+    assert (sampled - background)[inside].mean() > 40  # the defects have 250, the backgrounds 60 to 170
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""16-bit photographs: refused, or scaled on purpose from check-data to the checkpoint."""
+"""16-bit images: refused, or scaled on purpose from check-data to the checkpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.gan.building import error_line, part, train_gan
 
 @pytest.fixture
 def deep(tmp_path: Path) -> Path:
-    """Images of 16 bits whose upper byte is the picture, with 8-bit masks."""
+    """Images of 16 bits whose upper byte is the image, with 8-bit masks."""
     root = tmp_path / "deep"
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True)
@@ -37,7 +37,7 @@ def test_a_scaled_sample_has_the_pixels_of_its_upper_byte(deep: Path) -> None:
     assert np.array_equal(mask, part(0)[1])
 
 
-def test_16_bit_images_are_refused_all_at_once_unless_scaling_is_asked_for(
+def test_16_bit_images_are_refused_all_at_once_unless_scaling_is_requested(
     deep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(check_app, [str(deep), "--json"], name="check-data") == 1

@@ -52,7 +52,7 @@ def test_a_pixel_outside_the_patch_changes_nothing_and_one_inside_does() -> None
     assert len(moved) == (receptive_field() // stride) ** 2
 
 
-def test_each_further_scale_judges_a_halved_copy() -> None:
+def test_each_further_scale_sees_a_halved_copy() -> None:
     network = discriminator(discriminator_scales=3)
     logits = network(torch.zeros(2, 3, 64, 64), torch.zeros(2, 1, 64, 64), torch.zeros(2, GUIDES))
     assert [scale.shape for scale in logits] == [(2, 1, 30, 30), (2, 1, 14, 14), (2, 1, 6, 6)]

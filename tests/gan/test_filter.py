@@ -1,4 +1,4 @@
-"""gen-defects --keep-like: what is judged, what is kept, what is counted, and that none of it hangs on the order."""
+"""gen-defects --filter-with: what is scored, written and counted, whatever the order."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NUM = 6
 
 
 class Strict:
-    """Lets a share of the pictures pass, by nothing but their pixels."""
+    """Lets a share of the images pass, by nothing but their pixels."""
 
     digest = "strict"
 
@@ -90,13 +90,13 @@ def _make(plan: Plan, out: Path, **options: Any) -> RunResult:
     return generate(plan, out, **options)
 
 
-def test_a_judge_that_rejects_all_makes_nothing_and_says_so(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_a_scorer_that_rejects_all_makes_nothing_and_says_so(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"all 90 candidates of 30 images were rejected \(100 %; the best label IoU"):
         _make(_plan(masks, checkpoint, 0.0), tmp_path / "out")
     assert list(files(tmp_path / "out")) == []
 
 
-def test_a_judge_that_rejects_none_changes_no_byte_but_the_column(
+def test_a_scorer_that_rejects_none_changes_no_byte_but_the_column(
     masks: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     labels = ("mask", "coco", "yolo", "labelme")
@@ -113,7 +113,7 @@ def test_a_judge_that_rejects_none_changes_no_byte_but_the_column(
             assert path.read_bytes() == (tmp_path / "filtered" / path.relative_to(tmp_path / "plain")).read_bytes()
 
 
-def test_the_first_candidate_that_passes_is_kept_and_all_are_counted(
+def test_the_first_candidate_that_passes_is_written_and_all_are_counted(
     masks: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     plan, out = _plan(masks, checkpoint, 0.4), tmp_path / "out"
@@ -134,12 +134,12 @@ def test_the_first_candidate_that_passes_is_kept_and_all_are_counted(
     assert found["rejected"] == len(rejected) == found["candidates"] - len(rows)
     assert found["rejection_rate"] == pytest.approx(0.6, abs=0.15)
     assert found["failed"] == {"label_iou": len(rejected)}
-    assert sum(kind["left_out"] for kind in found["kinds"].values()) == len(left_out)
+    assert sum(label["left_out"] for label in found["kinds"].values()) == len(left_out)
     assert f"{done.images} synthetic images" in (out / "README.md").read_text()
     assert sorted(path.name for path in files(out) if path.suffix == ".tmp") == []
 
 
-def test_the_best_is_kept_and_marked_where_none_passes(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_the_best_is_written_and_marked_where_none_passes(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
     rule = replace(RULE, write_best=True)
     plan, out = _plan(masks, checkpoint, 0.2, rule), tmp_path / "out"
     assert _make(plan, out).images == len(plan.jobs)
@@ -157,7 +157,7 @@ def test_the_best_is_kept_and_marked_where_none_passes(masks: Path, checkpoint: 
     assert found["left_out"] == 0
 
 
-def test_an_image_whose_defect_was_erased_is_rejected_and_the_next_candidate_kept(
+def test_an_image_whose_defect_was_erased_is_rejected_and_the_next_candidate_written(
     masks: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def sample(
@@ -239,7 +239,7 @@ def test_resume_with_another_rule_is_refused(masks: Path, checkpoint: Path, refe
         _make(_plan(masks, checkpoint, 0.4).plan, reference, resume=True)
 
 
-def test_candidates_differ_in_noise_and_drawn_values_but_not_in_kind(masks: Path, checkpoint: Path) -> None:
+def test_candidates_differ_in_noise_and_sampled_values_but_not_in_class(masks: Path, checkpoint: Path) -> None:
     jobs = make_plan(Request(num=3, guide="thickness=0..1"), masks, checkpoint, device="cpu").jobs
     for job in jobs:
         tried = [replace(job, candidate=candidate) for candidate in range(4)]
@@ -254,7 +254,7 @@ def save_reals(folder: Path, count: int = 8) -> list[str]:
     for what in ("images", "masks"):
         (folder / what).mkdir(parents=True)
     for number in range(count):
-        image, mask = part(number, kind=("crack", "pit")[number % 2], channels=3)
+        image, mask = part(number, label=("crack", "pit")[number % 2], channels=3)
         data = encode_image(image)
         (folder / "images" / f"{number}.png").write_bytes(data)
         (folder / "masks" / f"{number}.png").write_bytes(encode_image(mask))
@@ -282,8 +282,8 @@ def test_only_images_that_the_generator_was_trained_on_are_used(tmp_path: Path) 
         open_references(tmp_path / "real", _provenance([]), Rule())
 
 
-def test_a_photograph_is_judged_by_the_window_that_training_would_cut(tmp_path: Path) -> None:
-    image, mask = part(3, kind="pit", side=90)
+def test_a_image_is_scored_by_the_crop_that_training_would_cut(tmp_path: Path) -> None:
+    image, mask = part(3, label="pit", side=90)
     for name, data in (("image.png", encode_image(image)), ("mask.png", encode_image(mask))):
         (tmp_path / name).write_bytes(data)
     crop_spec = CropSpec(SIDE, 60, 3)
@@ -302,13 +302,13 @@ SHORT = SegmenterSettings(steps=60, batch=4, pretrained=False)
 
 
 @pytest.mark.slow
-def test_a_trained_judge_tells_defects_from_erased_ones_and_is_the_same_again(tmp_path: Path) -> None:
+def test_a_trained_scorer_separates_defects_from_erased_ones_and_is_the_same_again(tmp_path: Path) -> None:
     hashes = save_reals(tmp_path / "real", 24)
     references = open_references(tmp_path / "real", _provenance(hashes), Rule())
     crop_spec = CropSpec(SIDE, None, 3)
     generated, erased = [], []
     for number in range(100, 108):
-        image, mask = part(number, kind=("crack", "pit")[number % 2], side=SIDE, channels=3)
+        image, mask = part(number, label=("crack", "pit")[number % 2], side=SIDE, channels=3)
         generated.append(GeneratedImage(image, mask, "crack", {}, {}))
         erased.append(replace(generated[-1], pixels=cv2.medianBlur(np.where(mask[..., None], image[0, 0], image), 3)))
 
@@ -326,7 +326,7 @@ def test_a_trained_judge_tells_defects_from_erased_ones_and_is_the_same_again(tm
 
 
 class Steps:
-    """Finds the upper left part of every label, more of it in some pictures than in others, by their pixels."""
+    """Finds the upper left part of every label, more of it in some images than in others, by their pixels."""
 
     digest = "steps"
     target = 0.6
@@ -366,7 +366,7 @@ def test_a_label_is_to_be_found_as_well_as_a_real_one_and_not_better(
         _make(plan, tmp_path / "none")
 
 
-def test_the_difficulty_of_a_real_defect_is_told_by_who_has_not_seen_its_part(
+def test_the_difficulty_of_a_real_defect_is_named_by_who_has_not_known_its_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashes = save_reals(tmp_path / "real", 12)
@@ -404,7 +404,7 @@ def test_the_difficulty_of_a_real_defect_is_told_by_who_has_not_seen_its_part(
         train_scorer(few, CropSpec(SIDE, None, 3), rule, whole_images=False, folder=None)
 
 
-def test_an_image_is_judged_by_who_has_not_seen_its_ground() -> None:
+def test_an_image_is_scored_by_who_has_not_known_its_background() -> None:
     class Number:
         def __init__(self, share: int) -> None:
             self.share = share
@@ -428,7 +428,7 @@ def test_an_image_is_judged_by_who_has_not_seen_its_ground() -> None:
 
 
 def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float = 0.4) -> list[object]:
-    """Arguments of a run with a filter, its judge replaced by one that needs no training."""
+    """Arguments of a run with a filter, its scorer replaced by one that needs no training."""
     hashes = save_reals(tmp_path / "real")
     save_tiny_generator(tmp_path / "untold")
     tensors, meta = load_checkpoint(tmp_path / "untold")
@@ -440,7 +440,7 @@ def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float = 0.4
             "--num", NUM, "--min-realism", 0, "--out", tmp_path / "out"]  # fmt: skip
 
 
-def test_the_command_reports_the_rate_overall_and_by_kind(
+def test_the_command_reports_the_rate_overall_and_by_class(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = _command(tmp_path, monkeypatch)
@@ -506,7 +506,7 @@ def test_options_without_real_images_are_one_line(
     assert f"error: {extra[0]}: filters by real images; give --filter-with DIR" in capsys.readouterr().err
 
 
-def test_photographs_with_drawn_defects_are_filtered_too_and_resume_gives_the_same_tree(tmp_path: Path) -> None:
+def test_images_with_sampled_defects_are_filtered_too_and_resume_gives_the_same_tree(tmp_path: Path) -> None:
     from gan.blending.plan import make_blend_plan
 
     background_stats = save_images(tmp_path / "grounds")
@@ -535,7 +535,7 @@ def test_photographs_with_drawn_defects_are_filtered_too_and_resume_gives_the_sa
     assert all(row["background"] for row in rows)
 
 
-def test_every_fault_is_one_of_the_house() -> None:
+def test_every_error_is_one_of_the_house() -> None:
     for wrong in ({"min_label_iou": -0.1}, {"min_realism": float("nan")}, {"max_attempts": 101}):
         with pytest.raises(MagnaError, match=";"):
             Rule(**wrong)  # type: ignore[arg-type]

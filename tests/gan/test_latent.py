@@ -1,4 +1,4 @@
-"""Noise is brought to where the codes of real images lie."""
+"""Noise is moved to where the codes of real images lie."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import torch
 from gan.networks.magna_generator import PRIOR_IMAGES, LatentPlacement
 
 
-def guides(classes: list[int | None], ground: tuple[int, int] = (1, 3), size: int = 4) -> torch.Tensor:
+def guides(classes: list[int | None], background: tuple[int, int] = (1, 3), size: int = 4) -> torch.Tensor:
     vectors = torch.randn(len(classes), size, generator=torch.Generator().manual_seed(1))
-    vectors[:, ground[0] : ground[1]] = 0
+    vectors[:, background[0] : background[1]] = 0
     for row, known in enumerate(classes):
         if known is not None:
-            vectors[row, ground[0] + known] = 1
+            vectors[row, background[0] + known] = 1
     return vectors
 
 
@@ -24,8 +24,8 @@ def fitted(means: torch.Tensor, variances: torch.Tensor, known: list[int | None]
 
 def test_before_it_is_fitted_noise_passes_through() -> None:
     noise = torch.randn(3, 5)
-    for ground in ((0, 0), (1, 3)):
-        assert torch.allclose(LatentPlacement(5, ground)(noise, guides([0, 1, None])), noise)
+    for background in ((0, 0), (1, 3)):
+        assert torch.allclose(LatentPlacement(5, background)(noise, guides([0, 1, None])), noise)
 
 
 def test_noise_of_every_class_has_the_mean_and_the_spread_of_its_codes() -> None:
@@ -37,16 +37,16 @@ def test_noise_of_every_class_has_the_mean_and_the_spread_of_its_codes() -> None
     variances = torch.full((count, 3), 0.25)
     placement = fitted(means, variances, list(known))
     for number in (0, 1):
-        drawn = placement(torch.randn(8000, 3), guides([number] * 8000))
+        sampled = placement(torch.randn(8000, 3), guides([number] * 8000))
         own = means[[k == number for k in known]]
-        assert torch.allclose(drawn.mean(0), own.mean(0), atol=0.1)
+        assert torch.allclose(sampled.mean(0), own.mean(0), atol=0.1)
         expected = own.T.cov() + torch.diag(torch.full((3,), 0.25))
         # A class shares 1 / 21 of the spread of all images, whose means are 10 apart.
-        assert torch.allclose(drawn.T.cov()[1:, 1:], expected[1:, 1:], atol=0.3)
-        assert float(drawn.T.cov()[0, 0]) < float(expected[0, 0]) + 3
+        assert torch.allclose(sampled.T.cov()[1:, 1:], expected[1:, 1:], atol=0.3)
+        assert float(sampled.T.cov()[0, 0]) < float(expected[0, 0]) + 3
 
 
-def test_a_class_without_images_and_an_unknown_ground_take_those_of_all() -> None:
+def test_a_class_without_images_and_an_unknown_background_take_those_of_all() -> None:
     torch.manual_seed(0)
     means, variances = torch.randn(64, 3) + 2, torch.full((64, 3), 0.1)
     placement = fitted(means, variances, [0] * 64)

@@ -10,7 +10,13 @@ import pytest
 import torch
 
 from defects.attributes.guide import brightness
-from gan.losses.adversarial import background_loss, brightness_of, discriminator_loss, generator_loss, reconstruction_loss
+from gan.losses.adversarial import (
+    background_loss,
+    brightness_of,
+    discriminator_loss,
+    generator_loss,
+    reconstruction_loss,
+)
 
 
 def test_undecided_logits_cost_two_and_one_log_two() -> None:
@@ -61,7 +67,7 @@ def test_an_error_in_the_defect_weighs_more_and_one_away_from_it_does_not() -> N
     assert float(reconstruction_loss(far, real, masks, 5.0)) == pytest.approx(1 / 256)
 
 
-def test_the_ground_is_compared_outside_the_defects_and_their_margin_alone() -> None:
+def test_the_background_is_compared_outside_the_defects_and_their_margin_alone() -> None:
     real, masks = torch.rand(2, 3, 24, 24), torch.zeros(2, 1, 24, 24)
     masks[..., 10:12, 10:12] = 1
     near = real.clone()

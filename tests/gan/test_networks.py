@@ -62,7 +62,7 @@ def test_images_have_the_shape_and_the_range_and_every_parameter_learns(name: st
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_posterior_gives_a_mean_and_a_bounded_variance_and_learns(name: str) -> None:
+def test_the_encoder_gives_a_mean_and_a_bounded_variance_and_learns(name: str) -> None:
     torch.manual_seed(0)
     config = shipped(name, 3)
     encoder = Encoder(config)

@@ -27,7 +27,7 @@ def pixels(batches: list[list[TrainingCrop]]) -> list[list[bytes]]:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
-def test_the_windows_do_not_depend_on_the_number_of_threads(parts: Prepared, workers: int) -> None:
+def test_the_crops_do_not_depend_on_the_number_of_threads(parts: Prepared, workers: int) -> None:
     fresh = prepare(open_dataset(parts.train.samples[0].image.parents[1]), CONFIG, workers=workers)
     assert fresh.table == parts.table
     for epoch in range(2):
@@ -49,7 +49,7 @@ def test_an_epoch_that_is_left_early_ends_its_threads(parts: Prepared) -> None:
     crops.close()  # type: ignore[attr-defined]
 
 
-def test_an_image_that_has_gone_is_told_by_name(tmp_path: Path) -> None:
+def test_an_image_that_is_missing_is_named(tmp_path: Path) -> None:
     parts = prepare(open_dataset(sample_folder(tmp_path / "data")), CONFIG)
     parts.train.samples[3].image.unlink()
     parts.train._cache.clear()
@@ -57,7 +57,7 @@ def test_an_image_that_has_gone_is_told_by_name(tmp_path: Path) -> None:
         list(epoch_crops(parts, CONFIG, 0))
 
 
-def test_windows_are_arrays_of_their_own(parts: Prepared) -> None:
+def test_crops_are_arrays_of_their_own(parts: Prepared) -> None:
     first, second = (next(iter(epoch_crops(parts, CONFIG, 0))) for _ in range(2))
     first[0].image[:] = 0
     assert not np.array_equal(first[0].image, second[0].image)

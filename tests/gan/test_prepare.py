@@ -1,4 +1,4 @@
-"""From a folder to windows: the split, the schema, the backgrounds, and what the checkpoint says of the data."""
+"""From a folder to crops: the split, the schema, the backgrounds, and what the checkpoint says of the data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_held_out_images_are_named_in_the_description_and_their_hashes_are_not(t
     assert (data["train"], data["defective"]) == (len(result.train), len(result.defective))
 
 
-def test_the_relief_of_every_training_defect_is_measured_at_the_networks_scale(tmp_path: Path) -> None:
+def test_the_local_contrast_of_every_training_defect_is_measured_at_the_networks_scale(tmp_path: Path) -> None:
     blend = {"architecture": "blend", "spectral": True}
     config = tiny(network=blend, data={"backgrounds": 1, "width_jitter": 1.0, "jitter_share": 0.0})
     result = prepared(tmp_path / "data", config, CLASSES)
@@ -61,12 +61,12 @@ def test_the_same_seed_splits_the_same_and_another_one_differently(tmp_path: Pat
     assert any(names[0] != other for other in names[2:])
 
 
-def test_the_schema_has_thickness_brightness_background_and_kind_in_this_order(tmp_path: Path) -> None:
+def test_the_schema_has_thickness_brightness_background_and_class_in_this_order(tmp_path: Path) -> None:
     result = prepared(tmp_path / "data", tiny(), CLASSES)
     assert result.schema.names == ("thickness", "brightness", "background", "kind")
     thickness = result.schema["thickness"]
     assert isinstance(thickness, NumericEntry)
-    # A bar of 3 px becomes 2 or 3 rows of the window, and its kept skeleton may stand out of them by a pixel.
+    # A bar of 3 px becomes 2 or 3 rows of the crop, and its written skeleton may stand out of them by a pixel.
     assert (thickness.unit, thickness.low) == ("px", pytest.approx(3 * 32 / 40, abs=0.7))
     assert result.schema["kind"] == CategoricalEntry("kind", ("crack", "pit"))
     assert result.schema["background"] == CategoricalEntry("background", ("ground-1", "ground-2"))
@@ -74,7 +74,7 @@ def test_the_schema_has_thickness_brightness_background_and_kind_in_this_order(t
     assert all(set(row) == set(result.schema.names) for row in result.table)
 
 
-def test_backgrounds_are_told_apart_and_numbered_from_dark_to_bright(tmp_path: Path) -> None:
+def test_backgrounds_are_named_apart_and_numbered_from_dark_to_bright(tmp_path: Path) -> None:
     result = prepared(tmp_path / "data", tiny(), CLASSES)
     for sample, columns in zip(result.train.samples, result.train.columns, strict=True):
         dark = int(sample.name[-2:]) % 2 == 1
@@ -87,15 +87,15 @@ def test_a_given_background_is_used_and_none_is_looked_for(tmp_path: Path) -> No
     assert result.schema["background"] == CategoricalEntry("background", ("steel", "zinc"))
 
 
-def test_a_category_seen_on_good_parts_alone_is_unknown_to_the_schema_and_encodes_as_nothing(tmp_path: Path) -> None:
-    columns = {"background": ["steel" if kind != GOOD else "zinc" for kind in CLASSES]}
+def test_a_value_known_on_good_parts_alone_is_unknown_to_the_schema_and_encodes_as_nothing(tmp_path: Path) -> None:
+    columns = {"background": ["steel" if label != GOOD else "zinc" for label in CLASSES]}
     result = prepared(tmp_path / "data", tiny(data={"good_per_defect": 1.0}), CLASSES, columns=columns)
     assert result.schema["background"] == CategoricalEntry("background", ("steel",))
-    window = result.train.cut(result.good[0], None)
-    assert not result.schema.encode(result.schema.scale(window.guide)).any()
+    crop = result.train.cut(result.good[0], None)
+    assert not result.schema.encode(result.schema.scale(crop.guide)).any()
 
 
-def test_one_kind_or_kinds_switched_off_give_no_entry_for_it(tmp_path: Path) -> None:
+def test_one_class_or_classes_switched_off_give_no_entry_for_it(tmp_path: Path) -> None:
     assert "kind" not in prepared(tmp_path / "one", tiny(), ("crack",) * 6 + (GOOD,) * 2).schema.names
     assert "kind" not in prepared(tmp_path / "off", tiny(data={"kinds": False}), CLASSES).schema.names
 
@@ -143,7 +143,7 @@ def test_synthetic_and_pasted_images_are_never_trained_on(tmp_path: Path) -> Non
     assert set(sources.values()) == {"real", "procedural"}
 
 
-def test_good_parts_are_thinned_evenly_and_left_out_where_none_are_wanted(tmp_path: Path) -> None:
+def test_good_parts_are_thinned_evenly_and_left_out_where_none_are_requested(tmp_path: Path) -> None:
     samples = list(dataset(tmp_path / "data", CLASSES).samples)
     assert thinned(samples, 100) == samples
     assert thinned(samples, 6) == samples[::3]
@@ -152,7 +152,7 @@ def test_good_parts_are_thinned_evenly_and_left_out_where_none_are_wanted(tmp_pa
 
 
 def test_the_defect_is_no_part_of_the_background() -> None:
-    plain, _ = part(1, kind=GOOD)
+    plain, _ = part(1, label=GOOD)
     marked, mask = plain.copy(), np.zeros(plain.shape[:2], bool)
     mask[10:20, 10:20] = True
     marked[mask] = 255

@@ -63,7 +63,7 @@ def test_an_interrupted_run_ends_in_the_same_files(
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_so_does_one_of_any_kind_of_network(
+def test_so_does_one_of_any_class_of_network(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:
     sections = VARIANTS[variant] | {"train": {"epochs": 2, "checkpoint_every": 1, **VARIANTS[variant].get("train", {})}}

@@ -84,7 +84,7 @@ def test_the_generator_is_not_taught_to_please_by_changing_the_discriminator() -
     assert all(p.grad is None for p in step.networks["discriminator"].parameters())
 
 
-def test_swapped_images_take_the_ground_of_the_next_image_and_the_mask_and_thickness_of_their_own() -> None:
+def test_swapped_images_take_the_background_of_the_next_image_and_the_mask_and_thickness_of_their_own() -> None:
     config = tiny()
     step = step_of(config)
     known: dict[str, Tensor] = {}

@@ -99,13 +99,13 @@ def test_a_calibrated_loss_does_not_depend_on_the_scale_of_the_weights() -> None
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_a_smaller_copy_is_looked_at_where_asked_for() -> None:
+def test_a_smaller_copy_is_looked_at_where_requested() -> None:
     style = StyleLoss(narrow_vgg(), size=16)
     assert style.features(photos())[0].shape[-1] == 16
     assert StyleLoss(narrow_vgg(), size=64).features(photos())[0].shape[-1] == 32
 
 
-def test_grey_images_count_as_three_equal_channels() -> None:
+def test_gray_images_count_as_three_equal_channels() -> None:
     style = StyleLoss(narrow_vgg())
     gray = photos(2, channels=1)
     assert all(torch.equal(a, b) for a, b in zip(style.grams(gray), style.grams(gray.repeat(1, 3, 1, 1)), strict=True))

@@ -80,7 +80,7 @@ def test_the_run_says_what_the_terms_weigh_and_what_comes_next(
     assert f"next        gen-defects --checkpoint {out} --masks DIR" in shown.out
 
 
-def test_the_result_and_the_progress_are_json_where_asked_for(
+def test_the_result_and_the_progress_are_json_where_requested(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train_gan(data, tmp_path / "run", "--json", train={"epochs": 1}) == 0

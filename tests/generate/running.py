@@ -27,7 +27,7 @@ ENTRY = "from gan.cli.generate import gen_defects; gen_defects()"
 
 
 def save_tiny_generator(stem: Path, *, channels: int = 3, classes: Sequence[str] = ("crack", "pit")) -> Path:
-    """A 32 px generator with random weights, saved as `train-gan` saves one; no kind guide without kinds."""
+    """A 32 px generator with random weights, saved as `train-gan` saves one; no class guide without classes."""
     torch.manual_seed(0)
     entries = [
         NumericEntry("thickness", 1.5, 6.0, "px"),

@@ -76,7 +76,7 @@ def test_names_that_collide_and_links_that_leave_are_listed_at_once(
     assert any("the name is too long" in line for line in lines)
 
 
-def test_grey_masks_are_thresholded_at_half_and_reported(
+def test_gray_masks_are_thresholded_at_half_and_reported(
     tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = save_masks(tmp_path / "masks", ["sharp.png"])

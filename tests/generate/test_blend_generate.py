@@ -1,4 +1,4 @@
-"""gen-defects --backgrounds: every pixel away from the mask is the photograph's own, and the label is the mask."""
+"""gen-defects --backgrounds: every pixel away from the mask is the image's own, and the label is the mask."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def save_blender(
     stem: Path,
     *,
     channels: int = 3,
-    window: int | None = None,
+    crop: int | None = None,
     strength: float = 30,
     background_stats: Sequence[BackgroundStats] = (BackgroundStats(0.5, 0.1),) * 7,
     local_contrasts: Sequence[LocalContrast] = (),
@@ -62,7 +62,7 @@ def save_blender(
     network.to_change.weight.data *= strength
     network.to_soft.weight.data *= 30
     table = [{"thickness": 2.0 + i / 3, "brightness": i / 20, "kind": ("crack", "pit")[i % 2]} for i in range(7)]
-    meta = {"data": {"kinds": ["crack", "pit"], "test": list(TEST)}, "config": {"data": {"window": window}}}
+    meta = {"data": {"kinds": ["crack", "pit"], "test": list(TEST)}, "config": {"data": {"window": crop}}}
     return save_checkpoint(
         stem, network.state_dict(), describe(config, schema, table, background_stats, local_contrasts) | meta
     )
@@ -86,7 +86,7 @@ def save_images(folder: Path, count: int = 3, **shape: int) -> Path:
 
 
 def save_masks_of(folder: Path, height: int, width: int, names: tuple[str, ...] = ("crack/a.png", "pit/b.png")) -> Path:
-    """Masks of a photograph's size, away from its edges."""
+    """Masks of a image's size, away from its edges."""
     for number, name in enumerate(names):
         mask = np.zeros((height, width), np.uint8)
         part = crack(min(height, width) // 2, number, 3)
@@ -109,24 +109,22 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def check(out: Path, background_stats: Path, blend_radius: float) -> None:
-    """Outside `blend_radius` px of the label every pixel is the background's; inside it something is drawn."""
+    """Outside `blend_radius` px of the label every pixel is the background's; inside it something is generated."""
     for row in rows(out):
         image = read_image(out / row["file_name"])
-        ground = read_image(background_stats / f"{row['background']['name']}.png")
+        background = read_image(background_stats / f"{row['background']['name']}.png")
         label = read_mask_image(out / row["mask"])[0]
-        assert image.shape == ground.shape
-        assert label.shape == ground.shape[:2]
+        assert image.shape == background.shape
+        assert label.shape == background.shape[:2]
         far = signed_distance(label) <= -blend_radius
         assert far.any()
-        assert np.array_equal(image[far], ground[far])
-        assert (image[label] != ground[label]).any(axis=1).mean() > 0.5
+        assert np.array_equal(image[far], background[far])
+        assert (image[label] != background[label]).any(axis=1).mean() > 0.5
 
 
 @pytest.mark.parametrize("photo", [1, 3])
 @pytest.mark.parametrize("network", [1, 3])
-def test_pixels_away_from_the_mask_are_the_photographs_own_bit_for_bit(
-    tmp_path: Path, photo: int, network: int
-) -> None:
+def test_pixels_away_from_the_mask_are_the_images_own_bit_for_bit(tmp_path: Path, photo: int, network: int) -> None:
     background_stats = save_images(tmp_path / "grounds", channels=photo)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", channels=network)
@@ -139,10 +137,10 @@ def test_pixels_away_from_the_mask_are_the_photographs_own_bit_for_bit(
     assert len(rows(out)) == 4
 
 
-def test_a_photograph_of_2000_px_stays_one_and_the_label_is_the_very_mask(tmp_path: Path) -> None:
+def test_a_image_of_2000_px_stays_one_and_the_label_is_the_very_mask(tmp_path: Path) -> None:
     background_stats = save_images(tmp_path / "grounds", 1, height=1500, width=2000)
     masks = save_masks_of(tmp_path / "masks", 1500, 2000, ("crack/a.png",))
-    stem = save_blender(tmp_path / "net", window=32)
+    stem = save_blender(tmp_path / "net", crop=32)
     out = tmp_path / "out"
     assert not gen_defects("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out)
     check(out, background_stats, BLEND_RADIUS)
@@ -168,7 +166,7 @@ def test_the_row_names_the_background_and_the_folder_its_generator(tmp_path: Pat
     assert {(image["width"], image["height"]) for image in coco["images"]} == {(80, 60)}
 
 
-def test_the_asked_thickness_is_the_labels(tmp_path: Path, blender: Path) -> None:
+def test_the_requested_thickness_is_the_labels(tmp_path: Path, blender: Path) -> None:
     from defects.masks.width import width
 
     background_stats = save_images(tmp_path / "grounds", 1, height=64, width=64)
@@ -223,7 +221,7 @@ def test_moved_defects_lie_inside_the_region_of_interest(tmp_path: Path, blender
         assert not (label & ~region).any()
 
 
-def test_a_size_cuts_the_window_around_the_defect(tmp_path: Path, blender: Path) -> None:
+def test_a_size_cuts_the_crop_around_the_defect(tmp_path: Path, blender: Path) -> None:
     background_stats = save_images(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
@@ -267,15 +265,15 @@ def test_inpaint_takes_defective_backgrounds_without_their_defects(tmp_path: Pat
     assert not gen_defects(*arguments, "--inpaint")
     (row,) = rows(out)
     assert row["background"]["painted_out"] is True
-    drawn, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
+    sampled, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
     assert not (label & defect).any()
-    assert drawn[defect].max() < 230
+    assert sampled[defect].max() < 230
     blend_radius = BLEND_RADIUS * 60 / SIDE
     far = (signed_distance(label) <= -blend_radius) & (signed_distance(defect) <= -blend_radius)
-    assert np.array_equal(drawn[far], image[far])
+    assert np.array_equal(sampled[far], image[far])
 
 
-def test_an_asked_brightness_is_the_images(tmp_path: Path) -> None:
+def test_an_requested_brightness_is_the_images(tmp_path: Path) -> None:
     blender = save_blender(tmp_path / "net", strength=0.1)
     background_stats = save_images(tmp_path / "grounds", 2)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
@@ -289,7 +287,7 @@ def test_an_asked_brightness_is_the_images(tmp_path: Path) -> None:
         assert shown == pytest.approx(row["guide"]["raw"]["brightness"], abs=0.02)
 
 
-def test_an_asked_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Path) -> None:
+def test_an_requested_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Path) -> None:
     blender = save_blender(tmp_path / "net", strength=0.1)
     background_stats = save_images(tmp_path / "grounds", 2, height=120, width=160)
     masks = save_masks_of(tmp_path / "masks", 120, 160)
@@ -317,7 +315,7 @@ def test_an_asked_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Pat
 def test_a_defect_on_a_streak_of_its_own_sign_is_no_spot_of_the_other(
     tmp_path: Path, streak: int, around: int, requested: float, size: int | None
 ) -> None:
-    """The ground under the mask differs more from its ring than was asked for; the row says what the image shows."""
+    """The background under the mask differs more from its ring than requested; the row says what the image shows."""
     blender = save_blender(tmp_path / "net", strength=0.1)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     background_stats = save_images(tmp_path / "grounds", 1)
@@ -336,7 +334,9 @@ def test_a_defect_on_a_streak_of_its_own_sign_is_no_spot_of_the_other(
         assert abs(row["guide"]["raw"]["brightness"]) > 0.15
 
 
-def test_the_kind_that_a_drawn_cell_says_is_the_one_its_ground_is_chosen_for(tmp_path: Path, blender: Path) -> None:
+def test_the_class_that_a_sampled_grid_point_says_is_the_one_its_background_is_selected_for(
+    tmp_path: Path, blender: Path
+) -> None:
     masks = save_masks(tmp_path / "masks", ("1.png", "2.png"))
     request = Request(guide="kind=crack|pit,brightness=0.2|0.8", num=6, guide_mode="draw")
     plan = make_blend_plan(request, masks, save_images(tmp_path / "grounds"), blender)
@@ -345,7 +345,7 @@ def test_the_kind_that_a_drawn_cell_says_is_the_one_its_ground_is_chosen_for(tmp
     assert set(classes) == {"crack", "pit"}
 
 
-def test_a_thickness_that_is_drawn_or_given_is_not_the_masks(tmp_path: Path, blender: Path) -> None:
+def test_a_thickness_that_is_sampled_or_given_is_not_the_masks(tmp_path: Path, blender: Path) -> None:
     masks = save_masks(tmp_path / "masks", ("crack/1.png",))
     background_stats = save_images(tmp_path / "grounds")
     known: list[float | None] = []
@@ -364,7 +364,7 @@ def test_a_thickness_that_is_drawn_or_given_is_not_the_masks(tmp_path: Path, ble
     assert known[3] == 3.0
 
 
-def test_reliefs_of_the_training_defects_are_drawn_and_leave_the_rest_alone(tmp_path: Path) -> None:
+def test_local_contrasts_of_the_training_defects_are_sampled_and_leave_the_rest_alone(tmp_path: Path) -> None:
     background_stats = save_images(tmp_path / "grounds", 2, height=SIDE, width=SIDE)
     masks = save_masks(tmp_path / "masks", ["crack/a.png", "crack/b.png"])
     shown = []
@@ -382,7 +382,7 @@ def test_reliefs_of_the_training_defects_are_drawn_and_leave_the_rest_alone(tmp_
 
 
 @pytest.mark.parametrize("local_contrasts", [[(0.1, 0.1, 0.1)], [(0.1,)] * 7, [(0.1, 0.1, 2.0)] * 7])
-def test_reliefs_that_do_not_fit_are_refused(
+def test_local_contrasts_that_do_not_fit_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], local_contrasts: list[tuple[float, ...]]
 ) -> None:
     background_stats, masks = save_images(tmp_path / "grounds"), save_masks(tmp_path / "masks", ["crack/a.png"])
@@ -395,7 +395,7 @@ def test_reliefs_that_do_not_fit_are_refused(
 
 @pytest.mark.parametrize(("photo", "network"), [(1, 3), (3, 1), (3, 3)])
 @pytest.mark.parametrize("size", [(), ("--size", 48)])
-def test_a_relief_fits_photographs_of_any_channels_and_images_of_any_size(
+def test_a_local_contrast_fits_images_of_any_channels_and_images_of_any_size(
     tmp_path: Path, photo: int, network: int, size: tuple[object, ...]
 ) -> None:
     background_stats = save_images(tmp_path / "grounds", channels=photo)

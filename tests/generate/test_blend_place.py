@@ -1,4 +1,4 @@
-"""Where a mask goes in a photograph."""
+"""Where a mask goes in a image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gan.blending.placement import Placement, place, turned
 from gan.cli.generate import parse_pair
 
 
-def drawn(seed: int = 0) -> list[float]:
+def sampled(seed: int = 0) -> list[float]:
     return list(np.random.default_rng(seed).random(4))
 
 
@@ -23,16 +23,16 @@ def mark(height: int = 40, width: int = 50) -> np.ndarray:
     return mask
 
 
-def test_a_mask_of_the_photographs_size_stays_where_it_is() -> None:
-    placed = place(mark(), 1.0, (40, 50), None, Placement(), drawn())
+def test_a_mask_of_the_images_size_stays_where_it_is() -> None:
+    placed = place(mark(), 1.0, (40, 50), None, Placement(), sampled())
     assert placed is not None
     assert np.array_equal(placed.whole((40, 50)), mark())
 
 
-def test_a_mask_at_an_edge_stays_at_that_edge_in_a_photograph_of_another_size() -> None:
+def test_a_mask_at_an_edge_stays_at_that_edge_in_a_image_of_another_size() -> None:
     mask = np.zeros((40, 50), bool)
     mask[30:40, 44:50] = True
-    placed = place(mask, 1.0, (90, 70), None, Placement(), drawn())
+    placed = place(mask, 1.0, (90, 70), None, Placement(), sampled())
     assert placed is not None
     assert placed.whole((90, 70))[80:90, 64:70].all()
 
@@ -44,7 +44,7 @@ def test_a_moved_mask_lies_inside_the_region(seed: int, x: int, y: int, large: f
     roi = np.zeros((side, side), bool)
     roi[int(y * large) : int((y + 45) * large), int(x * large) : int((x + 35) * large)] = True
     requested = Placement(True, (-90, 90), (0.7, 1.2))
-    placed = place(mark(), 1.0, (side, side), roi, requested, drawn(seed))
+    placed = place(mark(), 1.0, (side, side), roi, requested, sampled(seed))
     assert placed is not None
     whole = placed.whole((side, side))
     assert whole.any()
@@ -55,26 +55,26 @@ def test_places_cover_the_whole_region_and_follow_from_the_seed() -> None:
     roi = np.zeros((80, 80), bool)
     roi[5:75, 5:75] = True
     requested = Placement(True)
-    found = [place(mark(), 1.0, (80, 80), roi, requested, drawn(seed)) for seed in range(60)]
+    found = [place(mark(), 1.0, (80, 80), roi, requested, sampled(seed)) for seed in range(60)]
     xs = [one.x for one in found if one is not None]
     assert len(xs) == 60
     assert min(xs) < 15
     assert max(xs) > 50
-    again = place(mark(), 1.0, (80, 80), roi, requested, drawn(3))
+    again = place(mark(), 1.0, (80, 80), roi, requested, sampled(3))
     assert again is not None
     assert found[3] is not None
     assert (again.x, again.y) == (found[3].x, found[3].y)
 
 
 def test_what_does_not_fit_is_none_or_shrunk_to_fit() -> None:
-    assert place(mark(), 1.0, (40, 8), None, Placement(), drawn()) is None
-    placed = place(mark(), 1.0, (40, 8), None, Placement(), drawn(), shrink=True)
+    assert place(mark(), 1.0, (40, 8), None, Placement(), sampled()) is None
+    placed = place(mark(), 1.0, (40, 8), None, Placement(), sampled(), shrink=True)
     assert placed is not None
     assert placed.mask.shape[1] <= 8
-    assert place(mark(), 1.0, (40, 4), None, Placement(), drawn(), shrink=True) is None
+    assert place(mark(), 1.0, (40, 4), None, Placement(), sampled(), shrink=True) is None
     narrow = np.zeros((40, 50), bool)
     narrow[20, 20:24] = True
-    assert place(mark(), 1.0, (40, 50), narrow, Placement(True), drawn()) is None
+    assert place(mark(), 1.0, (40, 50), narrow, Placement(True), sampled()) is None
 
 
 @pytest.mark.parametrize("angle", [0, 30, 90, 180, -45])

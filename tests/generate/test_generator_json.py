@@ -58,7 +58,7 @@ def test_an_old_checkpoint_that_says_little_gives_nothing_where_it_is_silent(
     assert said.schema == load_generator(checkpoint).schema
 
 
-def test_the_bundled_generator_names_its_training_images_and_licence() -> None:
+def test_the_bundled_generator_names_its_training_images_and_license() -> None:
     said = load_generator().provenance
     assert (said.size, said.channels, said.crop) == (128, 3, None)
     assert len(said.train_sha256) == said.train == 747
@@ -66,7 +66,7 @@ def test_the_bundled_generator_names_its_training_images_and_licence() -> None:
     assert "Apache-2.0" in said.license
 
 
-def test_the_bundled_magna_blend_names_its_photographs_and_whoever_took_them() -> None:
+def test_the_bundled_magna_blend_names_its_images_and_whoever_took_them() -> None:
     bundled = load_generator(blend=True)
     said = bundled.provenance
     assert (said.architecture, said.size, said.channels, said.crop) == ("blend", 128, 3, 256)
@@ -87,7 +87,7 @@ def test_it_is_there_before_the_first_image(
     assert not (tmp_path / "out" / "images").exists()
 
 
-def test_a_run_killed_before_it_was_written_is_gone_on_with(masks: Path, telling: Path, tmp_path: Path) -> None:
+def test_a_run_killed_before_it_was_written_is_resumed(masks: Path, telling: Path, tmp_path: Path) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     assert gen_defects(*arguments(masks, telling, whole)) == 0
     out.mkdir()
@@ -96,7 +96,7 @@ def test_a_run_killed_before_it_was_written_is_gone_on_with(masks: Path, telling
     assert tree_hash(out) == tree_hash(whole)
 
 
-def test_a_folder_that_describes_another_generator_is_not_gone_on_with(
+def test_a_folder_that_describes_another_generator_is_not_resumed(
     masks: Path, telling: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"

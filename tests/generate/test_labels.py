@@ -75,29 +75,29 @@ def test_coco_is_read_by_pycocotools_and_every_area_is_the_part_of_the_mask(out:
         assert len(marks) == len(components(mask))
         union = np.zeros_like(mask)
         for mark in marks:
-            drawn = coco.annToMask(mark).astype(bool)
-            assert drawn.sum() == mark["area"]
-            ys, xs = np.nonzero(drawn)
+            sampled = coco.annToMask(mark).astype(bool)
+            assert sampled.sum() == mark["area"]
+            ys, xs = np.nonzero(sampled)
             assert mark["bbox"] == [xs.min(), ys.min(), np.ptp(xs) + 1, np.ptp(ys) + 1]
             assert coco.cats[mark["category_id"]]["name"] == row["label"]
-            union |= drawn
+            union |= sampled
         assert np.array_equal(union, mask)
 
 
-def test_yolo_polygons_drawn_as_trainers_draw_them_give_the_mask(out: Path) -> None:
+def test_yolo_polygons_sampled_as_trainers_draw_them_give_the_mask(out: Path) -> None:
     names = yaml.safe_load((out / "data.yaml").read_text(encoding="utf-8"))["names"]
     for row in _rows(out):
         mask, _ = read_mask_image(out / row["mask"])
         label = out / row["file_name"].replace("images/", "labels/").replace(".png", ".txt")
-        drawn = np.zeros(mask.shape, np.uint8)
+        sampled = np.zeros(mask.shape, np.uint8)
         for line in label.read_text(encoding="utf-8").splitlines():
-            kind, *values = line.split()
-            assert names[int(kind)] == row["label"]
+            label, *values = line.split()
+            assert names[int(label)] == row["label"]
             points = np.array(values, float).reshape(-1, 2)
             assert points.min() >= 0
             assert points.max() <= 1
-            cv2.fillPoly(drawn, [(points * SIDE).astype(np.int32)], 1)
-        assert np.array_equal(drawn.astype(bool), mask)
+            cv2.fillPoly(sampled, [(points * SIDE).astype(np.int32)], 1)
+        assert np.array_equal(sampled.astype(bool), mask)
 
 
 def test_labelme_files_name_their_image_and_enclose_the_mask(out: Path) -> None:
@@ -110,10 +110,10 @@ def test_labelme_files_name_their_image_and_enclose_the_mask(out: Path) -> None:
         outlines = read_outlines(path, listing)
         assert outlines is not None
         assert not listing.issues
-        drawn = np.zeros((SIDE, SIDE), bool)
-        fill_polygons(drawn, [points for _, points in outlines])
+        sampled = np.zeros((SIDE, SIDE), bool)
+        fill_polygons(sampled, [points for _, points in outlines])
         assert {label for label, _ in outlines} == {row["label"]}
-        assert np.array_equal(drawn, read_mask_image(out / row["mask"])[0])
+        assert np.array_equal(sampled, read_mask_image(out / row["mask"])[0])
 
 
 def test_the_folder_is_read_as_sample_folder_coco_and_yolo_alike(out: Path) -> None:

@@ -26,7 +26,7 @@ PYCOCOTOOLS = "ignore:__array__ implementation:DeprecationWarning"
 
 
 def _part_at(mask: np.ndarray, outline: np.ndarray) -> Component:
-    """The part of the mask that an outline goes around, told by its topmost, leftmost corner."""
+    """The part of the mask that an outline goes around, named by its topmost, leftmost corner."""
     x, y = min(outline.astype(int).tolist(), key=lambda point: (point[1], point[0]))
     return next(part for part in components(mask) if part.mask[y, x])
 
@@ -50,9 +50,9 @@ def test_a_hair_inside_opencv_pillow_and_this_project_draw_the_very_mask(mask: n
     assert len(found) == len(components(mask))
     for outline in found:
         part = _part_at(mask, outline)
-        drawn = np.zeros(mask.shape, np.uint8)
-        cv2.fillPoly(drawn, [outline.astype(np.int32)], 1)
-        assert np.array_equal(drawn.astype(bool), part.mask)
+        sampled = np.zeros(mask.shape, np.uint8)
+        cv2.fillPoly(sampled, [outline.astype(np.int32)], 1)
+        assert np.array_equal(sampled.astype(bool), part.mask)
         image = Image.new("1", mask.shape[::-1])
         ImageDraw.Draw(image).polygon([tuple(point) for point in outline], fill=1, outline=1)
         assert np.array_equal(np.array(image), part.mask)

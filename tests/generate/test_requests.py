@@ -1,4 +1,4 @@
-"""What the flags of gen-defects mean: sizes, formats, names of kinds, grids and draws, dry runs, JSON."""
+"""What the flags of gen-defects mean: sizes, formats, names of classes, grids and draws, dry runs, JSON."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 
 from defects.images.decode import read_image, read_mask_image
 from defects.masks.width import width
+from engine.commands import main
+from gan.cli.generate import RENAMED, app
 from tests.generate.running import SIDE, files, gen_defects, recorded, save_masks, save_tiny_generator
 
 
@@ -33,7 +35,7 @@ def test_image_and_label_have_the_size_and_lengths_are_in_its_pixels(
 
 
 @pytest.mark.parametrize(("format", "channels"), [("jpg", 3), ("webp", 3), ("png", 1), ("jpg", 1)])
-def test_formats_and_grey(masks: Path, tmp_path: Path, format: str, channels: int) -> None:
+def test_formats_and_gray(masks: Path, tmp_path: Path, format: str, channels: int) -> None:
     checkpoint = save_tiny_generator(tmp_path / "generator", channels=channels)
     out = tmp_path / "out"
     assert gen_defects("--masks", masks, "--checkpoint", checkpoint, "--format", format, "--out", out) == 0
@@ -43,7 +45,7 @@ def test_formats_and_grey(masks: Path, tmp_path: Path, format: str, channels: in
         assert read_image(out / row["file_name"]).shape == (SIDE, SIDE, channels)
 
 
-def test_grid_makes_every_cell_and_draw_one_for_each_image(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_grid_makes_every_grid_point_and_draw_one_for_each_image(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
     arguments = ["--masks", masks, "--checkpoint", checkpoint, "--num", 2, "--guide",
                  "thickness=0.1|0.9,background=dark|light|rough,kind=pit"]  # fmt: skip
     assert gen_defects(*arguments, "--out", tmp_path / "grid") == 0
@@ -52,13 +54,13 @@ def test_grid_makes_every_cell_and_draw_one_for_each_image(masks: Path, checkpoi
     assert (len(grid), len(draw)) == (7 * 6 * 2, 7 * 2)
     points = {(row["guide"]["scaled"]["thickness"], row["guide"]["scaled"]["background"]) for row in grid}
     assert points == {(t, b) for t in (0.1, 0.9) for b in ("dark", "light", "rough")}
-    drawn = {(row["guide"]["scaled"]["thickness"], row["guide"]["scaled"]["background"]) for row in draw}
-    assert drawn <= points
-    assert len(drawn) > 2
+    sampled = {(row["guide"]["scaled"]["thickness"], row["guide"]["scaled"]["background"]) for row in draw}
+    assert sampled <= points
+    assert len(sampled) > 2
     assert {row["label"] for row in grid} == {"pit"}
 
 
-def test_the_label_comes_from_the_flag_the_kind_guide_the_folder_or_is_defect(masks: Path, tmp_path: Path) -> None:
+def test_the_label_comes_from_the_flag_the_class_guide_the_folder_or_is_defect(masks: Path, tmp_path: Path) -> None:
     plain = save_tiny_generator(tmp_path / "plain", classes=())
 
     def labels(masks: Path, *arguments: object) -> set[str]:
@@ -86,7 +88,7 @@ def test_thickness_is_measured_on_the_mask_when_it_is_not_given(tmp_path: Path, 
         assert np.array_equal(read_mask_image(tmp_path / "out" / row["mask"])[0], source)
 
 
-def test_a_sample_folder_gives_the_masks_and_kinds_of_its_defective_images(
+def test_a_sample_folder_gives_the_masks_and_classes_of_its_defective_images(
     masks: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
@@ -143,7 +145,7 @@ def test_the_contact_sheet_shows_some_masks_of_many(checkpoint: Path, tmp_path: 
     assert recorded(tmp_path / "many") == 77
 
 
-def test_masks_wider_than_the_trained_range_stay_as_drawn_and_are_counted(
+def test_masks_wider_than_the_trained_range_stay_as_sampled_and_are_counted(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "masks"
@@ -159,15 +161,15 @@ def test_masks_wider_than_the_trained_range_stay_as_drawn_and_are_counted(
     rows = _rows(tmp_path / "out")
     assert [row["guide"]["scaled"]["thickness"] for row in rows[::5]] == [0.0, 1.0]
     for row in rows:
-        drawn = read_mask_image(folder / row["mask_source"])[0]
-        assert row["guide"]["raw"]["thickness"] == width(drawn)
-        assert np.array_equal(read_mask_image(tmp_path / "out" / row["mask"])[0], drawn)
+        sampled = read_mask_image(folder / row["mask_source"])[0]
+        assert row["guide"]["raw"]["thickness"] == width(sampled)
+        assert np.array_equal(read_mask_image(tmp_path / "out" / row["mask"])[0], sampled)
     assert gen_defects("--masks", folder, "--checkpoint", checkpoint, "--guide", "thickness=0..1",
                        "--out", tmp_path / "set") == 0  # fmt: skip
     assert "warning" not in capsys.readouterr().err
 
 
-def test_kinds_that_the_folders_name_are_not_called_random(
+def test_classes_that_the_folders_name_are_not_called_random(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     named = save_masks(tmp_path / "named", ["crack/1.png", "pit/2.png"])
@@ -178,7 +180,7 @@ def test_kinds_that_the_folders_name_are_not_called_random(
         assert said in capsys.readouterr().out
 
 
-def test_a_folder_that_is_no_known_kind_is_named(
+def test_a_folder_that_is_no_known_class_is_named(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = save_masks(tmp_path / "masks", ["Crack/1.png", "dent/2.png", "dent/3.png", "4.png"])
@@ -190,3 +192,13 @@ def test_a_folder_that_is_no_known_kind_is_named(
     ]
     assert gen_defects(*arguments, "--guide", "kind=pit") == 0
     assert capsys.readouterr().err == ""
+
+
+def test_former_flags_are_read_with_a_line_each(
+    masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--masks", str(masks), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]
+    former = {"--any-ground": [], "--keep-like": [str(masks)], "--tries": ["0"], "--keep-best": []}
+    for flag, values in former.items():
+        assert main(app, [*arguments, flag, *values], name="gen-defects", renamed=RENAMED) in (1, 2)
+        assert f"warning: {flag} is now {RENAMED[flag]}; write that" in capsys.readouterr().err

@@ -100,7 +100,7 @@ def test_another_seed_gives_other_images_and_an_added_mask_changes_none_of_the_o
         assert label.read_bytes() == (reference / label.relative_to(tmp_path / "fewer")).read_bytes()
 
 
-def test_same_noise_gives_one_image_for_cells_that_agree(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_same_noise_gives_one_image_for_grid_points_that_agree(masks: Path, checkpoint: Path, tmp_path: Path) -> None:
     arguments = ["--masks", masks / "4.png", "--checkpoint", checkpoint, "--guide",
                  "thickness=0.5|0.5,brightness=0.5,background=dark,kind=pit"]  # fmt: skip
     for flag, alike in (("--same-noise", True), (None, False)):

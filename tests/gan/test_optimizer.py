@@ -64,7 +64,7 @@ def test_updates_too_small_for_bfloat16_are_not_lost() -> None:
         net(torch.ones(1, 4, dtype=torch.bfloat16)).sum().backward()
         adam.step(1e-4)
         plain -= 1e-4
-    assert bool((plain == 1).all())  # what happens to weights kept in bfloat16
+    assert bool((plain == 1).all())  # what happens to weights written in bfloat16
     assert adam.masters[0].flatten().tolist() == pytest.approx([0.99] * 4, abs=1e-4)
     assert torch.equal(net.weight, adam.masters[0].to(torch.bfloat16))
     assert float(net.weight.detach()[0, 0]) < 1
@@ -92,7 +92,7 @@ def test_without_an_average_the_masters_stand_for_it() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("steps", [0, 1, 4])
-def test_a_loaded_optimiser_goes_on_bit_for_bit(steps: int, dtype: torch.dtype) -> None:
+def test_a_loaded_optimizer_goes_on_bit_for_bit(steps: int, dtype: torch.dtype) -> None:
     first = network()
     adam = MasterAdam(first, 1e-2, ema=0.99)
     first.to(dtype)

@@ -1,4 +1,4 @@
-"""The painter: a padded micro-batch of constant size, exact rounding, and a fast form close to float32."""
+"""The sampler: a padded micro-batch of constant size, exact rounding, and a fast form close to float32."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _arguments(sampler: Sampler, count: int) -> tuple[list[np.ndarray], list[np.
     return masks, vectors, [("noise", "é", number) for number in range(count)]
 
 
-def test_an_image_does_not_depend_on_how_many_are_painted_with_it(checkpoint: Path) -> None:
+def test_an_image_does_not_depend_on_how_many_are_generated_with_it(checkpoint: Path) -> None:
     sampler = _sampler(checkpoint)
     whole = sampler.sample(*_arguments(sampler, sampler.count))
     assert (whole.dtype, whole.shape) == (np.uint8, (sampler.count, SIDE, SIDE, 3))

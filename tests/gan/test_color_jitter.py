@@ -1,4 +1,4 @@
-"""Training pairs in another light: photograph and background by the same factors, never overexposed."""
+"""Training pairs in another light: image and background by the same factors, never overexposed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.gan.building import prepared, tiny
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_no_light_overexposes_a_picture(channels: int) -> None:
+def test_no_light_overexposes_a_image(channels: int) -> None:
     image = np.random.default_rng(0).integers(150, 240, (32, 32, channels)).astype(np.uint8)
     for seed in range(20):
         jitter = sample_jitter(image, BlendDataConfig(brightness_jitter=1.0), numpy_generator(seed, "light"))
         assert (jittered(image, jitter) == 255).mean() <= 0.02
 
 
-def test_without_colour_a_picture_is_grey_and_as_bright_as_before() -> None:
+def test_without_color_a_image_is_gray_and_as_bright_as_before() -> None:
     image = np.random.default_rng(1).integers(40, 160, (32, 32, 3)).astype(np.uint8)
     shares = [
         sample_jitter(image, BlendDataConfig(color_jitter=1.0), numpy_generator(seed, "x")).color for seed in range(50)
@@ -33,7 +33,7 @@ def test_without_colour_a_picture_is_grey_and_as_bright_as_before() -> None:
     assert np.array_equal(jittered(image, jitter), image)
 
 
-def test_both_pictures_of_a_pair_are_lit_alike_and_its_brightness_is_what_it_shows(tmp_path: Path) -> None:
+def test_both_images_of_a_pair_are_lit_alike_and_its_brightness_is_what_it_shows(tmp_path: Path) -> None:
     upright = {"rotation": 0, "zoom": 0, "shear": 0}
     plain, relit = (
         tiny(network={"architecture": "blend", "blend_radius": 3}, data=upright | {"brightness_jitter": light})

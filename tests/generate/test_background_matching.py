@@ -1,4 +1,4 @@
-"""gen-defects --backgrounds draws on grounds, and with a contrast, as real defects have them."""
+"""gen-defects --backgrounds draws on backgrounds, and with a contrast, as real defects have them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DARK = (BackgroundStats(0.2, 0.01),) * 7
 
 
 def save_backgrounds(folder: Path) -> Path:
-    """Four dark and four bright photographs."""
+    """Four dark and four bright images."""
     folder.mkdir()
     for number in range(8):
         level = 50 if number % 2 else 200
@@ -37,7 +37,7 @@ def names(out: Path) -> list[str]:
     return [row["background"]["name"].split("_")[0] for row in rows(out)]
 
 
-def test_defects_seen_on_dark_grounds_only_go_to_dark_photographs(tmp_path: Path) -> None:
+def test_defects_known_on_dark_backgrounds_only_go_to_dark_images(tmp_path: Path) -> None:
     background_stats = save_backgrounds(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=DARK)
@@ -52,11 +52,11 @@ def test_defects_seen_on_dark_grounds_only_go_to_dark_photographs(tmp_path: Path
 
 
 @pytest.mark.parametrize("scale", [(1.0, 1.0), (0.7, 1.3)])
-def test_inside_a_region_the_ground_that_is_told_is_the_one_under_the_defect(
+def test_inside_a_region_the_background_that_is_named_is_the_one_under_the_defect(
     tmp_path: Path, scale: tuple[float, float]
 ) -> None:
     background_stats = save_backgrounds(tmp_path / "grounds")
-    for path in background_stats.iterdir():  # brighter to the right, so that every place has a ground of its own
+    for path in background_stats.iterdir():  # brighter to the right, so that every place has a background of its own
         image = read_image(path).astype(float) * np.linspace(0.5, 1, 80)[None, :, None]
         path.write_bytes(encode_image(image.astype(np.uint8)))
     inside = np.zeros((60, 80), bool)
@@ -80,7 +80,7 @@ def test_inside_a_region_the_ground_that_is_told_is_the_one_under_the_defect(
         )
 
 
-def test_a_random_brightness_follows_the_ground_by_its_light(tmp_path: Path) -> None:
+def test_a_random_brightness_follows_the_background_by_its_light(tmp_path: Path) -> None:
     background_stats = save_backgrounds(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=DARK)
@@ -110,8 +110,8 @@ def test_a_random_brightness_follows_the_ground_by_its_light(tmp_path: Path) -> 
     assert 0.5 in found["bright"]
 
 
-def test_moved_masks_look_at_several_places_of_a_single_photograph(tmp_path: Path) -> None:
-    """A dark strip in a bright photograph: real defects lay on dark ground, so moved ones go there."""
+def test_moved_masks_look_at_several_places_of_a_single_image(tmp_path: Path) -> None:
+    """A dark strip in a bright image: real defects lay on dark background, so moved ones go there."""
     image = np.full((120, 160, 3), 200, np.uint8)
     image[:, :70] = 50
     background_stats = tmp_path / "grounds"
@@ -132,7 +132,7 @@ def test_moved_masks_look_at_several_places_of_a_single_photograph(tmp_path: Pat
 
 
 @pytest.mark.parametrize("inpaint", [False, True])
-def test_same_bytes_where_grounds_are_chosen_for_any_workers_and_after_an_interruption(
+def test_same_bytes_where_backgrounds_are_selected_for_any_workers_and_after_an_interruption(
     tmp_path: Path, inpaint: bool
 ) -> None:
     root = tmp_path / "data"
@@ -175,7 +175,7 @@ def test_same_bytes_where_grounds_are_chosen_for_any_workers_and_after_an_interr
     assert tree(one) == tree(two)
 
 
-def test_a_generator_that_does_not_tell_of_grounds_draws_on_any(tmp_path: Path) -> None:
+def test_a_generator_that_does_not_describe_backgrounds_blends_into_any(tmp_path: Path) -> None:
     background_stats = save_backgrounds(tmp_path / "grounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=())
@@ -186,7 +186,7 @@ def test_a_generator_that_does_not_tell_of_grounds_draws_on_any(tmp_path: Path) 
     assert json.loads((out / "request.json").read_text())["placement"]["any_ground"] is False
 
 
-def test_grounds_that_do_not_fit_the_table_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_backgrounds_that_do_not_fit_the_table_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tensors, meta = load_checkpoint(save_blender(tmp_path / "net"))
     stem = save_checkpoint(tmp_path / "cut", tensors, meta | {"grounds": [[0.5, 0.1]]})
     arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--checkpoint", stem, "--out", tmp_path / "out")
@@ -196,7 +196,7 @@ def test_grounds_that_do_not_fit_the_table_are_refused(tmp_path: Path, capsys: p
 
 @pytest.mark.parametrize("odd", ["NaN", "1.5", "-1.0"])
 @pytest.mark.parametrize("place", ["0.123456", "0.654321"])
-def test_a_ground_that_is_none_is_refused(
+def test_a_background_that_is_none_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, odd: str
 ) -> None:
     stem = save_blender(tmp_path / "net", background_stats=[*DARK[:6], BackgroundStats(0.123456, 0.654321)])
@@ -207,7 +207,7 @@ def test_a_ground_that_is_none_is_refused(
     assert "[E-checkpoint-description]" in capsys.readouterr().err
 
 
-def test_a_run_is_not_gone_on_with_by_the_same_weights_that_know_other_grounds(
+def test_a_run_is_not_resumed_by_the_same_weights_that_know_other_backgrounds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tensors, meta = load_checkpoint(save_blender(tmp_path / "net"))
@@ -220,13 +220,13 @@ def test_a_run_is_not_gone_on_with_by_the_same_weights_that_know_other_grounds(
     assert "training-defects" in capsys.readouterr().err
 
 
-def test_any_ground_without_backgrounds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_uniform_sampling_without_backgrounds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     assert gen_defects("--masks", masks, "--background-sampling", "uniform", "--out", tmp_path / "out") == 2
     assert "--background-sampling: places masks in backgrounds" in capsys.readouterr().err
 
 
-def test_photographs_unlike_those_of_training_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_unlike_those_of_training_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=DARK)
     background_stats = save_backgrounds(tmp_path / "grounds")

@@ -1,4 +1,4 @@
-"""Random brightness goes with the ground as it does in the training images, and grounds are as common as there."""
+"""Random brightness goes with the background as in the training images, and backgrounds are as common as there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WEBER = -0.4
 
 
 def known(count: int = 60) -> TrainingDefects:
-    """Pits of one reflectance on grounds of every brightness, and scratches brighter than their grounds."""
+    """Pits of one reflectance on backgrounds of every brightness, and scratches brighter than their backgrounds."""
     rng = np.random.default_rng(0)
     levels = rng.uniform(0.2, 0.8, count)
     rows = [
@@ -23,7 +23,7 @@ def known(count: int = 60) -> TrainingDefects:
 
 
 @pytest.mark.parametrize("level", [0.25, 0.5, 0.75])
-def test_a_defect_of_one_reflectance_keeps_it_on_every_ground(level: float) -> None:
+def test_a_defect_of_one_reflectance_keeps_it_on_every_background(level: float) -> None:
     sample_row = known().row_sampler(BackgroundStats(level, 0.05))
     for share in np.linspace(0, 0.999, 9):
         row = sample_row({"kind": "pit"}, float(share), 4.0)
@@ -31,12 +31,12 @@ def test_a_defect_of_one_reflectance_keeps_it_on_every_ground(level: float) -> N
         assert row["brightness"] == pytest.approx(WEBER * level, rel=0.02)
 
 
-def test_without_a_look_at_the_ground_it_would_not() -> None:
+def test_without_a_look_at_the_background_it_would_not() -> None:
     rows = [row["brightness"] for row in known().rows if row["kind"] == "pit"]
     assert max(abs(float(b) - WEBER * 0.5) for b in rows if isinstance(b, float)) > 0.08
 
 
-def test_a_ground_far_from_all_takes_the_nearest_and_no_more_light_than_is_allowed() -> None:
+def test_a_background_far_from_all_takes_the_nearest_and_no_more_light_than_is_allowed() -> None:
     found = TrainingDefects([{"brightness": -0.1}], [BackgroundStats(0.2, 0.01)])
     assert found.row_sampler(BackgroundStats(0.9, 0.3))({}, 0.5, None)["brightness"] == pytest.approx(-0.1 * MOST_LIGHT)
 
@@ -53,14 +53,14 @@ def test_a_width_is_looked_at_where_it_is_known() -> None:
     }
 
 
-def test_grounds_are_chosen_in_the_proportions_of_the_training_images() -> None:
+def test_backgrounds_are_selected_in_the_proportions_of_the_training_images() -> None:
     dark, bright = BackgroundStats(0.2, 0.05), BackgroundStats(0.7, 0.05)
     found = TrainingDefects([{"kind": "pit"}] * 4, [dark, dark, dark, bright])
     selected = [found.best_match([bright, BackgroundStats(0.25, 0.05)], "pit", share) for share in (0.1, 0.3, 0.6, 0.9)]
     assert selected == [1, 1, 1, 0]
 
 
-def test_a_mask_at_an_edge_takes_a_photograph_in_which_the_part_ends_there() -> None:
+def test_a_mask_at_an_edge_takes_a_image_in_which_the_part_ends_there() -> None:
     at_edge = BackgroundStats(0.5, 0.1, Setting(0.5, 0.0, -0.3, 0.0, 0.3, 0.0))
     inside = BackgroundStats(0.5, 0.1, Setting(0.5, 0.6, 0.0, 0.0, 0.0, 0.0))
     found = TrainingDefects([{"kind": "break"}] * 10, [at_edge, *[inside] * 9])
@@ -79,14 +79,14 @@ def test_nothing_known_is_false() -> None:
     assert known()
 
 
-def test_a_ground_is_known_up_to_two_differences() -> None:
+def test_a_background_is_known_up_to_two_differences() -> None:
     found = TrainingDefects([{}], [BackgroundStats(0.5, 0.05)])
     assert found.knows(BackgroundStats(0.59, 0.05))
     assert not found.knows(BackgroundStats(0.61, 0.05))
     assert not found.knows(BackgroundStats(0.5, 0.05 * 3))
 
 
-def test_a_relief_is_that_of_a_like_defect_brought_to_the_light() -> None:
+def test_a_local_contrast_is_that_of_a_like_defect_transferred_to_the_light() -> None:
     rows = [
         {"kind": "pit", "thickness": 4.0, "brightness": -0.05},
         {"kind": "pit", "thickness": 4.0, "brightness": -0.4},
@@ -106,6 +106,6 @@ def test_a_relief_is_that_of_a_like_defect_brought_to_the_light() -> None:
     assert of(-0.4 * 1.2, 0.6) == {tuple(1.2 * band for band in local_contrasts[1])}
 
 
-def test_without_reliefs_none_is_asked_for() -> None:
+def test_without_local_contrasts_none_is_requested() -> None:
     found = TrainingDefects([{"brightness": -0.1}], [BackgroundStats(0.2, 0.01)])
     assert found.local_contrast(BackgroundStats(0.2, 0.01), {}, 0.5, width=3.0, brightness=-0.1) is None
