@@ -17,7 +17,6 @@ package loads neither torch nor NumPy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from os import PathLike
@@ -25,19 +24,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
     from engine.errors import MagnaError, UsageError
     from gan.checkpoint import LoadedGenerator
     from gan.config import GanConfig
-    from gan.generation.jobs import Request
+    from gan.generation.jobs import JobList, Request
     from gan.generation.masks import MaskList
-    from gan.generation.plan import Plan
-
-    Masks = NDArray[Any] | Sequence[NDArray[Any]] | str | PathLike[str]
-    Guide = float | str | tuple[float, float] | Sequence[float | str]
+    from gan.generation.samples import Guide, Masks, Samples
 
 __version__ = version("magna-defect")
 
@@ -49,6 +44,7 @@ _LAZY = {
     "GanConfig": "gan.config",
     "MagnaError": "engine.errors",
     "Request": "gan.generation.jobs",
+    "Samples": "gan.generation.samples",
     "UsageError": "engine.errors",
 }
 
@@ -61,26 +57,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Generated images with their labels.
-
-    Attributes:
-        images: (N, H, W, C) uint8 with the channels of the generator or, when blended, of the backgrounds: 1 for gray,
-            3 for RGB; a list of (H, W, C) where backgrounds differ in size.
-        masks: (N, H, W) bool, the pixels of each defect; a list where the images are one.
-        attributes: For each image `label` (class), `raw` guide values (lengths in px of the image) and `scaled` ones
-            (0..1), and for blended ones `background` and `placement`.
-    """
-
-    images: NDArray[np.uint8] | list[NDArray[np.uint8]]
-    masks: NDArray[np.bool_] | list[NDArray[np.bool_]]
-    attributes: list[dict[str, Any]]
-
-    def __len__(self) -> int:
-        return len(self.attributes)
 
 
 class Generator:
@@ -128,13 +104,14 @@ class Generator:
             DataError: A mask cannot be used.
         """
         from gan.generation.plan import Plan, Sampler, check_whole_images
+        from gan.generation.samples import generate_samples, make_request, masks_of
 
         check_whole_images(self._loaded)
-        request = _request(num, seed, size, label, guides)
-        jobs = self._jobs(request, _masks(mask))
+        request = make_request(num, seed, size, label, guides)
+        jobs = self._jobs(request, masks_of(mask))
         sampler = Sampler(cast(Any, self._loaded.network), self._device, seed, self._dtype)
         plan = Plan(jobs, sampler, self._loaded.sha256, {}, self._loaded.provenance)
-        return _generate(plan, workers)
+        return generate_samples(plan, workers)
 
     def blend(
         self,
@@ -179,6 +156,7 @@ class Generator:
         from gan.blending.matching import TrainingDefects
         from gan.blending.placement import BACKGROUND_SAMPLING, LocationFinder, Placement
         from gan.blending.plan import BlendPlan, check_blends
+        from gan.generation.samples import array_list, generate_samples, make_request, masks_of
 
         network, crop = check_blends(self._loaded), self._loaded.provenance.crop
         if background_sampling not in BACKGROUND_SAMPLING:
@@ -186,7 +164,7 @@ class Generator:
                 f"background_sampling: {background_sampling!r} is unknown; choose matched or uniform",
                 code="E-generate-unknown-value",
             )
-        request = _request(num, seed, size, label, {k: v for k, v in guides.items() if v != "matched"})
+        request = make_request(num, seed, size, label, {k: v for k, v in guides.items() if v != "matched"})
         options: dict[str, Any] = {
             "scale": lambda shape: working_scale(shape, network.config.size, crop),
             "blend_radius": network.config.blend_radius,
@@ -194,10 +172,10 @@ class Generator:
         if isinstance(background, str | PathLike):
             found = list_backgrounds(Path(background), held_out=self._loaded.provenance.test, **options)
         else:
-            found = BackgroundArrays(_list(background), **options)
+            found = BackgroundArrays(array_list(background), **options)
         placement = Placement(move, rotate, scale, background_sampling == "uniform")
         plan = BlendPlan(
-            jobs=self._jobs(request, _masks(mask)),
+            jobs=self._jobs(request, masks_of(mask)),
             sampler=BlendSampler(network, self._device, seed, self._dtype),
             checkpoint=self._loaded.sha256,
             description={},
@@ -205,9 +183,9 @@ class Generator:
             locations=LocationFinder(found, placement, network.config.size, TrainingDefects.of(self._loaded)),
             crop=crop,
         )
-        return _generate(plan, workers)
+        return generate_samples(plan, workers)
 
-    def _jobs(self, request: Request, masks: MaskList) -> Any:
+    def _jobs(self, request: Request, masks: MaskList) -> JobList:
         from gan.generation.jobs import JobList
 
         loaded = self._loaded
@@ -279,62 +257,3 @@ def train(
         style_weights=weights, device=device, workers=workers, resume=resume,
     )  # fmt: skip
     return load(folder, device=device if device in ("cpu", "cuda") else "auto")
-
-
-def _list(arrays: NDArray[Any] | Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    return list(arrays) if isinstance(arrays, list | tuple) else [cast(Any, arrays)]
-
-
-def _masks(mask: Masks) -> MaskList:
-    from gan.generation.masks import MaskArrays, inspect, list_masks
-
-    if not isinstance(mask, str | PathLike):
-        return MaskArrays.of(_list(mask))
-    listed = list_masks(Path(mask))
-    inspect(listed)
-    return listed
-
-
-def _request(num: int, seed: int, size: int | None, label: str, guides: Mapping[str, Guide]) -> Request:
-    from gan.generation.jobs import Request
-
-    def text(value: Guide) -> str:
-        if isinstance(value, tuple):
-            return "..".join(map(str, value))
-        return "|".join(map(str, value)) if not isinstance(value, str) and isinstance(value, Sequence) else str(value)
-
-    guide = ",".join(f"{name}={text(value)}" for name, value in guides.items())
-    return Request(guide, num, size, seed, label=label)
-
-
-def _generate(plan: Plan, workers: int) -> Samples:
-    """All images of a plan, in threads that compute alone, as `gen-defects` does."""
-    from concurrent.futures import ThreadPoolExecutor
-    from functools import partial
-
-    import numpy as np
-    import torch
-
-    from engine.runtime.device import repeatable
-
-    chunks = [
-        range(len(plan.jobs))[start : start + plan.micro_batch] for start in range(0, len(plan.jobs), plan.micro_batch)
-    ]
-    threads = torch.get_num_threads()
-    try:
-        with (
-            repeatable(plan.sampler.device),
-            ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1)) as pool,
-        ):
-            batches = list(pool.map(lambda numbers: plan.generate([plan.jobs[number] for number in numbers]), chunks))
-    finally:
-        torch.set_num_threads(threads)
-    images = [image for batch in batches for image in batch]
-    attributes = [
-        {"label": image.label, "raw": dict(image.raw), "scaled": dict(image.scaled), **image.columns}
-        for image in images
-    ]
-    pixels, masks = [image.pixels for image in images], [image.mask for image in images]
-    if len({array.shape for array in pixels}) > 1:
-        return Samples(pixels, masks, attributes)
-    return Samples(np.stack(pixels), np.stack(masks), attributes)

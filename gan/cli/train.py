@@ -84,8 +84,11 @@ def train_gan_command(
         tensorboard=tensorboard,
         json=json,
     )
-    if result is None:
-        return
+    if result is not None:
+        _print(result, folder, json=json)
+
+
+def _print(result: dict[str, Any], folder: Path, *, json: bool) -> None:
     if json:
         from json import dumps
 

@@ -79,7 +79,7 @@ def test_train_gives_a_generator(tmp_path: Path) -> None:
     g = gan.train(data, config="magna", out=tmp_path / "run", overrides=overrides | {"train.epochs": 1}, device="cpu")
     assert (g.size, g.channels, g.blends) == (32, 3, False)
     assert g.guides == ("thickness", "brightness", "background", "kind")
-    assert g.generate(crack(40), **{"kind": "crack"}).attributes[0]["label"] == "crack"
+    assert g.generate(crack(40), kind="crack").attributes[0]["label"] == "crack"
 
 
 @pytest.mark.parametrize(

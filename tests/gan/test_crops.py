@@ -164,7 +164,7 @@ def test_a_good_part_has_no_mask_and_no_measured_guide(tmp_path: Path) -> None:
 
 
 def test_given_columns_stand_in_the_guide(tmp_path: Path) -> None:
-    guide = source(save(tmp_path, *planted()), **{"kind": "crack"}).cut(0, None).guide
+    guide = source(save(tmp_path, *planted()), kind="crack").cut(0, None).guide
     assert list(guide) == ["kind", "thickness", "brightness"]
 
 
