@@ -24,29 +24,23 @@ RENAMED = {
 }
 _LISTED_WARNINGS = 5
 
+# fmt: off
 _Masks = Annotated[Path, typer.Option(help="A mask image or a folder of them; a subfolder's name is the class.")]
-_Guide = Annotated[
-    str,
-    typer.Option(
-        help="Such as thickness=0.7,brightness=0.2..0.8,background=dark|light; also 6px, random, measured. "
-        "Not given: thickness measured, the rest random."
-    ),
-]
+_Guide = Annotated[str, typer.Option(
+    help="Such as thickness=0.7,brightness=0.2..0.8,background=dark|light; also 6px, random, measured. "
+    "Not given: thickness measured, the rest random.")]
 _Num = Annotated[int, typer.Option(min=1, help="Images for each mask and each point of the guide's grid.")]
 _Out = Annotated[Path, typer.Option(help="Sample folder to write.")]
-_Checkpoint = Annotated[
-    Path | None, typer.Option(help="Checkpoint or run folder of train-gan; the bundled generator without it.")
-]
+_Checkpoint = Annotated[Path | None, typer.Option(
+    help="Checkpoint or run folder of train-gan; the bundled generator without it.")]
 _Labels = Annotated[str, typer.Option(help="mask,coco,yolo,labelme: any of them, separated by commas.")]
 _Format = Annotated[str, typer.Option(help="png, jpg or webp; label masks are always PNG.")]
 _Size = Annotated[int | None, typer.Option(help="Side of the images, px; the generator's own without it.")]
 _Seed = Annotated[int, typer.Option(help="Same seed, same bytes.")]
-_GuideMode = Annotated[
-    str, typer.Option(help="grid: every combination of listed values; draw: one of them for each image.")
-]
-_SameNoise = Annotated[
-    bool, typer.Option("--same-noise", help="Image i of every mask and grid point has the same noise, to compare.")
-]
+_GuideMode = Annotated[str, typer.Option(
+    help="grid: every combination of listed values; draw: one of them for each image.")]
+_SameNoise = Annotated[bool, typer.Option(
+    "--same-noise", help="Image i of every mask and grid point has the same noise, to compare.")]
 _Label = Annotated[str, typer.Option(help="Name of the defect; else the class in the guide or the mask's folder.")]
 _Resume = Annotated[bool, typer.Option("--resume", help="Complete an interrupted run.")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, report what would be generated.")]
@@ -55,41 +49,24 @@ _Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 _Precision = Annotated[str, typer.Option(help="auto: bf16 where the hardware has it; bf16 or fp32.")]
 _Workers = Annotated[int | None, typer.Option(min=1, help="Threads; one for each core without it.")]
 _BatchSize = Annotated[int, typer.Option(min=1, help="Images recorded at once; changes no byte.")]
-_Backgrounds = Annotated[
-    Path | None,
-    typer.Option(
-        help="Blend the defects into these good images, any layout, by a blend_... run or the bundled one for pitted "
-        "steel."
-    ),
-]
-_Roi = Annotated[
-    Path | None,
-    typer.Option(help="Where defects may lie: one mask, or a folder with a mask for each background; moves them."),
-]
-_Inpaint = Annotated[
-    bool, typer.Option("--inpaint", help="Take defective backgrounds too, with their defects inpainted.")
-]
+_Backgrounds = Annotated[Path | None, typer.Option(
+    help="Blend the defects into these good images, any layout, by a blend_... run or the bundled one for pitted "
+    "steel.")]
+_Roi = Annotated[Path | None, typer.Option(
+    help="Where defects may lie: one mask, or a folder with a mask for each background; moves them.")]
+_Inpaint = Annotated[bool, typer.Option(
+    "--inpaint", help="Take defective backgrounds too, with their defects inpainted.")]
 _Move = Annotated[bool, typer.Option("--move", help="Put masks anywhere in a background, not where they are.")]
-_Sampling = Annotated[
-    Literal["matched", "uniform"],
-    typer.Option(help="Backgrounds like those of real defects of the class, or any."),
-]
+_Sampling = Annotated[Literal["matched", "uniform"], typer.Option(
+    help="Backgrounds like those of real defects of the class, or any.")]
 _Rotate = Annotated[str, typer.Option(help="Rotate masks in backgrounds by LOW,HIGH degrees.")]
 _Scale = Annotated[str, typer.Option(help="Scale masks in backgrounds by LOW,HIGH.")]
-_FilterWith = Annotated[
-    Path | None,
-    typer.Option(help="Real images, any layout: write only images similar to those the generator was trained on."),
-]
-_MinLabelIou = Annotated[
-    float | None,
-    typer.Option(
-        help="Least overlap of a label with the prediction of a segmenter of real defects; 0: off.  [default: 0.3]"
-    ),
-]
-_MinRealism = Annotated[
-    float | None,
-    typer.Option(help="Least realism, 1 being that of a typical real image of the class; 0: off.  [default: 0.6]"),
-]
+_FilterWith = Annotated[Path | None, typer.Option(
+    help="Real images, any layout: write only images similar to those the generator was trained on.")]
+_MinLabelIou = Annotated[float | None, typer.Option(
+    help="Least overlap of a label with the prediction of a segmenter of real defects; 0: off.  [default: 0.3]")]
+_MinRealism = Annotated[float | None, typer.Option(
+    help="Least realism, 1 being that of a typical real image of the class; 0: off.  [default: 0.6]")]
 _MatchDifficulty = Annotated[
     bool,
     typer.Option(
@@ -98,10 +75,9 @@ _MatchDifficulty = Annotated[
     ),
 ]
 _MaxAttempts = Annotated[int | None, typer.Option(help="Candidates for each image at most.  [default: 4]")]
-_WriteBest = Annotated[
-    bool,
-    typer.Option("--write-best", help="Where no candidate passes, write the best and mark it."),
-]
+_WriteBest = Annotated[bool, typer.Option(
+    "--write-best", help="Where no candidate passes, write the best and mark it.")]
+# fmt: on
 
 
 @app.command()
@@ -273,12 +249,8 @@ def _mask_warnings(plan: Plan) -> list[str]:
 
 def _print(plan: Plan, out: Path, result: RunResult | None, filtering: FilterRequest | None, *, json: bool) -> None:
     """The result as JSON or as lines; None for a dry run."""
-    summary: dict[str, Any] = {
-        "out": str(out),
-        "images": len(plan.jobs),
-        "dry_run": result is None,
-        **plan.description,
-    }
+    summary: dict[str, Any] = {"out": str(out), "images": len(plan.jobs), "dry_run": result is None}
+    summary |= plan.description
     if filtering is not None:
         from gan.filtering.report import filter_lines, filter_result
 
