@@ -7,13 +7,12 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from augment.balancing.strata import Terciles
 from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from defects.attributes.request import parse_guide
 from defects.images.crops import CropSpec
-from defects.provenance import file_name, read_provenance
+from defects.provenance import Provenance, file_name, read_provenance
 from engine.errors import DataError, UsageError
 from engine.files.atomic import from_json
 
@@ -61,15 +60,14 @@ def read_generator(path: Path) -> Generator:
     file = find_checkpoint(path)
     sha256 = stated_sha256(file)
     try:
-        meta: dict[str, Any] = from_json(file.with_suffix(".json").read_bytes())["meta"]
-        network, data = meta["network"], meta.get("data") or {}
-        crop = ((meta.get("config") or {}).get("data") or {}).get("window")
-        crop_spec = CropSpec(int(network["size"]), crop, int(network["channels"]))
-        schema = GuideSchema.from_dict(meta["guides"])
+        meta = from_json(file.with_suffix(".json").read_bytes())["meta"]
+        known = Provenance.from_checkpoint(meta, sha256)
+        if known.schema is None:
+            raise ValueError("no guide entries")
     except (KeyError, TypeError, ValueError, OSError) as error:
         what = f"{file.with_suffix('.json')}: does not describe a generator ({type(error).__name__}: {error})"
         raise DataError(f"{what}; give a checkpoint of train-gan", code="E-plan-no-generator") from None
-    return Generator(schema, crop_spec, sha256, path, frozenset(data.get("train_sha256") or ()))
+    return Generator(known.schema, known.crop_spec, sha256, path, known.train_sha256)
 
 
 _NARROWEST = 0.01
