@@ -26,13 +26,13 @@ from gan.config import GanConfig
 ALL = "all parts"
 PARTS: dict[str, tuple[str, ...]] = {
     ALL: (),
-    "no other light": ("data.light=0", "data.colour=0"),
+    "no other light": ("data.brightness_jitter=0", "data.color_jitter=0"),
     "no feature matching": ("loss.features=0",),
-    "no augmentation of what is judged": ("train.jolts=false",),
+    "no augmentation of what is judged": ("train.diff_augment=false",),
     "no discriminator": ("loss.features=0", "loss.adversarial=0"),
     "no brightness loss": ("loss.guide=0",),
     "one scale": ("network.discriminator_scales=1",),
-    "no texture term": ("loss.texture=0",),
+    "no texture term": ("loss.gradient_energy=0",),
     "no lay of the surface": ("network.directional_noise=false",),
     "no spatial noise": ("network.noise_injection=false", "network.directional_noise=false"),
 }
@@ -106,7 +106,7 @@ def main() -> None:
     good = any(sample.label == GOOD and sample.name not in held for sample in dataset.samples)
     more = ["--size", "128", *([] if good else ["--inpaint"])]
     checkpoints = runs | {DRAWN_ANYWHERE: runs[ALL], BLIND: without_grounds(runs[ALL], given.out)}
-    anywhere = [*more, "--any-ground"]
+    anywhere = [*more, "--background-sampling", "uniform"]
     with ThreadPoolExecutor(given.jobs) as pool:
         drawn = pool.map(
             lambda name: draw(
