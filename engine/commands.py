@@ -224,3 +224,19 @@ def parse_named(texts: Sequence[str], flag: str) -> tuple[tuple[str, Path], ...]
             raise UsageError(f"{flag}: two sets are called {name!r}; give each a name of its own", code="E-set-name")
         folders[name] = Path(folder)
     return tuple(folders.items())
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
+    """Rows of text as columns: those of `left` are aligned to the left, the others to the right.
+
+    >>> aligned([("name", "n"), ("a", "10")])
+    ['name   n', 'a     10']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            text.ljust(width) if column in left else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

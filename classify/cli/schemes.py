@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-RATES = (1e-3, 5e-4)
-"""Learning rate from scratch, and from ImageNet."""
+RATES = (1e-3, 5e-4)  # from scratch, and from ImageNet
 
 Synthetic = Annotated[list[str], typer.Option(metavar="[NAME=]DIR", help="Synthetic images; repeatable.")]
 Networks = Annotated[str, typer.Option(help="Of train-classifier.")]
@@ -79,8 +78,10 @@ def main(
             rows = compute(
                 folder,
                 identities,
-                lambda: SchemeRunner(
-                    bench, schemes, weights=given, steps=steps, batch=batch, rates=RATES, threads=threads
+                lambda: (
+                    SchemeRunner(
+                        bench, schemes, weights=given, steps=steps, batch=batch, rates=RATES, threads=threads
+                    ).run
                 ),
                 on_trials=progress.update,
             )

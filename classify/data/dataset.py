@@ -114,8 +114,9 @@ def prepare(dataset: Dataset | Mixture, config: ClassifierConfig, log: Callable[
     train, val, test = (examples_of(splits[name], config.data, config.task, classes, name=name) for name in SPLITS)
     val.share(train)
     test.share(train)
-    if isinstance(dataset, Mixture) and config.data.tile is None:
-        train.sampling = _sampling(dataset.sampling, dataset.splits["train"], splits["train"])
+    complete = len(splits["train"]) == len(dataset.splits["train"]) if isinstance(dataset, Mixture) else False
+    if isinstance(dataset, Mixture) and complete and config.data.tile is None and dataset.sampling.weights:
+        train.sampling = dataset.sampling  # whose indices are of all its images
     shares = {"val": config.data.val_fraction, "test": config.data.test_fraction}
     required = set() if isinstance(dataset, Mixture) else {name for name, share in shares.items() if share > 0}
     _check_classes(train, val, test, config, dataset.root, required)
@@ -203,7 +204,7 @@ def _split(
             code="E-classify-no-real-images",
         )
     if not any(sample.group for sample in real):
-        groups = near_duplicate_groups([_unmasked(sample) for sample in real])
+        groups = near_duplicate_groups([s if s.has_pixels else replace(s, label=GOOD) for s in real])
         real = [replace(sample, group=group) for sample, group in zip(real, groups, strict=True)]
         log(f"no groups are given: {len(real)} images form {len(set(groups))} groups of near-duplicates")
     data = config.data
@@ -225,16 +226,6 @@ def _split(
     if len(usable) < len(synthetic):
         log(f"left out: {len(synthetic) - len(usable)} synthetic images of groups that are held out")
     return splits | {"train": [*splits["train"], *usable]}
-
-
-def _unmasked(sample: Sample) -> Sample:
-    """An image whose defect is not annotated, as one to be compared by its pixels alone."""
-    return sample if sample.has_pixels else replace(sample, label=GOOD)
-
-
-def _sampling(sampling: EpochSampling, before: list[Sample], after: list[Sample]) -> EpochSampling | None:
-    """The sampling; None, each image once, where some were left out and its indices are no longer theirs."""
-    return sampling if sampling.weights and len(before) == len(after) else None
 
 
 def _check_classes(

@@ -102,11 +102,6 @@ class Examples:
         return self.data.channels
 
     @property
-    def crop_spec(self) -> tuple[int, int]:
-        """(size, channels)."""
-        return self.data.size, self.data.channels
-
-    @property
     def labels(self) -> NDArray[np.int64]:
         """Class of every example, (N,)."""
         return np.array([example.label for example in self.examples], np.int64)

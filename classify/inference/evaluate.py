@@ -107,14 +107,14 @@ def evaluate(
         masks = (mask for _, mask in cut())
         for row, ((_, example), mask) in enumerate(zip(members, masks, strict=True)):
             predicted = best_class(output.probabilities[row], float(chances[row]), classifier.classes)
-            crops.add(example.label, predicted, float(chances[row]))
+            crops.rows.append((example.label, predicted, float(chances[row])))
             if sample.has_pixels:
                 crops.localization.add(enlarged(output.maps[row], mask.shape), mask, float(chances[row]))
         if tiled:
             places = [example.box for _, example in members if example.box is not None]
             merged = merge_crops(output, places, shape, classifier.classes, tiled=True)
             label = max(example.label for _, example in members)
-            images.add(label, classifier.classes.index(merged.label), merged.defect_probability)
+            images.rows.append((label, classifier.classes.index(merged.label), merged.defect_probability))
             images.localization.add(merged.map, truth, merged.defect_probability)
         if on_progress is not None:
             on_progress(1)
@@ -155,17 +155,11 @@ class _Counter:
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = classes
         self.localization = LocalizationCounter()
-        self._labels: list[int] = []
-        self._predicted: list[int] = []
-        self._chances: list[float] = []
-
-    def add(self, label: int, predicted: int, chance: float) -> None:
-        self._labels.append(label)
-        self._predicted.append(predicted)
-        self._chances.append(chance)
+        self.rows: list[tuple[int, int, float]] = []  # label, prediction, probability of a defect
 
     def scores(self) -> UnitScores:
-        scores = classification(self._labels, self._predicted, self._chances, self.classes)
+        labels, predicted, chances = zip(*self.rows, strict=True)
+        scores = classification(labels, predicted, chances, self.classes)
         if not self.localization.images:
             return UnitScores(scores, None, {})
         return UnitScores(scores, self.localization.result(), self.localization.sweep())

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from scipy.stats import rankdata
 
 from classify.inference.evaluate import Evaluation, UnitScores
+from engine.commands import aligned
 from metrics.localization import Localization
 
 COLUMNS = ("accuracy", "precision", "recall", "f1", "iou", "pointing", "weighting")
@@ -18,25 +19,23 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     units = {"crops": evaluation.crops}
     if evaluation.images is not None:
         units = {"tiles": evaluation.crops, "images": evaluation.images}
-    lines = _grid(
-        ("class", "number", "accuracy", "precision", "recall", "f1", "auroc"),
-        [_class_row(name, scores) for name, scores in units.items()],
-    )
+    head = ("class", "number", "accuracy", "precision", "recall", "f1", "auroc")
+    lines = aligned([head, *(_class_row(name, scores) for name, scores in units.items())])
     for name, scores in units.items():
         lines += ["", f"{name}: true (rows) and predicted (columns) classes", *_confusion(scores, evaluation.classes)]
     maps = [row for name, scores in units.items() for row in _map_rows(name, scores)]
     if maps:
-        lines += ["", *_grid(("map", "accuracy", "precision", "recall", "f1", "iou"), maps)]
+        lines += ["", *aligned([("map", "accuracy", "precision", "recall", "f1", "iou"), *maps])]
         names = ("map", "number", "defective", "pointing", "weighting", "auroc", "average precision")
         localized = [(name, scores.localization) for name, scores in units.items() if scores.localization is not None]
-        lines += ["", *_grid(names, [_localization_row(name, one) for name, one in localized])]
+        lines += ["", *aligned([names, *(_localization_row(name, one) for name, one in localized)])]
         last, scores = list(units.items())[-1]
-        head = ("threshold", "accuracy", "precision", "recall", "f1", "iou")
+        columns = ("threshold", "accuracy", "precision", "recall", "f1", "iou")
         rows = [(str(at), *(f"{value:.3f}" for value in vars(one).values())) for at, one in scores.sweep.items()]
         lines += [
             "",
             f"{last}: over all pixels by the map's threshold of 255 (127 is the papers')",
-            *_grid(head, rows),
+            *aligned([columns, *rows]),
         ]
     return lines
 
@@ -63,7 +62,7 @@ def comparison(evaluations: Mapping[str, Evaluation], *, images: bool, by: str) 
         )
         for name, rank in sorted(order.items(), key=lambda pair: pair[1])
     ]
-    return _grid(("model", "class accuracy", "class f1", *COLUMNS, "mean rank"), rows)
+    return aligned([("model", "class accuracy", "class f1", *COLUMNS, "mean rank"), *rows])
 
 
 def ranks(values: Mapping[str, Sequence[float | None]]) -> dict[str, float]:
@@ -110,20 +109,8 @@ def _confusion(scores: UnitScores, classes: Sequence[str]) -> list[str]:
         (name, *(str(number) for number in row))
         for name, row in zip(classes, scores.classification.confusion, strict=True)
     ]
-    return _grid(("", *classes), rows)
+    return aligned([("", *classes), *rows])
 
 
 def _text(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Aligned columns, the first to the left."""
-    every = [head, *rows]
-    widths = [max(len(row[column]) for row in every) for column in range(len(head))]
-    return [
-        "  ".join(
-            c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in every
-    ]

@@ -78,10 +78,3 @@ def build_classifier(name: str, *, classes: int = 1, short: bool = False, dropou
     """
     features, channels, normalized = build_features(name, short=short)
     return CamClassifier(features, channels, classes, normalized=normalized, dropout=dropout)
-
-
-def normalized_map(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps (N, K, h, w) enlarged to (N, K, H, W) by bilinear interpolation and scaled to 0..1 each; a flat one is 0."""
-    large = nn.functional.interpolate(maps.float(), size=size, mode="bilinear", align_corners=False)
-    low, high = large.amin(dim=(2, 3), keepdim=True), large.amax(dim=(2, 3), keepdim=True)
-    return (large - low) / (high - low).clamp_min(1e-12)

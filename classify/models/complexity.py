@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from classify.models.backbones import parameter_count
 from classify.models.cam import CamClassifier, build_classifier
+from engine.commands import aligned
 
 SIZE = 128
 
@@ -169,10 +170,4 @@ def table_lines(rows: Mapping[tuple[str, bool], Operations]) -> list[str]:
             f"{paper.with_map:,.3f}" if paper else "–",
             f"{counts.share:.4%}",
         ))  # fmt: skip
-    widths = [max(len(row[column]) for row in lines) for column in range(len(head))]
-    return [
-        "  ".join(
-            text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in lines
-    ]
+    return aligned(lines)

@@ -19,7 +19,7 @@ from engine.errors import UsageError, WeightsError
 from engine.files.atomic import sha256_file
 from engine.seeding import seed_for
 from engine.weights.download import read_safetensors
-from engine.weights.lite0 import lite0_weights
+from engine.weights.imagenet import lite0_weights
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def pretrained(
             )
         name = f"{path.name} sha256:{digest}"
     if any(key.startswith(("features.", "network.")) for key in tensors) and not _of_timm(tensors):
-        _load(network, _without_other_head(tensors, network), name)
+        _load(network, tensors, name)
     else:
         _load_timm(network, config, tensors, name)
     return name
@@ -145,23 +145,16 @@ def _fill(network: nn.Module, tensors: dict[str, Tensor], name: str) -> None:
 
 
 def _load(network: Classifier, tensors: dict[str, Tensor], name: str) -> None:
-    head = {key: value for key, value in network.state_dict().items() if _last(key)}
-    _fill(network, head | tensors, name)
+    """Loads all weights; the last neurons stay random where the file has another number of them, or none."""
+    own = network.state_dict()
+    other = {key for key, value in tensors.items() if _last(key) and key in own and own[key].shape != value.shape}
+    head = {key: value for key, value in own.items() if _last(key)}
+    _fill(network, head | {key: value for key, value in tensors.items() if key not in other}, name)
 
 
 def _last(key: str) -> bool:
     """Whether a tensor belongs to a classifier's last neurons."""
     return key.startswith(("head.", "network.head."))
-
-
-def _without_other_head(tensors: dict[str, Tensor], network: Classifier) -> dict[str, Tensor]:
-    """The last neurons of another number of classes are left out."""
-    own = network.state_dict()
-    return {
-        key: value
-        for key, value in tensors.items()
-        if not (_last(key) and key in own and own[key].shape != value.shape)
-    }
 
 
 def _downloaded(name: str) -> tuple[dict[str, Tensor], str]:

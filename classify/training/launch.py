@@ -21,8 +21,7 @@ from engine.commands import Progress
 from engine.files.atomic import sha256_bytes
 from engine.run.folder import RunFolder, same_config
 from engine.runtime.threads import keep_memory
-from engine.training.launch import launch_processes, select_accelerator
-from engine.training.ranks import by_the_first
+from engine.training.launch import by_the_first, launch_processes, select_accelerator
 
 
 def weights_source(text: str) -> Literal["imagenet", "none"] | Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from classify.config import ClassifierConfig
@@ -20,7 +19,7 @@ from engine.checkpoint import load_checkpoint, prune_checkpoints, save_checkpoin
 from engine.commands import Progress
 from engine.errors import CheckpointError, UsageError
 from engine.run.folder import RunFolder
-from engine.training.ranks import by_the_first
+from engine.training.launch import by_the_first
 
 
 def train(
@@ -47,6 +46,11 @@ def train(
         TrainingError: a loss is not a number.
         UsageError: the run was started with other images, weights, precision or number of processes.
     """
+
+    def record() -> None:
+        if run is not None:
+            _record(fitting, run, config, meta)
+
     _restore(fitting, run, meta.get("identity") or {})
     images = config.train.batch_size * fitting.world
     with Progress(fitting.steps * images, f"train {config.name}", json=json, quiet=run is None, unit="img") as progress:
@@ -55,7 +59,6 @@ def train(
             began, before = time.monotonic(), fitting.learner.steps
             row = fitting.epoch(progress.update)
             speed = (fitting.learner.steps - before) * images / (time.monotonic() - began)
-            record = partial(_record, fitting, run, config, meta) if run is not None else _nothing
             if fitting.fabric is None:
                 record()
             else:
@@ -72,10 +75,6 @@ def _line(row: Mapping[str, Any], fitting: Fitting, speed: float) -> str:
         if best_epoch(fitting.history) == row["epoch"]:
             line += " (best)"
     return f"{line}, {speed:.1f} img/s with validation"
-
-
-def _nothing() -> None:
-    """What the processes do that do not write."""
 
 
 def _record(fitting: Fitting, run: RunFolder, config: ClassifierConfig, meta: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from classify.utility.analysis.verdict import CLASSIFY, SEGMENT
 from classify.utility.design.bench import Bench
@@ -17,38 +17,23 @@ from defects.sample import GOOD
 from engine.files.atomic import sha256_file, to_json, write_bytes, write_many
 from engine.files.json_lines import LineLog
 from engine.run.folder import RunFolder, describe_environment
-from engine.weights.lite0 import LITE0_SHA256
+from engine.weights.imagenet import LITE0_SHA256
 
 RESULTS, REPORT, SUMMARY = "results.jsonl", "report.html", "summary.json"
 
 TrialT = TypeVar("TrialT", bound=Hashable)
-RunT = TypeVar("RunT", contravariant=True)
 
 
-class Runner(Protocol[RunT]):
-    """Computes trials."""
-
-    def run(self, trial: RunT) -> dict[str, Any]:
-        """The trial's results line, without its name."""
-        ...
-
-
-class Counter(Protocol):
-    """Shows progress."""
-
-    def update(self, n: int = 1) -> None:
-        """Counts `n` more."""
-        ...
-
-
-ShowProgress = Callable[[int, str, str], AbstractContextManager[Counter]]
+Run = Callable[[TrialT], dict[str, Any]]
+"""Gives a trial's results line, without its name."""
+ShowProgress = Callable[[int, str, str], AbstractContextManager[Any]]
 """Of a total, a label and a unit."""
 
 
 def compute(
     folder: RunFolder,
     names: Mapping[TrialT, str],
-    runner: Callable[[], Runner[TrialT]],
+    build: Callable[[], Run[TrialT]],
     *,
     on_trials: Callable[[int], object] | None = None,
 ) -> list[dict[str, Any]]:
@@ -59,7 +44,7 @@ def compute(
     Args:
         folder: Locked by this process.
         names: The identity of every trial, in order.
-        runner: Builds what computes them; not called where nothing is left to do.
+        build: Loads what they share and returns what runs a trial; not called where nothing is left to do.
         on_trials: Called with the number of trials done since the last call.
 
     Returns:
@@ -76,10 +61,10 @@ def compute(
         if on_trials is not None:
             on_trials(len(rows))
         missing = [trial for trial, name in names.items() if name not in rows]
-        computing = runner() if missing else None
+        run = build() if missing else None
         for trial in missing:
-            assert computing is not None
-            row = {"id": names[trial], **computing.run(trial)}
+            assert run is not None
+            row = {"id": names[trial], **run(trial)}
             log.append([row])
             rows[names[trial]] = row
             if on_trials is not None:
@@ -167,20 +152,22 @@ def plan_of(bench: Bench) -> dict[str, Any]:
 
 def _runner(
     bench: Bench, task: str, folder: RunFolder, options: RunOptions, progress: ShowProgress
-) -> Callable[[], Runner[Trial]]:
+) -> Callable[[], Run[Trial]]:
     """Builds what computes the trials of a task."""
     if task == "segment":
         from classify.utility.runners.segmentation import SegmentRunner
 
-        return lambda: SegmentRunner(bench, steps=options.segment_steps, threads=options.threads)
+        return lambda: SegmentRunner(bench, steps=options.segment_steps, threads=options.threads).run
     if bench.settings.mode == "finetune":
         from classify.utility.runners.finetune import FinetuneRunner
 
-        return lambda: FinetuneRunner(bench, folder.path, source=options.weights or "imagenet", threads=options.threads)
+        return lambda: (
+            FinetuneRunner(bench, folder.path, source=options.weights or "imagenet", threads=options.threads).run
+        )
     return lambda: _frozen(bench, options, progress)
 
 
-def _frozen(bench: Bench, options: RunOptions, progress: ShowProgress) -> Runner[Trial]:
+def _frozen(bench: Bench, options: RunOptions, progress: ShowProgress) -> Run[Trial]:
     import torch
 
     from augment.transforms.pipeline import Pipeline
@@ -195,7 +182,7 @@ def _frozen(bench: Bench, options: RunOptions, progress: ShowProgress) -> Runner
     count = len(division.train) + len(division.val) + len(division.test)
     count += sum(len(synthetic.samples) for synthetic in bench.folders)
     with progress(count, "features", "image") as images:
-        return FrozenRunner(bench, features, images.update)
+        return FrozenRunner(bench, features, images.update).run
 
 
 def _write(bench: Bench, results: Sequence[TaskResult], folder: RunFolder) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from classify.cli.train import app
+from classify.cli.train import app, train_classifier
 from defects.images.decode import read_image
 from engine.commands import main
 from tests import builders
@@ -104,3 +104,16 @@ def test_what_cannot_be_is_one_line(
     assert len(said) == 1
     assert said[0].startswith("error: ")
     assert line in said[0]
+
+
+def test_a_former_flag_is_read_with_one_line(
+    data: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "--data", str(data), "--model", str(run), "--part", "val", "--device", "cpu"]
+    monkeypatch.setattr("sys.argv", ["train-classifier", *words])
+    with pytest.raises(SystemExit) as ended:
+        train_classifier()
+    warning, error = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 1
+    assert warning == "warning: --part is now --split; write that"
+    assert error.endswith("[E-classify-nothing-held-out]")

@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from classify.models.backbones import BACKBONES, parameter_count
-from classify.models.cam import build_classifier, normalized_map
+from classify.models.cam import build_classifier
 from engine.errors import UsageError
 
 PUBLISHED = [
@@ -77,7 +77,3 @@ def test_every_parameter_gets_a_gradient_and_none_is_nan(name: str) -> None:
 def test_an_unknown_network_is_named_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"unknown network 'vgg'; use one of convnext_tiny, "):
         build_classifier("vgg")
-
-
-def test_a_flat_map_stays_empty() -> None:
-    assert normalized_map(torch.ones(1, 1, 2, 2), (4, 4)).max() == 0

@@ -258,16 +258,7 @@ def paster_of(
     settings: Settings, method: str | None, defective: Sequence[Sample], good: Sequence[Sample], seed: int,
     reader: ImageReader | None = None,
 ) -> Paster:  # fmt: skip
-    """Pastes defects of some images into others.
-
-    Args:
-        settings: Size, channels and crop.
-        method: `alpha`, the default, `poisson` or `perlin`.
-        defective: Images to cut defects out of.
-        good: Images or crops to paste into.
-        seed: Another seed, other images.
-        reader: Of the images, to share what is decoded.
-    """
+    """Cuts defects out of `defective` and pastes them into `good`, images or crops; another seed, other images."""
     own, crop_spec = (
         seed_for(seed, "utility", "paste") % 2**31,
         CropSpec(settings.size, settings.crop, settings.channels),

@@ -17,6 +17,7 @@ from classify.utility.design.sources import generator_saw, masks_from
 from classify.utility.design.trials import ALL, PASTED, stored_unit
 from classify.utility.report import plots
 from defects.sample import GOOD, Sample
+from engine.commands import aligned
 
 _MARKS = {HELPS: "good", HURTS: "poor"}
 _RULE = (
@@ -126,19 +127,11 @@ class TaskResult:
 
     def lines(self) -> list[str]:
         """The verdict and the table as text, with a sentence on every source."""
-        rows = [self.columns, *self.rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        table = [
-            "  ".join(
-                text.rjust(width) if column else text.ljust(width)
-                for column, (text, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
         words = []
         for one in self.main:
             words += [self.sentence(one), *(f"  {caveat}" for caveat in self.caveats(one))]
-        return [self.first_line, "", *table, "", *words, *(f"note: {note}" for note in self.notes)]
+        table, notes = aligned([self.columns, *self.rows()]), [f"note: {note}" for note in self.notes]
+        return [self.first_line, "", *table, "", *words, *notes]
 
     def sentence(self, one: Comparison) -> str:
         """A comparison in a sentence."""

@@ -22,7 +22,7 @@ from defects.images.crops import CropSpec, read_crop
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
 from engine.seeding import seed_for
-from engine.weights.lite0 import LITE0_SHA256, lite0_weights
+from engine.weights.imagenet import LITE0_SHA256, lite0_weights
 from metrics.features.cache import CachedRows, FeatureCache, Row, pixel_key
 from metrics.features.extraction import Extracted, in_micro_batches
 
@@ -49,11 +49,7 @@ class Backbone(Protocol):
 
 
 class FrozenLite0:
-    """The pooled features of EfficientNet-Lite0 at the images' own size, without a resize to ImageNet's.
-
-    Args:
-        device: Where the network runs.
-    """
+    """The pooled features of EfficientNet-Lite0 at the images' own size, without a resize to ImageNet's."""
 
     name = "efficientnet_lite0"
     dim = 1280

@@ -67,10 +67,6 @@ class Probe:
     step: int
     score: float
 
-    def __call__(self, values: Floats) -> NDArray[np.float64]:
-        """Logits (N,) of standardized features (N, D)."""
-        return np.asarray(values @ self.weights + self.bias, np.float64)
-
 
 def fit_probe(
     bank: Bank,

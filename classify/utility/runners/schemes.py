@@ -23,6 +23,7 @@ from classify.utility.analysis.scores import outcome
 from classify.utility.design.bench import Bench
 from classify.utility.runners.finetune import ImageCrops, image_scores, synthetic_examples, together, train_settings
 from defects.sample import GOOD
+from engine.commands import aligned
 from engine.config import config_names, load_config
 
 LITE0 = "efficientnet_lite0"
@@ -198,8 +199,7 @@ def summary_rows(
 def table_lines(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """The same as text."""
     rows = [COLUMNS, *(_row(entry) for entry in entries)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    table = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    table = aligned(rows, range(len(COLUMNS)))
     reasons = dict.fromkeys(str(entry["missing"]) for entry in entries if entry["missing"])
     return [*table, *([""] if reasons else []), *(f"no number: {reason}" for reason in reasons)]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from classify.utility.design.bench import Bench
 from classify.utility.design.evaluation_units import CropUnit, Image, training_views, views_of
-from classify.utility.design.trials import PASTED, Arm, Settings, Trial
+from classify.utility.design.trials import PASTED, Settings, Trial
 from defects.images.crops import CropSpec, read_crop
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
@@ -104,11 +104,6 @@ def overlaps(predicted: NDArray[np.bool_], images: CropSet) -> dict[str, list[fl
         dice.append(2 * common / (union + common) if union else 1.0)
         spilt.append(union / pixels[name] if sample.label == GOOD else 0.0)
     return {"iou": iou, "dice": dice, "spilt": spilt}
-
-
-def segment_arms(bench: Bench) -> list[Arm]:
-    """Real alone, and with each source."""
-    return [arm for arm in bench.arms if not arm.classical]
 
 
 def segment_trials(bench: Bench) -> list[Trial]:
