@@ -7,10 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 GOOD = "good"
 SOURCES = ("real", "synthetic", "procedural", "pasted")
 
 Polygon = tuple[tuple[float, float], ...]
+Image = NDArray[np.uint8]
+"""(H, W, C), C 1 for gray or 3 for RGB."""
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -128,8 +128,7 @@ def main(
     from engine.files.atomic import to_json
     from metrics.bench.output import REPORT, RESULTS, lines, write_out
     from metrics.bench.run import Options, measure
-    from metrics.bench.sample_scores import NAME as SCORES
-    from metrics.bench.summary import results_of, sample_rows
+    from metrics.bench.summary import SCORES, results_of, sample_rows
     from metrics.features.cache import user_cache
     from metrics.paper.protocol import PAPER_JSON, PAPER_TABLE
     from metrics.report.build import build_page, render

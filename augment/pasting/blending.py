@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from defects.attributes.background import Floats
 from defects.masks.width import Mask
-
-Image = NDArray[np.uint8]
+from defects.sample import Floats, Image
 
 MARGIN = 1.5
 """Px around a mask in which the defect still counts in full: masks are often a little tight."""

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.pasting.images import Box, LoadedImage, edges_reached, part_box
-from defects.attributes.background import Floats, background_level
+from defects.attributes.background import background_level
 from defects.masks.width import Mask, bounding_box
+from defects.sample import Floats
 
 _LEAST_AREA = 9
 """Specks of fewer px are not worth pasting."""

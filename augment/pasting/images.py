@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from defects.images.crops import CropSpec, as_channels, scaled
 from defects.images.decode import read_sample
 from defects.masks.width import Mask, bounding_box
-from defects.sample import Sample
+from defects.sample import Image, Sample
 from engine.files.atomic import sha256_file
 from engine.runtime.cache import BoundedCache
 
@@ -74,8 +74,6 @@ def _edge_distance(extent: int, side: int) -> float:
     share = min(1.0, extent / max(1, side))
     return max(2.0, side * (_NEAR + (_NEAR_LARGE - _NEAR) * share**2))
 
-
-Image = NDArray[np.uint8]
 
 _CACHE_BYTES = 192 * 1024 * 1024
 

@@ -13,6 +13,7 @@ from augment.pasting.cutouts import Cutout
 from augment.pasting.images import Box, LoadedImage
 from defects.images.crops import as_channels
 from defects.masks.width import Mask
+from defects.sample import Floats
 
 Array = NDArray[np.float64]
 
@@ -147,8 +148,6 @@ def _anchored(cutout: Cutout, part: Box, matrix: Array, axis: int, flipped: bool
     goal = part[axis] if at_start else part[axis + 2] - 1
     return float(goal - matrix[axis, axis] * edge)
 
-
-Floats = NDArray[np.float32]
 
 _RING = 8
 """Px around a defect that are compared."""

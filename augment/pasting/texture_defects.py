@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from augment.pasting.images import LoadedImage
 from defects.images.crops import as_channels
 from defects.masks.width import Mask
-
-Floats = NDArray[np.float32]
+from defects.sample import Floats, Image
 
 
 def perlin_noise(shape: tuple[int, int], lattice: tuple[int, int], rng: np.random.Generator) -> Floats:
@@ -74,8 +73,6 @@ def perlin_mask(shape: tuple[int, int], rng: np.random.Generator, *, threshold: 
 def _fade(t: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(t * t * t * (t * (t * 6 - 15) + 10))
 
-
-Image = NDArray[np.uint8]
 
 SHARE = (0.0005, 0.2)
 """Least and most of the part that a defect covers."""

@@ -19,13 +19,12 @@ from augment.transforms.pipeline import Pipeline, load_preset
 from augment.transforms.plan import generator_for
 from defects.images.crops import CropSpec, as_channels, read_crop
 from defects.images.decode import encode_image, read_sample
-from defects.sample import GOOD, Sample
+from defects.sample import GOOD, Image, Sample
 from defects.synthetic.mpi_dataset import MpiPlan
 from engine.config import config_names
 from engine.errors import DataError
 from engine.files.atomic import write_bytes, write_text
 
-Image = NDArray[np.uint8]
 Tile = tuple[Image, str]
 
 _LINE = (255, 0, 200)

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from defects.sample import Image
+
 Border = Literal["reflect", "edge", "black"]
-Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Points = NDArray[np.float64]
 Box = tuple[int, int, int, int]  # left, top, width, height, px

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.transforms.geometry import Erase
+from defects.sample import Image
 from engine.seeding import numpy_generator
 
 BANK = 1 << 22  # numbers in a bank: 16 MiB
@@ -62,9 +63,6 @@ def uniform_field(key: int, shape: tuple[int, ...], *, bank: bool = True) -> Fie
 def _frozen(bank: Field) -> Field:
     bank.setflags(write=False)
     return bank
-
-
-Image = NDArray[np.uint8]
 
 
 @cache

@@ -15,7 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from augment.transforms.lighting import Field, blur_side, normal_bank, normal_field, offset_in_bank, uniform_bank, uniform_field
+from augment.transforms.lighting import (
+    Field,
+    blur_side,
+    normal_bank,
+    normal_field,
+    offset_in_bank,
+    uniform_bank,
+    uniform_field,
+)
 
 Many = Sequence[Mapping[str, Any]]
 

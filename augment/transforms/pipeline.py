@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.transforms.catalog import PipelineConfig
-from augment.transforms.geometry import Border, Image, Light, Mask, Mix, Partner, Plan, Warp, any_set, warp
+from augment.transforms.geometry import Border, Light, Mask, Mix, Partner, Plan, Warp, any_set, warp
 from augment.transforms.lighting import LIGHTING, TABLES, erase, look_up, mix
 from augment.transforms.plan import draw_plan, generator_for, last_pixel, slots_of
+from defects.sample import Image
 from engine.config import load_config
 
 if TYPE_CHECKING:

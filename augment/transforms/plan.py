@@ -9,7 +9,27 @@ import cv2
 import numpy as np
 
 from augment.transforms.catalog import PipelineConfig, StepConfig, Transform
-from augment.transforms.geometry import IDENTITY, Border, Box, Erase, Light, Mask, Matrix, Mix, Operation, Plan, Points, Warp, after, flips_of, inside, matrix_of, moved_points, warp_mask, within
+from augment.transforms.geometry import (
+    IDENTITY,
+    Border,
+    Box,
+    Erase,
+    Light,
+    Mask,
+    Matrix,
+    Mix,
+    Operation,
+    Plan,
+    Points,
+    Warp,
+    after,
+    flips_of,
+    inside,
+    matrix_of,
+    moved_points,
+    warp_mask,
+    within,
+)
 from engine.seeding import numpy_generator
 
 _MOST = 4096  # pixels of a defect that are tracked; of a larger one every n-th

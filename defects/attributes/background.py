@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from defects.attributes.guide import luminance, ring_in_box
 from defects.masks.width import Mask, bounding_box
+from defects.sample import Floats
 
 
 class Setting(NamedTuple):
@@ -98,8 +99,6 @@ def _beyond(at: NDArray[np.intp], first: int, length: int) -> NDArray[np.intp]:
     """By how many px a row or column lies before (less than 0) or behind a box; 0 inside."""
     return np.minimum(at - first, 0) + np.maximum(at - (first + length - 1), 0)
 
-
-Floats = NDArray[np.float32]
 
 _OFFSET = 8.0
 """Gray levels added before a ratio is taken, so that noise in the dark is not blown up."""

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from defects.attributes.guide import luminance
 from defects.masks.width import Mask, bounding_box
+from defects.sample import Floats
 
 SIGMAS = (1.5, 6.0, 24.0)
 """Standard deviations of the Gaussians that part the bands, px: the first band is finer than the first of them, the
 others lie between one and the next."""
 
-Floats = NDArray[np.float32]
 LocalContrast = tuple[float, ...]
 """Standard deviation of the luminance (0..1) within a defect in each band, finest first."""
 

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from defects.attributes.guide import luminance
 from defects.images.decode import read_sample
 from defects.masks.width import Mask, resize_mask
-from defects.sample import Sample
+from defects.sample import Image, Sample
 from engine.errors import DataError
-
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The geometry of masks: local width, setting the width, connected components, resizing.
+"""The geometry of masks: local width, setting the width, skeletons, resizing.
 
 Width follows the source's "thickness": the mean local width, that is two times the distance transform, read on the
 skeleton. Everything here works on `bool` masks of shape (H, W); True marks the defect.
@@ -6,23 +6,12 @@ skeleton. Everything here works on `bool` masks of shape (H, W); True marks the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage.morphology import skeletonize as _skeletonize
 
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Component:
-    """One connected part of a mask: `area` in px, `box` as (x, y, width, height) in px."""
-
-    area: int
-    box: tuple[int, int, int, int]
-    mask: Mask
 
 
 def skeletonize(mask: Mask) -> Mask:
@@ -38,13 +27,6 @@ def bounding_box(mask: Mask) -> tuple[int, int, int, int] | None:
         return None
     columns = np.flatnonzero(mask.any(axis=0))
     return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)
-
-
-def components(mask: Mask) -> list[Component]:
-    """The 8-connected parts of a mask, top to bottom."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    boxes = [(int(x), int(y), int(w), int(h)) for x, y, w, h in stats[:, :4]]
-    return [Component(int(stats[i, cv2.CC_STAT_AREA]), boxes[i], labels == i) for i in range(1, count)]
 
 
 def _doubled(mask: Mask, margin: int) -> tuple[Mask, NDArray[np.float32], Mask, tuple[int, int]]:

@@ -13,7 +13,18 @@ import numpy.typing as npt
 from defects.attributes import guide as guides
 from defects.attributes.guide import ring_in_box, ring_radius
 from defects.masks.width import Mask, set_width, width
-from defects.synthetic.mpi_surface import BACKGROUNDS, BAND_START, MATERIALS, Material, Pixels, Plane, blur, field, rough, surface
+from defects.synthetic.mpi_surface import (
+    BACKGROUNDS,
+    BAND_START,
+    MATERIALS,
+    Material,
+    Pixels,
+    Plane,
+    blur,
+    field,
+    rough,
+    surface,
+)
 
 # Fluorescence peaks near 550 nm: green first, red close behind, hardly any blue. A strong glow overexposes green, then
 # red, and so turns from green to yellow-green to pale yellow, as on a camera.

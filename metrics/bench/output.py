@@ -13,9 +13,7 @@ from engine.files.json_lines import LOCK_NAME, lock_folder
 from engine.run.folder import describe_environment
 from metrics.bench.comparison import Comparison
 from metrics.bench.results import Results, formatted
-from metrics.bench.sample_scores import NAME as SCORES
-from metrics.bench.sample_scores import SampleScores, rows_to_bytes
-from metrics.bench.summary import first_line, sets_of
+from metrics.bench.summary import SCORES, SampleScores, first_line, rows_to_bytes, sets_of
 from metrics.features.extraction import Extractor
 from metrics.scores.score import Score
 

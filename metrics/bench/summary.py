@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from metrics.bench.comparison import Comparison
 from metrics.bench.derived_scores import further_scores
 from metrics.bench.evidence import Evidence
 from metrics.bench.results import Missing, Results, SetInfo, SourceResults
-from metrics.bench.sample_scores import SampleScores
+
+SCORES = "scores.jsonl"
+
+
+@dataclass(frozen=True)
+class SampleScores:
+    """One synthetic image; None where a score could not be computed.
+
+    Attributes:
+        source: The name it was given by `--fake NAME=DIR`.
+        file_name: Relative to that folder.
+        sha256: Of the image file, by which the row is matched.
+        extractor: Of the features behind `realism` and `nearest`.
+        label_iou: IoU of the segmenter's prediction with the written label, 0 to 1.
+        realism: Realism score against the real images (Kynkaanniemi et al. 2019, eq. 3); from 1 inside their manifold.
+        nearest: Name of the nearest real training image.
+        nearest_distance: Feature distance to it.
+        nearest_ratio: That distance over the median of the held-out real images'; near 0 for a copy.
+    """
+
+    source: str
+    file_name: str
+    sha256: str
+    extractor: str
+    label_iou: float | None = None
+    realism: float | None = None
+    nearest: str | None = None
+    nearest_distance: float | None = None
+    nearest_ratio: float | None = None
+
+
+def rows_to_bytes(rows: Iterable[SampleScores]) -> bytes:
+    """The content of `scores.jsonl`; a number that is not finite becomes null."""
+    lines = []
+    for row in rows:
+        content = {key: _finite(value) for key, value in asdict(row).items()}
+        lines.append(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+    return "".join(lines).encode("utf-8")
 
 
 def results_of(comparison: Comparison, evidence: Evidence, settings: dict[str, Any]) -> Results:
@@ -117,3 +158,7 @@ def _uncomputed(sources: list[SourceResults]) -> list[Missing]:
             if score.value is None:
                 reasons.setdefault((source.name, score.why), []).append(score.name)
     return [Missing(", ".join(names), why, source) for (source, why), names in reasons.items()]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

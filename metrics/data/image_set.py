@@ -13,7 +13,7 @@ from defects.images.crops import CropSpec, read_crop
 from defects.images.header import image_info
 from defects.masks.width import Mask
 from defects.provenance import Provenance
-from defects.sample import Sample
+from defects.sample import Image, Sample
 from engine.errors import UsageError
 
 
@@ -101,8 +101,6 @@ def _channels(
 
 
 _CACHE_BYTES = 1 << 30
-
-Image = NDArray[np.uint8]
 
 
 class _CropCache:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from defects.formats.listing import EXTENSIONS
 from defects.images.decode import read_image
-from defects.sample import Sample
+from defects.sample import Image, Sample
 from engine.errors import DataError
 from metrics.features.cache import CachedRows, FeatureCache, Row, pixel_key
 
@@ -157,9 +157,6 @@ def read_ahead(items: Iterator[T]) -> Generator[T]:
             if not ready.empty():
                 ready.get()
             thread.join(timeout=0.01)
-
-
-Image = NDArray[np.uint8]
 
 
 class Images(Protocol):

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from defects.images.decode import encode_image
 from defects.masks.width import Mask
+from defects.sample import Image
 from metrics.scores.score import Score
-
-Image = NDArray[np.uint8]
 
 _MOST_BYTES = 6000
 _QUALITIES = (80, 70, 60, 50, 40, 30, 20, 10, 5, 1)

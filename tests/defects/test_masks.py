@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from defects.masks.width import Mask, bounding_box, components, pad_and_resize, set_width, skeletonize, width
+from defects.masks.width import Mask, bounding_box, pad_and_resize, set_width, skeletonize, width
+from tests.builders.components import components
 
 SIDE = 72
 MARGIN = 16  # a shape that reaches the border of the picture cannot grow any further

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from defects.cli.gen_masks import app
 from defects.formats.dataset import open_dataset
 from defects.images.decode import read_mask_image
-from defects.masks.width import components, width
+from defects.masks.width import width
 from defects.synthetic.masks import DEFECT_CLASSES, POSITIONS, ShapeSpec, draw
 from engine.checkpoint import save_checkpoint
 from engine.commands import main
 from tests import builders
+from tests.builders.components import components
 
 
 def rng(seed: int = 0) -> np.random.Generator:

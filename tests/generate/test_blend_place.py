@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_none_or_shrunk_to_fit() -> None:
 @pytest.mark.parametrize("angle", [0, 30, 90, 180, -45])
 def test_a_turned_line_keeps_its_length_and_stays_whole(angle: float) -> None:
     line = np.ones((1, 40), bool)
-    from defects.masks.width import components
+    from tests.builders.components import components
 
     result = turned(line, angle, 1.0)
     assert len(components(result)) == 1

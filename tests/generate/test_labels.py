@@ -21,8 +21,9 @@ from defects.formats.labelme import read_outlines
 from defects.formats.listing import Listing
 from defects.images.decode import read_image, read_mask_image, read_sample
 from defects.masks.outlines import fill_polygons
-from defects.masks.width import components, width
+from defects.masks.width import width
 from engine.files.atomic import sha256_file
+from tests.builders.components import components
 from tests.generate.running import SIDE, gen_defects, save_masks
 
 

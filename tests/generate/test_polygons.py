@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
 from defects.masks.outlines import INSET, area, fill_polygons, outlines
-from defects.masks.width import Component, components
+from tests.builders.components import Component, components
 
 MASKS = arrays.arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24))) | st.builds(
     lambda seed, side, share: np.random.default_rng(seed).random((side, side)) < share,

@@ -7,18 +7,22 @@ import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.commands import main
 from metrics.bench import evaluation as judging
-from metrics.bench.sample_scores import read_sample_scores
 from metrics.cli import app
 from metrics.labels.network import SegmenterSettings
 from metrics.labels.segmenter import load_or_train
 from tests.metrics.bench_folders import folder, images_of, network, trained_on
 
 FILES = ["report.html", "results.json", "scores.jsonl"]
+
+
+def sample_scores(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "scores.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 @dataclass
@@ -77,9 +81,9 @@ def test_a_report_results_and_scores_of_single_images_are_written(bench: Bench) 
     assert scores["label_iou"]["value"] is None
     assert scores["control_brightness"]["value"] > 0.8
     assert scores["c_t"]["value"] is not None
-    rows = read_sample_scores(bench.out / "scores.jsonl")
-    assert [row.file_name for row in rows] == [f"images/{path.name}" for path in images_of(bench.fake)]
-    assert all(row.nearest is not None and row.realism is not None and row.label_iou is None for row in rows)
+    rows = sample_scores(bench.out)
+    assert [row["file_name"] for row in rows] == [f"images/{path.name}" for path in images_of(bench.fake)]
+    assert all(row["nearest"] is not None and row["realism"] is not None and row["label_iou"] is None for row in rows)
 
 
 def test_json_holds_all_that_the_table_says(bench: Bench) -> None:
@@ -138,9 +142,7 @@ def test_training_images_can_be_given_apart(bench: Bench) -> None:
     code, out, _ = bench("--train", str(train))
     assert code == 0
     assert "c_t" in out
-    assert {row.nearest for row in read_sample_scores(bench.out / "scores.jsonl")} <= {
-        path.stem for path in images_of(train)
-    }
+    assert {row["nearest"] for row in sample_scores(bench.out)} <= {path.stem for path in images_of(train)}
 
 
 def test_a_failed_gate_exits_with_3_and_a_line_each(bench: Bench) -> None:
@@ -317,4 +319,4 @@ def test_labels_and_the_whole_report(bench: Bench, monkeypatch: pytest.MonkeyPat
     assert (code, errors) == (0, [])
     results = json.loads((bench.out / "results.json").read_text(encoding="utf-8"))
     assert {score["name"]: score["value"] for score in results["sources"][0]["scores"]}["label_iou"] is not None
-    assert all(row.label_iou is not None for row in read_sample_scores(bench.out / "scores.jsonl"))
+    assert all(row["label_iou"] is not None for row in sample_scores(bench.out))
