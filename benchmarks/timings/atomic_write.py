@@ -1,64 +1,53 @@
-"""What the atomic writer costs a file: plain writes, one file at a time, and in batches. Prints milliseconds a file."""
+"""What the atomic writer costs a file: plain writes, one file at a time, and in batches.
+
+python benchmarks/timings/atomic_write.py [--folder DIR] [--files 1000] [--rounds 5]
+"""
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from turns import take_turns, timing_parser
 
 from engine.files.atomic import write_bytes, write_many
 
+PLAIN = "plain, unsafe"
 
-def _plain(folder: Path, contents: list[bytes]) -> None:
+
+def one_by_one(write: Callable[[Path, bytes], object], contents: list[bytes], folder: str) -> None:
+    """Each file by itself."""
     for index, data in enumerate(contents):
-        (folder / f"{index}.bin").write_bytes(data)
+        write(Path(folder, f"{index}.bin"), data)
 
 
-def _single(folder: Path, contents: list[bytes]) -> None:
-    for index, data in enumerate(contents):
-        write_bytes(folder / f"{index}.bin", data)
+def in_batches(size: int, contents: list[bytes], folder: str) -> None:
+    """Files written and synced together."""
+    for start in range(0, len(contents), size):
+        batch = contents[start : start + size]
+        write_many((Path(folder, f"{start + index}.bin"), data) for index, data in enumerate(batch))
 
 
-def _batches(size: int) -> Callable[[Path, list[bytes]], None]:
-    def write(folder: Path, contents: list[bytes]) -> None:
-        for start in range(0, len(contents), size):
-            batch = contents[start : start + size]
-            write_many((folder / f"{start + index}.bin", data) for index, data in enumerate(batch))
-
-    return write
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = timing_parser(__doc__, rounds=5)
     parser.add_argument("--folder", type=Path, default=Path("."), help="where to write, on the disk to be measured")
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--bytes", type=int, default=30_000, help="size of one file")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-
+    options = parser.parse_args(arguments)
     random = np.random.default_rng(0)
     contents = [random.bytes(options.bytes) for _ in range(options.files)]
-    ways = {
-        "plain, unsafe": _plain,
-        "write_bytes": _single,
-        "write_many by 2": _batches(2),
-        "write_many by 8": _batches(8),
-        "write_many by 32": _batches(32),
-        "write_many by 64": _batches(64),
+    ways: dict[str, Callable[[str], object]] = {
+        PLAIN: partial(one_by_one, Path.write_bytes, contents),
+        "write_bytes": partial(one_by_one, write_bytes, contents),
+        **{f"write_many by {size}": partial(in_batches, size, contents) for size in (2, 8, 32, 64)},
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(options.rounds):
-        for name, write in ways.items():
-            with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-                start = time.perf_counter()
-                write(Path(folder), contents)
-                seconds[name].append(time.perf_counter() - start)
-    for name, times in seconds.items():
-        print(f"{name:18} {1e3 * float(np.median(times)) / options.files:.3f} ms a file")
+    times = take_turns(
+        ways, rounds=options.rounds, warm_up=0, setup=lambda: tempfile.TemporaryDirectory(dir=options.folder)
+    )
+    print(times.table(PLAIN, items=options.files, unit="file"))
 
 
 if __name__ == "__main__":

@@ -2,19 +2,15 @@
 
     python benchmarks/timings/extract.py [DATA] [--images 32] [--rounds 5] [--threads 2] [--inception-weights FILE]
 
-Both get the same uint8 images in memory and the same weights, in turns; the medians of wall time and of processor time
-are shown, the second because other programs may share the machine. Without a weights file the weights are random: the
-time does not depend on them. With DATA (a folder of photographs in any layout) the Frechet distance between two parts
-of it is computed from both extractors' features.
+Both get the same uint8 images in memory and the same weights, by turns (`turns.py`). Without a weights file the weights
+are random: the time does not depend on them. With DATA (a folder of images in any layout) the Frechet distance between
+two halves of it is computed from both extractors' features.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +18,15 @@ import safetensors.torch
 import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from turns import take_turns, timing_parser
 
-from defects.formats.dataset import open_dataset
+import defects
 from defects.images.crops import CropSpec
 from engine.seeding import numpy_generator, torch_generator
+from metrics import frechet_distance
 from metrics.data.image_set import ImageSet
 from metrics.features.inception import Inception
 from metrics.features.inception_weights import find_inception_weights, tensor_shapes
-from metrics.scores.frechet import frechet_distance
 
 BATCH = 32
 SEED = 3
@@ -37,10 +34,10 @@ SEED = 3
 
 def random_weights() -> dict[str, Tensor]:
     """Names and shapes of the published weights: He-normal kernels, batch norms near the identity."""
-    draw = torch_generator(SEED, "weights")
+    random = torch_generator(SEED, "weights")
     tensors = {}
     for name, shape in {**tensor_shapes(), "fc.bias": (1008,)}.items():
-        values = torch.randn(shape, generator=draw)
+        values = torch.randn(shape, generator=random)
         if name.endswith("conv.weight"):
             values *= (2 / values[0].numel()) ** 0.5
         elif name.endswith(("bn.weight", "running_var")):
@@ -70,21 +67,9 @@ def both(weights: Path | None, threads: int) -> tuple[Inception, FeatureExtracto
     return ours, theirs
 
 
-def measure(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
-    """Median wall and processor seconds of each, taken in turns."""
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for turn in range(rounds + 1):
-        for name, run in ways.items():
-            wall, processor = time.perf_counter(), time.process_time()
-            run()
-            if turn:  # the first turn warms up
-                seconds[name].append((time.perf_counter() - wall, time.process_time() - processor))
-    return {name: tuple(np.median(times, axis=0)) for name, times in seconds.items()}
-
-
-def windows(data: Path, count: int) -> Tensor:
-    """uint8 (N, 3, 128, 128) windows of a folder, shuffled by the seed."""
-    samples = open_dataset(data).samples
+def crops(data: Path, count: int) -> Tensor:
+    """uint8 (N, 3, 128, 128) crops of a folder, shuffled by the seed."""
+    samples = defects.open(data).samples
     order = numpy_generator(SEED, "order").permutation(len(samples))[:count]
     images = ImageSet(data.name, [samples[i] for i in order], CropSpec(128))
     return torch.from_numpy(np.concatenate(list(images.batches(BATCH)))).permute(0, 3, 1, 2).contiguous()
@@ -104,34 +89,26 @@ def compare(ours: Inception, theirs: FeatureExtractorInceptionV3, images: Tensor
     print(f"difference of the FIDs: {abs(distances[0] - distances[1]):.1e}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = timing_parser(__doc__, rounds=5)
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--images", type=int, default=BATCH)
     parser.add_argument("--compared", type=int, default=200, help="how many images of DATA")
     parser.add_argument("--size", type=int, default=128, help="side of the timed images, px")
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--inception-weights", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     ours, theirs = both(options.inception_weights, options.threads)
     shape = (options.images, 3, options.size, options.size)
     images = torch.randint(0, 256, shape, generator=torch_generator(SEED), dtype=torch.uint8)
     with torch.inference_mode():
-        before = os.getloadavg()[0]
-        seconds = measure({"torch-fidelity": lambda: theirs(images), "ours": lambda: ours(images)}, options.rounds)
-        print(
-            f"{options.images} images of {options.size} px, {options.threads} threads, {options.rounds} rounds in turns"
-        )
-        print(f"load of the machine {before:.1f} before, {os.getloadavg()[0]:.1f} after, {os.cpu_count()} cores")
-        base = seconds["torch-fidelity"]
-        print(f"{'':16} {'img/s':>8} {'ratio':>6} {'img/cpu s':>10} {'ratio':>6}")
-        for name, (wall, processor) in seconds.items():
-            rates = options.images / wall, base[0] / wall, options.images / processor, base[1] / processor
-            print(f"{name:16} {rates[0]:8.2f} {rates[1]:6.2f} {rates[2]:10.2f} {rates[3]:6.2f}")
+        ways = {"torch-fidelity": lambda: theirs(images), "ours": lambda: ours(images)}
+        times = take_turns(ways, rounds=options.rounds)
+        print(f"{options.images} images of {options.size} px, {options.threads} threads")
+        print(times.table("torch-fidelity", items=options.images))
         if options.data is not None:
-            compare(ours, theirs, windows(options.data, options.compared))
+            compare(ours, theirs, crops(options.data, options.compared))
 
 
 if __name__ == "__main__":

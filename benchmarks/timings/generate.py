@@ -1,7 +1,10 @@
-"""`gen-defects` against the loop people write, against its own limit, and its memory. All ratios come from one run.
+"""`gen-defects` against the loop people write, against its own limit, and its memory. All ways take turns.
 
-The loop: one image at a time, float32, eager, Pillow's `save`; once without labels, once with the same labels made the
-same way. The limit: 1 / (t_forward + t_encode), both measured with all cores busy.
+    python benchmarks/timings/generate.py [--checkpoint RUN] [--rounds 3] [--no-memory]
+
+The loop: one image at a time, float32, eager, Pillow's `save`; once without labels, once with the same labels written
+the same way. The limit: 1 / (t_forward + t_encode), both measured with all cores busy. Peak memory is that of a process
+of its own for each number of masks.
 """
 
 from __future__ import annotations
@@ -9,13 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,9 +25,10 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
+from turns import take_turns, timing_parser
 
 from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
-from defects.images.decode import encode_image
+from defects.images.decode import encode_image, read_image
 from defects.synthetic.masks import ShapeSpec
 from engine.checkpoint import save_checkpoint
 from engine.errors import CheckpointError
@@ -37,16 +40,9 @@ from gan.generation.plan import Plan, Sampler, make_plan
 from gan.generation.run import generate
 from gan.networks.magna_generator import MagnaGenerator
 
-CHILD = """
-import resource, sys
-from pathlib import Path
-from gan.generate import generate
-from gan.plan import make_plan
-from gan.request import Request
-plan = make_plan(Request("thickness=0.5", labels=("coco",)), Path(sys.argv[1]), Path(sys.argv[2]))
-generate(plan, Path(sys.argv[3]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
+LOOP, LABELED_LOOP, COMMAND = "loop, images only", "loop, with labels", "gen-defects"
+BATCHES = 4
+"""Micro-batches a thread, and repeats of the encoded images, in a turn of the limit."""
 
 
 def _random_generator(stem: Path, size: int) -> Path:
@@ -56,7 +52,7 @@ def _random_generator(stem: Path, size: int) -> Path:
     narrow = {} if size >= 128 else {"width": 8, "max_width": 16}
     config = MagnaNetwork.model_validate({"size": size, **narrow})
     network = MagnaGenerator(config, schema.size, schema.columns("background"))
-    table = [{"thickness": 3.0, "background": name} for name in "ab"]
+    table: list[dict[str, float | str | None]] = [{"thickness": 3.0, "background": name} for name in "ab"]
     return save_checkpoint(stem, network.state_dict(), describe(config, schema, table))
 
 
@@ -72,12 +68,6 @@ def _write_masks(folder: Path, count: int, size: int) -> Path:
         else:
             os.link(folder / f"{number % 100:05d}.png", path)
     return folder
-
-
-def _rate(count: int, work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return count / (time.perf_counter() - start)
 
 
 def _loop(plan: Plan, out: Path, count: int, *, labels: bool) -> None:
@@ -97,24 +87,18 @@ def _loop(plan: Plan, out: Path, count: int, *, labels: bool) -> None:
                 manifest.write(json.dumps({"file_name": f"{i}.png", "guide": item.raw}) + "\n")
 
 
-def _limit(plan: Plan, pixels: list[np.ndarray], workers: int, rounds: int) -> tuple[float, float]:
-    """Seconds an image of the forward pass alone and of PNG encoding alone, with all workers busy."""
-    sampler, count = plan.sampler, plan.sampler.count
-    side = plan.jobs.side
-    mask = torch.zeros(count, 1, side, side, dtype=sampler.dtype).contiguous(memory_format=torch.channels_last)
-    noise = sampler.network.sample_noise([torch_generator(0, i) for i in range(count)]).to("cpu", sampler.dtype)
-    guides = torch.zeros(count, plan.jobs.schema.size, dtype=sampler.dtype)
+def _forward(plan: Plan) -> Callable[[int], None]:
+    """The forward pass of a full micro-batch, without anything around it."""
+    sampler, side = plan.sampler, plan.jobs.side
+    mask = torch.zeros(sampler.count, 1, side, side, dtype=sampler.dtype).contiguous(memory_format=torch.channels_last)
+    noise = sampler.network.sample_noise([torch_generator(0, i) for i in range(sampler.count)]).to("cpu", sampler.dtype)
+    guides = torch.zeros(sampler.count, plan.jobs.schema.size, dtype=sampler.dtype)
 
     def forward(_: int) -> None:
         with torch.inference_mode():
             sampler.network(mask, noise, guides)
 
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        list(pool.map(forward, range(workers)))
-        forwards = _rate(rounds * workers * count, lambda: list(pool.map(forward, range(rounds * workers))))
-        encoded = pixels * rounds
-        encodes = _rate(len(encoded), lambda: list(pool.map(encode_image, encoded)))
-    return 1 / forwards, 1 / encodes
+    return forward
 
 
 def _difference(bf16: Sampler, fp32: Sampler, plan: Plan, count: int) -> dict[str, float]:
@@ -134,30 +118,45 @@ def _difference(bf16: Sampler, fp32: Sampler, plan: Plan, count: int) -> dict[st
     }
 
 
-def _speed(masks: Path, checkpoint: Path | None, out: Path, options: argparse.Namespace) -> dict[str, float]:
+def _speed(masks: Path, checkpoint: Path | None, out: Path, options: argparse.Namespace) -> dict[str, Any]:
     request = Request(options.guide, options.num)
     fast = make_plan(request, masks, checkpoint, device="cpu")
     plain = make_plan(request, masks, checkpoint, device="cpu", precision="fp32")
     plain.sampler.network.to(memory_format=torch.contiguous_format)
-    result: dict[str, list[float]] = {}
-    for i in range(options.rounds):
-        naive, folders = options.naive, [out / f"{name}{i}" for name in ("bare", "labelled", "ours")]
-        measured = {
-            "loop, images only": _rate(naive, partial(_loop, plain, folders[0], naive, labels=False)),
-            "loop, with labels": _rate(naive, partial(_loop, plain, folders[1], naive, labels=True)),
-            "gen-defects": _rate(len(fast.jobs), partial(generate, fast, folders[2], workers=options.workers)),
+    generate(fast, out / "first", workers=options.workers)
+    pixels = [read_image(path) for path in sorted((out / "first" / "images").iterdir())[:64]] * BATCHES
+    forward, batches = _forward(fast), range(BATCHES * options.workers)
+    with ThreadPoolExecutor(options.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        ways: dict[str, Callable[[str], object]] = {
+            LOOP: lambda folder: _loop(plain, Path(folder, "images"), options.naive, labels=False),
+            LABELED_LOOP: lambda folder: _loop(plain, Path(folder, "images"), options.naive, labels=True),
+            COMMAND: lambda folder: generate(fast, Path(folder, "set"), workers=options.workers),
+            "forward alone": lambda _: list(pool.map(forward, batches)),
+            "encode alone": lambda _: list(pool.map(encode_image, pixels)),
         }
-        pixels = [cv2.imread(str(path)) for path in sorted((folders[2] / "images").iterdir())[:64]]
-        forward, encode = _limit(fast, pixels, options.workers, 4)
-        measured |= {"t_forward ms": 1e3 * forward, "t_encode ms": 1e3 * encode}
-        measured["limit 1/(t_forward + t_encode)"] = 1 / (forward + encode)
-        measured["ratio to the loop, images only"] = measured["gen-defects"] / measured["loop, images only"]
-        measured["ratio to the loop, with labels"] = measured["gen-defects"] / measured["loop, with labels"]
-        measured["share of the limit"] = measured["gen-defects"] * (forward + encode)
-        for name, value in measured.items():
-            result.setdefault(name, []).append(value)
+        times = take_turns(ways, rounds=options.rounds, setup=lambda: tempfile.TemporaryDirectory(dir=out))
+    items = {
+        LOOP: options.naive,
+        LABELED_LOOP: options.naive,
+        COMMAND: len(fast.jobs),
+        "forward alone": len(batches) * fast.sampler.count,
+        "encode alone": len(pixels),
+    }
+    if not options.json:
+        print(times.table(LOOP, items=items))
+    each = {name: times.median(name) / count for name, count in items.items()}
+    limit = 1 / (each["forward alone"] + each["encode alone"])
     bf16, fp32 = cast(Sampler, fast.sampler), cast(Sampler, plain.sampler)
-    return {k: float(np.median(v)) for k, v in result.items()} | _difference(bf16, fp32, fast, 64)
+    return {
+        **{f"{name}, images a second": 1 / seconds for name, seconds in each.items()},
+        "t_forward ms": 1e3 * each["forward alone"],
+        "t_encode ms": 1e3 * each["encode alone"],
+        "limit 1/(t_forward + t_encode)": limit,
+        "ratio to the loop, images only": each[LOOP] / each[COMMAND],
+        "ratio to the loop, with labels": each[LABELED_LOOP] / each[COMMAND],
+        "share of the limit": 1 / each[COMMAND] / limit,
+        **_difference(bf16, fp32, fast, min(64, len(fast.jobs))),
+    }
 
 
 def _memory(root: Path, counts: list[int], size: int) -> dict[str, float]:
@@ -165,26 +164,35 @@ def _memory(root: Path, counts: list[int], size: int) -> dict[str, float]:
     result = {}
     for count in counts:
         masks = _write_masks(root / f"m{count}", count, size)
-        command = [sys.executable, "-c", CHILD, str(masks), str(checkpoint), str(root / f"o{count}")]
+        command = [sys.executable, __file__, "--one", str(masks), str(checkpoint), str(root / f"o{count}")]
         result[f"peak MB, {count} masks"] = float(subprocess.run(command, check=True, capture_output=True).stdout)
     return result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def _peak(masks: Path, checkpoint: Path, out: Path) -> float:
+    """MB of this process after generating an image of each mask."""
+    generate(make_plan(Request("thickness=0.5", labels=("coco",)), masks, checkpoint), out)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = timing_parser(__doc__, rounds=3)
     parser.add_argument("--checkpoint", type=Path, help="default: the bundled generator, else random weights of 128 px")
     parser.add_argument("--guide", default="thickness=0.7")
     parser.add_argument("--count", type=int, default=60, help="masks")
     parser.add_argument("--num", type=int, default=10, help="images of a mask")
     parser.add_argument("--naive", type=int, default=40, help="images of the loops")
-    parser.add_argument("--rounds", type=int, default=3)
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--workers", type=int, default=cores, help="of gen-defects, and of the limit")
     parser.add_argument("--masks", type=int, nargs=2, default=[1000, 10_000], help="for the memory")
     parser.add_argument("--quick", action="store_true", help="memory with a 32 px network")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    parser.add_argument("--one", type=Path, nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.one:
+        print(_peak(*options.one))
+        return
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

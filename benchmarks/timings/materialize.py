@@ -1,6 +1,6 @@
 """Writing a mixture: memory at 1,000 and at 10,000 images, and images a second against decoding and encoding alone.
 
-    python benchmarks/timings/materialize.py [--images 1000 10000] [--preset oliena] [--size 128]
+    python benchmarks/timings/materialize.py [--images 1000 10000] [--preset oliena] [--rounds 1]
 
 Each number of images is written in a process of its own, whose peak memory is read at its end. The limit is what the
 same threads reach when they only read an image and a mask, encode both as PNG and write nothing.
@@ -11,20 +11,22 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+from turns import take_turns, timing_parser
 
-from augment.mixing.folder import write_mixture
-from augment.mixing.planning import make_plan
-from augment.mixing.request import Request
-from defects.images.decode import encode_image, read_sample
+import augment
+import defects
+from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
 from defects.sample import Sample
 from engine.files.atomic import write_many
@@ -32,62 +34,69 @@ from engine.seeding import numpy_generator
 
 WORKERS = 2
 SOURCES = 500
+REPEATS = 4
+"""Of each real image in a turn of the limit."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = timing_parser(__doc__, rounds=1)
     parser.add_argument("--images", nargs="+", type=int, default=[1000, 10_000])
     parser.add_argument("--preset", default="oliena")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.one:
-        print(json.dumps(once(Path(arguments.one[0]), int(arguments.one[1]), arguments.preset)))
+    options = parser.parse_args(arguments)
+    if options.one:
+        print(json.dumps(write_one(Path(options.one[0]), int(options.one[1]), options.preset)))
         return
+    cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        real = photographs(Path(folder) / "real", arguments.size)
-        limit = encoding(real)
-        print(f"decoding and encoding alone, {WORKERS} threads: {limit:.0f} images/s")
-        for number in arguments.images:
-            command = [sys.executable, __file__, "--one", str(real), str(number), "--preset", arguments.preset]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            print(
-                f"{found['images']} images ({arguments.preset}): {found['rate']:.0f} images/s "
-                f"({found['rate'] / limit:.2f} of the limit), peak memory {found['peak']:.0f} MiB "
-                f"({found['before']:.0f} MiB before the first image)"
+        real = real_images(Path(folder) / "real", options.size)
+        results: dict[int, list[dict[str, float]]] = {number: [] for number in options.images}
+
+        def write(number: int) -> None:
+            command = [sys.executable, __file__, "--one", str(real), str(number), "--preset", options.preset]
+            results[number].append(
+                json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             )
 
+        ways: dict[str, Callable[[], object]] = {"decoding and encoding alone": partial(read_and_encode, real)}
+        ways |= {f"{number} images": partial(write, number) for number in options.images}
+        times = take_turns(ways, rounds=options.rounds, warm_up=0)
+    limit = REPEATS * SOURCES / times.median("decoding and encoding alone")
+    print(f"decoding and encoding alone, {WORKERS} threads: {limit:.0f} images/s")
+    for rows in results.values():
+        rate, peak, before = (statistics.median(row[key] for row in rows) for key in ("rate", "peak", "before"))
+        print(
+            f"{rows[0]['images']} images ({options.preset}): {rate:.0f} images/s ({rate / limit:.2f} of the limit), "
+            f"peak memory {peak:.0f} MiB ({before:.0f} MiB before the first image)"
+        )
+    print(times.machine())
 
-def once(real: Path, number: int, preset: str) -> dict[str, float]:
+
+def write_one(real: Path, number: int, preset: str) -> dict[str, float]:
     """Writes at least `number` images in this process."""
-    request = Request(
-        real, val=0.0, test=0.0, augment=preset, augmentations=max(1, number // SOURCES - 1), check="files"
-    )
-    plan = make_plan(request)
+    augmentations = max(1, number // SOURCES - 1)
+    mixture = augment.mix(real, preset=preset, augmentations=augmentations, val=0, test=0, check="files")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with tempfile.TemporaryDirectory(dir=real.parent) as out:
-        done = write_mixture(plan, Path(out) / "out", workers=WORKERS)
+        result = mixture.write(Path(out) / "out", workers=WORKERS)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"images": done.images, "rate": done.images / done.seconds, "peak": peak, "before": before}
+    return {"images": result.images, "rate": result.images / result.seconds, "peak": peak, "before": before}
 
 
-def encoding(real: Path) -> float:
-    """Images a second that are only read and encoded again."""
-    paths = sorted((real / "images").iterdir())
-    samples = [Sample(p.stem, p, real / "masks" / p.name, label="crack") for p in paths]
+def read_and_encode(real: Path) -> None:
+    """Images are only read and encoded again."""
+    samples = defects.open(real).samples
 
-    def work(sample: Sample) -> int:
-        image, mask = read_sample(sample)
+    def work(sample: defects.Sample) -> int:
+        image, mask = defects.read_sample(sample)
         return len(encode_image(image)) + len(encode_image(mask))
 
-    cv2.setNumThreads(1)
-    start = time.perf_counter()
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(work, samples * 4))
-    return 4 * len(samples) / (time.perf_counter() - start)
+        list(pool.map(work, samples * REPEATS))
 
 
-def photographs(root: Path, size: int) -> Path:
+def real_images(root: Path, size: int) -> Path:
     """Noisy surfaces with a bar on them."""
     rows, files = [], []
     for number in range(SOURCES):

@@ -1,31 +1,28 @@
 """Scores on stored features against torch-fidelity and clean-fid: seconds, ratios and whether the numbers agree.
 
-    python benchmarks/timings/scores.py [--counts 500,2000,10000] [--rounds 3] [--threads 2] [--features 2048]
+    python benchmarks/timings/scores.py [--counts 500 2000 10000] [--rounds 3] [--threads 2] [--features 2048]
 
-Features are drawn once for each count: non-negative like a pooled ReLU layer's, with a decaying spectrum and shared
-directions. All ways take turns in one run, medians are compared. torch-fidelity and clean-fid get float32 features, as
+Features are sampled once for each count: non-negative like a pooled ReLU layer's, with a decaying spectrum and shared
+directions. All ways take turns (`turns.py`). torch-fidelity and clean-fid get float32 features, as
 their extractors give them, for the timing; for the equality they also get the same numbers in float64, since the kernel
-distance is a small difference of large sums, whose digits float32 does not keep where the distance is small. On a
-machine that others use as well, the ratio of processor times is the steadier one.
+distance is a small difference of large sums, whose digits float32 does not hold where the distance is small.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from turns import Times, take_turns, timing_parser
 
 from engine.seeding import numpy_generator
-from metrics.scores.frechet import frechet_distance
+from metrics import frechet_distance, kernel_distance
 from metrics.scores.infinity import frechet_infinity
-from metrics.scores.kernel import kernel_distance, subset_distances
+from metrics.scores.kernel import subset_distances
 
 SEED = 2020
 SUBSETS = 100
@@ -88,29 +85,9 @@ def same_draws(real: NDArray[np.floating], fake: NDArray[np.floating], size: int
     return float(subset_distances(first, second, real_rows, fake_rows).mean())
 
 
-@dataclass(frozen=True)
-class Seconds:
-    """Median seconds of one way: by the clock, and of processor time over all threads."""
-
-    wall: float
-    processor: float
-
-    def over(self, other: Seconds) -> str:
-        """How many times as long as another way, by both."""
-        return f"{self.wall / other.wall:6.1f} (processor {self.processor / other.processor:6.1f})"
-
-
-def alternating(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, Seconds]:
-    """Median seconds of each way, all taking turns."""
-    wall: dict[str, list[float]] = {name: [] for name in ways}
-    processor: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            start, used = time.perf_counter(), time.process_time()
-            way()
-            wall[name].append(time.perf_counter() - start)
-            processor[name].append(time.process_time() - used)
-    return {name: Seconds(statistics.median(wall[name]), statistics.median(processor[name])) for name in ways}
+def over(times: Times, name: str) -> str:
+    """How many times as long as ours, by both clocks."""
+    return f"{times.ratio('ours', name):6.1f} (processor {times.ratio('ours', name, 'processor'):6.1f})"
 
 
 def relative(ours: float, theirs: float) -> float:
@@ -122,18 +99,19 @@ def frechet(count: int, columns: int, rounds: int) -> None:
     wide, wide_fake = real.astype(np.float64), fake.astype(np.float64)
     ours = frechet_distance(real=real, fake=fake)
     peers = {"torch-fidelity": fidelity_frechet, "clean-fid": clean_frechet}
-    times = alternating(
+    times = take_turns(
         {
             "ours": lambda: frechet_distance(real=real, fake=fake),
             "torch-fidelity": lambda: fidelity_frechet(real, fake),
             "clean-fid": lambda: clean_frechet(real, fake),
         },
-        rounds,
+        rounds=rounds,
+        warm_up=0,
     )
     for name, peer in peers.items():
         print(
-            f"frechet n={count:<6} ours {times['ours'].wall:8.3f} s  {name:14} {times[name].wall:8.3f} s  "
-            f"ratio {times[name].over(times['ours'])}  value {ours:.6f}  relative difference "
+            f"frechet n={count:<6} ours {times.median('ours'):8.3f} s  {name:14} {times.median(name):8.3f} s  "
+            f"ratio {over(times, name)}  value {ours:.6f}  relative difference "
             f"{relative(ours, peer(wide, wide_fake)):.1e} (float32 in: {relative(ours, peer(real, fake)):.1e})",
             flush=True,
         )
@@ -143,18 +121,19 @@ def kernel(count: int, columns: int, rounds: int) -> None:
     real, fake = features(count, columns, "real"), features(count, columns, "fake")
     wide, wide_fake = real.astype(np.float64), fake.astype(np.float64)
     size = min(1000, count // 2)
-    times = alternating(
+    times = take_turns(
         {
             "ours": lambda: kernel_distance(real=real, fake=fake, subsets=SUBSETS, subset_size=size).mean,
             "theirs": lambda: fidelity_kernel(real, fake, size),
             "theirs, float64": lambda: fidelity_kernel(wide, wide_fake, size),
         },
-        rounds,
+        rounds=rounds,
+        warm_up=0,
     )
     ours = same_draws(real, fake, size)
     print(
-        f"kernel  n={count:<6} ours {times['ours'].wall:8.3f} s  torch-fidelity {times['theirs'].wall:8.3f} s  "
-        f"ratio {times['theirs'].over(times['ours'])}, in float64 {times['theirs, float64'].over(times['ours'])}  "
+        f"kernel  n={count:<6} ours {times.median('ours'):8.3f} s  torch-fidelity {times.median('theirs'):8.3f} s  "
+        f"ratio {over(times, 'theirs')}, in float64 {over(times, 'theirs, float64')}  "
         f"value {ours:.8f}  relative difference {relative(ours, fidelity_kernel(wide, wide_fake, size)):.1e} "
         f"(float32 in: {relative(ours, fidelity_kernel(real, fake, size)):.1e}); {SUBSETS} subsets of {size}",
         flush=True,
@@ -172,16 +151,15 @@ def infinity(count: int, columns: int) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--counts", default="500,2000,10000")
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = timing_parser(__doc__, rounds=3)
+    parser.add_argument("--counts", type=int, nargs="+", default=[500, 2000, 10_000])
     parser.add_argument("--features", type=int, default=2048)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--only", choices=["frechet", "kernel", "infinity"])
-    options = parser.parse_args()
+    parser.add_argument("--only", help="frechet, kernel or infinity")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    for count in map(int, options.counts.split(",")):
+    for count in options.counts:
         if options.only in (None, "frechet"):
             frechet(count, options.features, options.rounds)
         if options.only in (None, "kernel"):

@@ -1,20 +1,20 @@
-"""Images a second of a training step: this project's against the step one writes first, in one run.
+"""Images a second of a training step: this project's against the step one writes first, by turns.
 
-    python benchmarks/timings/train_step.py [--config magna] [--steps 6] [--threads 2]
+    python benchmarks/timings/train_step.py [--config magna] [--steps 4] [--rounds 3] [--threads 2]
 
-The naive step has the same networks and losses in float32, contiguous, with torch's Adam and a VGG that sees every
+The first step has the same networks and losses in float32, contiguous, with torch's Adam and a VGG that sees every
 image at full resolution in every step. The VGG's weights are random here: the time does not depend on them.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
+from turns import take_turns, timing_parser
 
 from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from engine.config import load_config
@@ -26,6 +26,7 @@ from gan.losses.style import LAYERS, StyleLoss
 from gan.networks.registry import build_networks
 from gan.training.magna_step import MagnaStep
 
+BARE = ", no style term"
 SCHEMA = GuideSchema(
     (
         NumericEntry("thickness", 2, 9, "px"),
@@ -47,8 +48,10 @@ def random_vgg() -> dict[str, Tensor]:
     return tensors
 
 
-def images_a_second(config: GanConfig, dtype: torch.dtype, layout: torch.memory_format, steps: int) -> dict[str, float]:
-    """Times the step, and the step without its style term."""
+def training_steps(
+    config: GanConfig, dtype: torch.dtype, layout: torch.memory_format, steps: int
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A turn of training steps, and the same without the style term."""
     torch.manual_seed(0)
     count, size = config.train.batch_size, config.network.size
     untrained = build_networks(config.network, SCHEMA)
@@ -69,44 +72,42 @@ def images_a_second(config: GanConfig, dtype: torch.dtype, layout: torch.memory_
     batch = Batch(*(t.to(dtype) for t in (images, masks, masks, torch.rand(count, SCHEMA.size))))
     if layout == torch.channels_last:
         batch = Batch(*(t.contiguous(memory_format=layout) if t.dim() == 4 else t for t in vars(batch).values()))
-    result = {}
-    for name, loss in (("step", style), ("without style", None)):
+
+    def run(loss: StyleLoss | None) -> Callable[[], object]:
         step = MagnaStep.build(networks, optimizers, config, SCHEMA, loss)
-        for index in range(config.loss.style_every):
-            step(batch, noise, torch.zeros(extra), 2e-4, index)
-        rounds = steps * config.loss.style_every
-        start = time.perf_counter()
-        for index in range(rounds):
-            step(batch, noise, torch.zeros(extra), 2e-4, index)
-        result[name] = rounds * count / (time.perf_counter() - start)
-    return result
+        numbers = range(steps * config.loss.style_every)
+        return lambda: [step(batch, noise, torch.zeros(extra), 2e-4, index) for index in numbers]
+
+    return run(style), run(None)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = timing_parser(__doc__, rounds=3)
     parser.add_argument("--config", default="magna")
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE of the configuration")
+    parser.add_argument("--steps", type=int, default=4, help="style terms in a turn")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    config = load_config(options.config, GanConfig, [])
+    config = load_config(options.config, GanConfig, options.set)
     plain = config.model_copy(update={"loss": config.loss.model_copy(update={"style_every": 1, "style_size": None})})
     dtype = inference_dtype(torch.device("cpu"))
-    rows = {
-        "naive: fp32, contiguous, VGG at full size": images_a_second(
-            plain, torch.float32, torch.contiguous_format, options.steps
-        ),
-        f"{dtype}, channels-last, VGG at full size": images_a_second(plain, dtype, torch.channels_last, options.steps),
-        f"{dtype}, channels-last, VGG as configured": images_a_second(
-            config, dtype, torch.channels_last, options.steps
-        ),
+    variants = {
+        "float32, contiguous, VGG at full size": (plain, torch.float32, torch.contiguous_format),
+        f"{dtype}, channels-last, VGG at full size": (plain, dtype, torch.channels_last),
+        f"{dtype}, channels-last, VGG as configured": (config, dtype, torch.channels_last),
     }
-    base = next(iter(rows.values()))["step"]
+    ways: dict[str, Callable[[], object]] = {}
+    items: dict[str, float] = {}
+    for name, (values, number_format, layout) in variants.items():
+        ways[name], ways[name + BARE] = training_steps(values, number_format, layout, options.steps)
+        images = options.steps * values.loss.style_every * values.train.batch_size
+        items |= {name: images, name + BARE: images}
+    times = take_turns(ways, rounds=options.rounds)
     print(f"{options.config}, {config.network.size} px, batch {config.train.batch_size}, {options.threads} threads")
-    print(f"{'step':46} {'img/s':>7} {'ratio':>6} {'VGG share':>10}")
-    for name, row in rows.items():
-        share = 1 - row["step"] / row["without style"]
-        print(f"{name:46} {row['step']:7.1f} {row['step'] / base:6.2f} {share:10.0%}")
+    print(times.table(items=items))
+    for name in variants:
+        print(f"{name}: the VGG takes {1 - times.median(name + BARE) / times.median(name):.0%}")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,18 @@
-"""Images a second of the catalogue against bare albumentations and bare kornia pipelines of the same transforms.
+"""Images a second of the catalog against bare albumentations and bare kornia pipelines of the same transforms.
 
     python benchmarks/timings/transforms.py [--size 128] [--channels 1 3] [--rounds 15] [--json FILE]
 
-Image and mask go together everywhere, on one thread. The pipelines take turns; the figures are medians over the rounds
-of images a second of one core's own time, so that other work on the machine counts as little as it can. Every bare
-pipeline stands twice: with a transform for each step, and by hand with rotation, zoom and shear as one, which is the
-fastest that can be written. `lowest` is the median of the ratios, round by round, to the faster of the two.
+Image and mask go together everywhere, on one thread. The pipelines take turns (`turns.py`) and are compared by
+processor time, so that other work on the machine counts as little as it can. Every bare pipeline stands twice: with a
+transform for each step, and by hand with rotation, zoom and shear as one, which is the fastest that can be written.
+`lowest` is the median of the ratios, round by round, to the faster of the two.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +23,9 @@ import cv2
 import kornia.augmentation as K
 import numpy as np
 import torch
+from turns import Times, take_turns, timing_parser
 
-from augment.transforms.pipeline import load_preset
+from augment import load_preset
 from augment.transforms.plan import generator_for
 from defects.synthetic.mpi_dataset import MpiPlan
 
@@ -37,12 +35,12 @@ BATCH = 32
 TURN = 0.05  # seconds at least, where a batch takes less
 
 
-def pictures(size: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
+def procedural_images(size: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, S, S, C) and masks (N, S, S) of procedural fastener images."""
     plan = MpiPlan(size=size, good_fraction=0.0)
-    made = [plan.render(plan.settings(i)) for i in range(BATCH)]
-    images = np.stack([one.image for one in made])
-    return np.ascontiguousarray(images[..., 1:2]) if channels == 1 else images, np.stack([one.mask for one in made])
+    rendered = [plan.render(plan.settings(i)) for i in range(BATCH)]
+    images = np.stack([one.image for one in rendered])
+    return np.ascontiguousarray(images[..., 1:2]) if channels == 1 else images, np.stack([one.mask for one in rendered])
 
 
 def albumentations_steps(name: str, fused: bool) -> list[Any]:
@@ -94,7 +92,7 @@ def kornia_steps(name: str, fused: bool) -> list[Any]:
 def contenders(name: str, images: np.ndarray, masks: np.ndarray) -> dict[str, Run]:
     """Everything that takes turns; each call treats all images once."""
     pipeline = load_preset(name)
-    greys = masks.astype(np.uint8)
+    gray_masks = masks.astype(np.uint8)
     floats = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float() / 255
     labels = torch.from_numpy(masks)[:, None].float()
     seeds = range(len(images))
@@ -106,68 +104,44 @@ def contenders(name: str, images: np.ndarray, masks: np.ndarray) -> dict[str, Ru
     }
     for words, fused in (("a transform a step", False), ("fused by hand", True)):
         bare = A.Compose(albumentations_steps(name, fused), seed=0)
-        runs[f"albumentations, {words}"] = lambda bare=bare: [bare(image=images[i], mask=greys[i]) for i in seeds]
+        runs[f"albumentations, {words}"] = lambda bare=bare: [bare(image=images[i], mask=gray_masks[i]) for i in seeds]
         kornia = K.AugmentationSequential(*kornia_steps(name, fused), data_keys=["input", "mask"])
         runs[f"kornia, {words}"] = lambda kornia=kornia: kornia(floats, labels)
     return runs
 
 
-def measure(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
-    """Images a second of each round, in turns."""
-    rates: dict[str, list[float]] = {name: [] for name in runs}
-    repeats: dict[str, int] = {}
-    for name, run in runs.items():
-        run()
-        start = time.process_time()
-        run()
-        repeats[name] = max(1, round(TURN / (time.process_time() - start)))
-    for _ in range(rounds):
-        for name, run in runs.items():
-            run()  # so that what ran before does not count
-            start = time.process_time()
-            for _ in range(repeats[name]):
-                run()
-            rates[name].append(BATCH * repeats[name] / (time.process_time() - start))
-    return rates
+def lowest(times: Times, ours: str, library: str) -> float:
+    """How many times as fast as the faster of a library's two pipelines."""
+    return times.ratio_by_round(ours, [name for name in times.wall if name.startswith(library)], "processor")
 
 
-def lowest(rates: dict[str, list[float]], ours: str, other: str) -> float:
-    """Median over the rounds of our rate by the faster of the two bare ones."""
-    bare = [values for name, values in rates.items() if name.startswith(other)]
-    return statistics.median(mine / max(theirs) for mine, *theirs in zip(rates[ours], *bare, strict=True))
-
-
-def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = timing_parser(__doc__, rounds=15)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--channels", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--presets", nargs="+", default=["flips", "oliena", "gan_paper", "gan_paper_noise"])
-    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     rows = []
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {given.size} px, batches of {BATCH}, one thread")
-    for channels in given.channels:
-        images, masks = pictures(given.size, channels)
-        for name in given.presets:
-            rates = measure(contenders(name, images, masks), given.rounds)
+    print(f"{options.size} px, batches of {BATCH}, one thread")
+    for channels in options.channels:
+        images, masks = procedural_images(options.size, channels)
+        for name in options.presets:
+            times = take_turns(contenders(name, images, masks), rounds=options.rounds, least=TURN)
             print(f"\n{name}, {channels} channel{'s' if channels > 1 else ''}")
-            for contender, values in rates.items():
-                print(f"  {contender:36s} {statistics.median(values):8.0f} images/s")
+            print(times.table("albumentations, a transform a step", items=BATCH))
             ratios = {
-                "albumentations": lowest(rates, "ours", "albumentations"),
-                "kornia": lowest(rates, "ours, batch", "kornia"),
+                "albumentations": lowest(times, "ours", "albumentations"),
+                "kornia": lowest(times, "ours, batch", "kornia"),
             }
-            for other, ratio in ratios.items():
-                print(f"  lowest against {other:21s} {ratio:8.2f} x")
-            medians = {contender: round(statistics.median(values)) for contender, values in rates.items()}
-            rows.append({"preset": name, "channels": channels, "size": given.size, **medians, "lowest": ratios})
-    print(f"\nload {os.getloadavg()[0]:.1f}")
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            for library, ratio in ratios.items():
+                print(f"  lowest against {library:21s} {ratio:8.2f} x")
+            rates = {way: round(BATCH / times.median(way, "processor")) for way in times.wall}
+            rows.append({"preset": name, "channels": channels, "size": options.size, **rates, "lowest": ratios})
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
