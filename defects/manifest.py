@@ -1,10 +1,10 @@
-"""`metadata.jsonl`: one row an image; what crosses every boundary between commands."""
+"""`metadata.jsonl`, one row an image: what crosses every boundary between commands; and the card of its folder."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -108,6 +108,25 @@ def write_manifest(root: Path, rows: list[dict[str, Any]]) -> None:
     """
     lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
     write_bytes(root / NAME, "".join(lines).encode())
+
+
+def dataset_card(splits: Mapping[str, str], tags: Sequence[str], text: str) -> str:
+    """The `README.md` by which `datasets.load_dataset(folder)` finds each split, whatever its files are called.
+
+    Args:
+        splits: Files of each split, as a YAML list. A loader takes every row of a manifest for the split it reads, so
+            that each split needs a manifest of its own.
+        tags: Of the data set.
+        text: Below the head.
+    """
+    files = "".join(f"      - split: {name}\n        path: {paths}\n" for name, paths in splits.items())
+    return f"""---
+configs:
+  - config_name: default
+    data_files:
+{files}tags: [{", ".join(tags)}]
+---
+{text}"""
 
 
 def read_manifest(root: Path, *, verify: bool = False) -> tuple[list[Sample], list[Issue]]:

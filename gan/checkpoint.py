@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from defects.attributes.background import BackgroundStats
+from defects.attributes.appearance import BackgroundStats, LocalContrast, local_contrast_of
 from defects.attributes.guide import GuideSchema, GuideValue
-from defects.attributes.local_contrast import LocalContrast, local_contrast_of
 from defects.provenance import Provenance
 from engine.checkpoint import find_checkpoint, load_checkpoint, stated_sha256
 from engine.errors import CheckpointError

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from augment.mixing.plan import Item, Plan
 from augment.mixing.request import Request
 from defects.formats.listing import SPLITS
-from defects.formats.sample_folder import dataset_card
 from defects.images.decode import encode_image
-from defects.manifest import NAME, row_of
+from defects.manifest import NAME, dataset_card, row_of
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError

@@ -9,7 +9,7 @@ from typing import Any
 
 from augment.leakage.near_duplicates import MIN_CROP_SIMILARITY, ReferenceImages, Similarity, calibrated_threshold
 from augment.mixing.sources import Cropper, Dropped, Source
-from defects.images.header import image_info
+from defects.images.decode import image_info
 from defects.sample import Sample
 from engine.errors import DataError
 from engine.files.atomic import from_json, sha256_bytes, to_json

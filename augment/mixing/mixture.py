@@ -17,7 +17,7 @@ from augment.mixing.splits import training_split
 from augment.pasting.folder import write_pasted
 from augment.pasting.paster import METHODS, Paster
 from defects.images.crops import CropSpec
-from defects.images.header import image_info
+from defects.images.decode import image_info
 from defects.manifest import NAME, sample_of
 from defects.sample import GOOD
 from engine.config import nearest

@@ -21,8 +21,7 @@ from augment.mixing.sources import Cropper, Dropped, Source, Sources, cropper_fo
 from augment.mixing.splits import GeneratorSplit, SplitResult
 from augment.transforms.pipeline import Pipeline
 from defects.formats.listing import SPLITS
-from defects.images.decode import read_mask
-from defects.images.header import image_info
+from defects.images.decode import image_info, read_mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.mixing.request import Request
+from defects.attributes.guide import as_channels
 from defects.formats.dataset import open_dataset
-from defects.images.crops import CropSpec, as_channels, read_crop
-from defects.images.decode import read_sample
-from defects.images.header import image_info
+from defects.images.crops import CropSpec, read_crop
+from defects.images.decode import image_info, read_sample
 from defects.masks.width import Mask
 from defects.provenance import Provenance, read_provenance
 from defects.sample import GOOD, Sample

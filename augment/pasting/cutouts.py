@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.pasting.images import Box, LoadedImage, edges_reached, part_box
-from defects.attributes.background import background_level
+from defects.attributes.appearance import background_level
 from defects.masks.width import Mask, bounding_box
 from defects.sample import Floats
 

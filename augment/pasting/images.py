@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.images.crops import CropSpec, as_channels, scaled
+from defects.attributes.guide import as_channels
+from defects.images.crops import CropSpec, scaled
 from defects.images.decode import read_sample
 from defects.masks.width import Mask, bounding_box
 from defects.sample import Image, Sample

@@ -15,7 +15,7 @@ from augment.pasting.cutouts import clusters, cut_out, smoothing
 from augment.pasting.images import ImageReader, LoadedImage, crop_around, cropped, part_box, random_crop
 from augment.pasting.placement import Limits, Pose, box_of, mismatch, propose, surroundings, warp
 from augment.pasting.texture_defects import texture_defect
-from defects.attributes.background import background_level, matched
+from defects.attributes.appearance import background_level, matched
 from defects.attributes.guide import brightness
 from defects.images.crops import CropSpec
 from defects.masks.width import Mask

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from augment.pasting.cutouts import Cutout
 from augment.pasting.images import Box, LoadedImage
-from defects.images.crops import as_channels
+from defects.attributes.guide import as_channels
 from defects.masks.width import Mask
 from defects.sample import Floats
 

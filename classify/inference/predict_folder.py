@@ -21,8 +21,7 @@ from classify.inference.figures import overlay, write_page
 from classify.inference.inputs import Inputs
 from classify.inference.prediction import Prediction, predict_images
 from classify.models.checkpoint import LoadedClassifier
-from defects.images.decode import encode_image, read_image, read_mask
-from defects.images.header import image_info
+from defects.images.decode import encode_image, image_info, read_image, read_mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, OutputError, UsageError
 from engine.files.atomic import from_json, remove_temporaries, write_json, write_many

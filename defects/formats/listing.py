@@ -168,7 +168,7 @@ class ExportRow:
     @cached_property
     def suffix(self) -> str:
         """Ending of the written image: that of its file, `.png` where the image is turned upright."""
-        from defects.images.header import image_info
+        from defects.images.decode import image_info
 
         return ".png" if image_info(self.sample.image).orientation > 1 else self.sample.image.suffix.lower()
 
@@ -178,8 +178,7 @@ class ExportRow:
         Raises:
             DataError: A file is missing or does not open.
         """
-        from defects.images.decode import encode_image, read_image, read_mask
-        from defects.images.header import image_info
+        from defects.images.decode import encode_image, image_info, read_image, read_mask
 
         try:
             data = self.sample.image.read_bytes()

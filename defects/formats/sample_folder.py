@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,22 +49,3 @@ def write(source: ExportRows, out: Path, *, on_progress: Callable[[int], object]
         sample = replace(row.sample, image=image, mask=mask, polygons=(), metadata=metadata)
         rows.append(row_of(sample, out, sha256=hashes[row.number]))
     write_manifest(out, rows)
-
-
-def dataset_card(splits: Mapping[str, str], tags: Sequence[str], text: str) -> str:
-    """The `README.md` by which `datasets.load_dataset(folder)` finds each split, whatever its files are called.
-
-    Args:
-        splits: Files of each split, as a YAML list. A loader takes every row of a manifest for the split it reads, so
-            that each split needs a manifest of its own.
-        tags: Of the data set.
-        text: Below the head.
-    """
-    files = "".join(f"      - split: {name}\n        path: {paths}\n" for name, paths in splits.items())
-    return f"""---
-configs:
-  - config_name: default
-    data_files:
-{files}tags: [{", ".join(tags)}]
----
-{text}"""

@@ -61,8 +61,7 @@ def inspect(
 
 
 def _inspect(sample: Sample, width: Callable[[npt.NDArray[np.bool_]], float] | None) -> Inspection:
-    from defects.images.decode import read_image, read_mask, read_mask_image
-    from defects.images.header import image_info
+    from defects.images.decode import image_info, read_image, read_mask, read_mask_image
 
     issues: list[Issue] = []
     try:

@@ -44,7 +44,7 @@ def _read_outlines(
     path: Path, root: Path, image: Path, names: Mapping[int, str], listing: Listing
 ) -> list[tuple[str, Polygon]] | None:
     """Class and outline, px, of every line; None, with an issue, when one is wrong."""
-    from defects.images.header import image_info
+    from defects.images.decode import image_info
 
     if not listing.contains(path, root):
         return None

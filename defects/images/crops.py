@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.guide import luminance
+from defects.attributes.guide import as_channels
 from defects.images.decode import read_sample
 from defects.masks.width import Mask, resize_mask
 from defects.sample import Image, Sample
@@ -74,15 +74,6 @@ def central(mask: Mask, size: int) -> tuple[int, int]:
     half = size / 2
     left, top = (min(max(at, half), max(half, side - half)) - half for at, side in ((x, width), (y, height)))
     return round(left), round(top)
-
-
-def as_channels(image: Image, channels: int) -> Image:
-    """(H, W, 1 or 3) to (H, W, channels): gray is repeated, color becomes luminance."""
-    if image.shape[2] == channels:
-        return image
-    if channels == 3:
-        return np.repeat(image, 3, axis=2)
-    return np.round(luminance(image) * 255).astype(np.uint8)[..., None]
 
 
 Box = tuple[int, int, int, int]

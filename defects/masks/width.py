@@ -165,3 +165,15 @@ def resize_mask(mask: Mask, shape: tuple[int, int]) -> Mask:
 def _moved(at: NDArray[np.int64], old: int, new: int) -> NDArray[np.int64]:
     """Pixel numbers along a side of `old` px, on a side of `new` px: by the pixel's center when enlarged."""
     return (2 * at + 1) * new // (2 * old) if old < new else at * new // old
+
+
+FARTHEST = 16.0
+"""Signed distances are cut off here, px."""
+
+
+def signed_distance(mask: Mask, scale: float = 1.0) -> NDArray[np.float32]:
+    """(H, W) px from the mask's edge to the pixel's center, positive inside; times `scale`, `FARTHEST` at most."""
+    inside = cv2.distanceTransform(np.pad(mask, 1, mode="edge").astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    signed = np.where(mask, inside[1:-1, 1:-1] - 0.5, 0.5 - outside)
+    return np.clip(signed * scale, -FARTHEST, FARTHEST).astype(np.float32)

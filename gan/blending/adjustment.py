@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from defects.attributes.appearance import LocalContrast, bands
+from defects.attributes.appearance import local_contrast as measured_local_contrast
 from defects.attributes.guide import gray_levels
-from defects.attributes.local_contrast import LocalContrast, bands
-from defects.attributes.local_contrast import local_contrast as measured_local_contrast
 from defects.masks.width import Mask
 from gan.data.blend_pairs import contrast
 

@@ -9,13 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from defects.attributes.guide import ring_radius
-from defects.attributes.local_contrast import LocalContrast
-from defects.images.crops import as_channels
-from defects.masks.width import Mask, bounding_box, resize_mask
+from defects.attributes.appearance import LocalContrast
+from defects.attributes.guide import as_channels, ring_radius
+from defects.masks.width import Mask, bounding_box, resize_mask, signed_distance
 from engine.seeding import torch_generator
 from gan.blending.adjustment import composed, shifted, strengthened, with_local_contrast
-from gan.data.blend_pairs import signed_distance
 from gan.generation.plan import NetworkRunner
 from gan.networks.blend_generator import BlendGenerator, alpha_of
 

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.background import BackgroundStats
+from defects.attributes.appearance import BackgroundStats, LocalContrast
 from defects.attributes.guide import GuideValue
-from defects.attributes.local_contrast import LocalContrast
 
 if TYPE_CHECKING:
     from gan.checkpoint import LoadedGenerator

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from defects.attributes.background import BackgroundStats, background_around
+from defects.attributes.appearance import BackgroundStats, background_around
 from defects.attributes.guide import ring_radius
 from defects.masks.width import Mask, bounding_box, resize_mask
 from engine.errors import UsageError

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from defects.attributes.appearance import LocalContrast
 from defects.attributes.guide import brightness
-from defects.attributes.local_contrast import LocalContrast
 from defects.images.crops import CropSpec, crop_of
 from defects.masks.width import Mask, set_width, width
 from engine.errors import DataError, UsageError

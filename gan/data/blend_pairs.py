@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defects.attributes.guide import GuideValue, luminance, ring, ring_radius
-from defects.masks.width import Mask, width
+from defects.masks.width import Mask, signed_distance, width
 from defects.sample import GOOD
 from engine.seeding import numpy_generator
 from gan.config import BlendDataConfig
@@ -25,8 +25,6 @@ from gan.data.inpainting import inpainted
 
 Floats = NDArray[np.float32]
 
-FARTHEST = 16.0
-"""Signed distances are cut off here, px."""
 PIECES = 4
 """Images of good parts that patches for inpainting may come from."""
 LEAST_RING = 0.2
@@ -48,14 +46,6 @@ class BlendPair(TrainingCrop):
     other: NDArray[np.uint8]
     distance: Floats
     measured: bool
-
-
-def signed_distance(mask: Mask, scale: float = 1.0) -> Floats:
-    """(H, W) px from the mask's edge to the pixel's center, positive inside; times `scale`, `FARTHEST` at most."""
-    inside = cv2.distanceTransform(np.pad(mask, 1, mode="edge").astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    signed = np.where(mask, inside[1:-1, 1:-1] - 0.5, 0.5 - outside)
-    return np.clip(signed * scale, -FARTHEST, FARTHEST).astype(np.float32)
 
 
 def margin(mask: Mask, blend_radius: float) -> Mask:

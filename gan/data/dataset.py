@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from defects.attributes.background import BackgroundStats, background_around
+from defects.attributes.appearance import BackgroundStats, LocalContrast, background_around, local_contrast
 from defects.attributes.guide import GuideSchema, GuideValue, ring_radius
-from defects.attributes.local_contrast import LocalContrast, local_contrast
 from defects.formats.dataset import Dataset
 from defects.formats.validation import check_images
-from defects.images.decode import read_mask
-from defects.images.header import image_info
+from defects.images.decode import image_info, read_mask
 from defects.sample import GOOD, Sample
 from defects.splits import near_duplicate_groups, split
 from engine.errors import DataError, IssuesError

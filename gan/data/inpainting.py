@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.background import background_level
+from defects.attributes.appearance import background_level
 from defects.attributes.guide import luminance
 from defects.masks.width import Mask, bounding_box
 

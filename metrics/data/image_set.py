@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defects.images.crops import CropSpec, read_crop
-from defects.images.header import image_info
+from defects.images.decode import image_info
 from defects.masks.width import Mask
 from defects.provenance import Provenance
 from defects.sample import Image, Sample

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.attributes.background import BackgroundStats, Setting, background_around
+from defects.attributes.appearance import BackgroundStats, Setting, background_around
 
 
 def patch(side: int = 40) -> np.ndarray:

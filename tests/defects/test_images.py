@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageOps
 
-from defects.images.decode import encode_image, read_image, read_mask_image, read_sample
-from defects.images.header import image_info
+from defects.images.decode import encode_image, image_info, read_image, read_mask_image, read_sample
 from defects.masks.outlines import decode_rle, fill_polygons
 from defects.sample import Sample
 from engine.errors import DataError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defects.attributes.local_contrast import SIGMAS, bands, local_contrast, local_contrast_of
+from defects.attributes.appearance import SIGMAS, bands, local_contrast, local_contrast_of
 
 
 def disc(side: int = 64, radius: float = 20) -> np.ndarray:

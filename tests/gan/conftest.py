@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.gan.building import sample_folder, train_gan
+from tests.builders.gan import sample_folder, train_gan
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ import pytest
 import gan
 from defects.images.decode import encode_image, read_image, read_mask_image
 from tests.builders.errors import raises
-from tests.gan.building import TINY, sample_folder
-from tests.generate.running import ROOT, crack, gen_defects
+from tests.builders.gan import TINY, sample_folder
+from tests.builders.generate import ROOT, crack, gen_defects
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from gan.networks.discriminator import receptive_field
 from gan.networks.pix2pix import LAYERS, DeepPatchDiscriminator, Pix2PixGenerator
 from gan.networks.registry import AVERAGED, build_networks
 from gan.training.baseline_steps import CycleStep, Pix2PixStep
-from tests.gan.test_step import SCHEMA
+from tests.builders.gan import SCHEMA
 
 TINY = (
     "network.size=32",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.attributes.local_contrast import local_contrast
+from defects.attributes.appearance import local_contrast
+from defects.masks.width import signed_distance
 from gan.blending.adjustment import (
     GAINS,
     LEAST_LOCAL_CONTRAST,
@@ -16,7 +17,7 @@ from gan.blending.adjustment import (
     with_local_contrast,
 )
 from gan.blending.compositing import Composite
-from gan.data.blend_pairs import contrast, margin, signed_distance
+from gan.data.blend_pairs import contrast, margin
 
 SIDE, RADIUS = 96, 8
 

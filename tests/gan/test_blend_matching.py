@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.attributes.background import BackgroundStats, Setting
+from defects.attributes.appearance import BackgroundStats, Setting
 from gan.blending.matching import MOST_LIGHT, TrainingDefects
 
 WEBER = -0.4

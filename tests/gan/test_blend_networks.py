@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from defects.masks.width import signed_distance
 from engine.config import load_config
 from engine.training.optimizer import MasterAdam
 from gan.config import BlendNetwork, GanConfig
-from gan.data.blend_pairs import signed_distance
 from gan.data.diff_augment import NEUTRAL, NUMBERS, augment_alike
 from gan.losses.blend import brightness_near, gradient_energy_loss, pyramid_loss
 from gan.networks.blend_discriminator import BlendDiscriminator, nearness
@@ -20,8 +20,7 @@ from gan.networks.blend_generator import BlendGenerator, alpha_of, blend
 from gan.networks.magna_generator import Noise
 from gan.networks.registry import build_networks
 from gan.training.blend_step import BlendStep, Pairs
-from tests.gan.building import tiny
-from tests.gan.test_step import SCHEMA
+from tests.builders.gan import SCHEMA, tiny
 
 CONFIG = BlendNetwork(size=32, channels=3, width=4, max_width=8, discriminator_width=4, latent=6)
 

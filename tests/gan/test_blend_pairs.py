@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from gan.data.blend_pairs import PairSource, margin, signed_distance
+from defects.masks.width import signed_distance
+from gan.data.blend_pairs import PairSource, margin
 from gan.data.inpainting import inpainted
-from tests.gan.building import prepared, tiny
+from tests.builders.gan import prepared, tiny
 
 BLEND = {"architecture": "blend", "blend_radius": 3}
 

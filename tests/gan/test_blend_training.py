@@ -12,7 +12,7 @@ import gan.training.loop
 from defects.images.decode import read_image
 from gan.checkpoint import load_generator
 from gan.networks.blend_generator import BlendGenerator
-from tests.gan.building import error_line, metrics, sample_folder, train_gan, tree
+from tests.builders.gan import error_line, metrics, sample_folder, train_gan, tree
 
 BLEND: dict[str, dict[str, Any]] = {
     "network": {"architecture": "blend", "blend_radius": 3, "latent": 6, "spectral": True},

@@ -11,7 +11,7 @@ from engine.seeding import numpy_generator
 from gan.config import BlendDataConfig
 from gan.data.blend_pairs import PairSource, contrast
 from gan.data.color_jitter import jittered, sample_jitter
-from tests.gan.building import prepared, tiny
+from tests.builders.gan import prepared, tiny
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -11,7 +11,7 @@ from engine.config import config_names, load_config
 from engine.errors import UsageError
 from gan.config import BlendNetwork, GanConfig
 from gan.data.loader import learning_rate
-from tests.gan.building import tiny
+from tests.builders.gan import tiny
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.attributes.guide import luminance, measure
-from defects.images.crops import as_channels
+from defects.attributes.guide import as_channels, luminance, measure
 from defects.images.decode import encode_image
 from defects.masks.width import Mask, width
 from defects.sample import GOOD, Sample

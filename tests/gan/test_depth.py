@@ -14,7 +14,7 @@ from defects.formats.dataset import open_dataset
 from defects.images.decode import at_depth, read_sample
 from engine.commands import main
 from gan.checkpoint import load_generator
-from tests.gan.building import error_line, part, train_gan
+from tests.builders.gan import error_line, part, train_gan
 
 
 @pytest.fixture

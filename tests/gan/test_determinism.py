@@ -11,14 +11,7 @@ import torch.nn.functional as F
 
 from engine.runtime.device import repeatable
 from gan.networks.layers import area
-from tests.gan.building import save_vgg, train_gan, tree
-
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
-    ),
-]
+from tests.builders.gan import DEVICES, save_vgg, train_gan, tree
 
 
 def settings() -> list[Any]:

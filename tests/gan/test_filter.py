@@ -36,9 +36,9 @@ from gan.generation.plan import GeneratedImage, Plan, Sampler, make_plan
 from gan.generation.run import RunResult, generate
 from metrics.data.image_set import ImageSet
 from metrics.labels.network import SegmenterSettings
-from tests.gan.building import part
-from tests.generate.running import SIDE, files, gen_defects, save_masks, save_tiny_generator, tree_hash
-from tests.generate.test_blend_generate import save_blender, save_images, save_masks_of
+from tests.builders.blend import save_blender, save_images, save_masks_of
+from tests.builders.gan import part
+from tests.builders.generate import SIDE, files, gen_defects, save_masks, save_tiny_generator, tree_hash
 
 NAMES = ("crack/a.png", "crack/b.png", "pit/c.png", "pit/d.png", "e.png")
 NUM = 6

@@ -18,7 +18,7 @@ from gan.checkpoint import load_generator
 from gan.data.dataset import prepare
 from gan.training.loop import CollapseWatch
 from gan.training.sample_grid import sample_grid
-from tests.gan.building import error_line, metrics, tiny, train_gan, trainer
+from tests.builders.gan import error_line, metrics, tiny, train_gan, trainer
 
 EVERY_EPOCH = {"train": {"checkpoint_every": 1}}
 STEPS = 2  # in an epoch of the shared parts

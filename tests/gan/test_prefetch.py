@@ -12,7 +12,7 @@ from engine.errors import DataError
 from gan.data.crops import TrainingCrop
 from gan.data.dataset import Prepared, prepare
 from gan.data.loader import epoch_crops
-from tests.gan.building import sample_folder, tiny
+from tests.builders.gan import sample_folder, tiny
 
 CONFIG = tiny(train={"batch_size": 2}, data={"test_fraction": 0.0, "good_per_defect": 1.0})
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from defects.attributes.appearance import local_contrast
 from defects.attributes.guide import CategoricalEntry, NumericEntry
-from defects.attributes.local_contrast import local_contrast
 from defects.formats.dataset import open_dataset
 from defects.sample import GOOD
 from engine.errors import DataError, UsageError
 from engine.files.atomic import sha256_file
 from gan.data.attributes import background_statistics, cluster_backgrounds
 from gan.data.dataset import prepare, thinned
-from tests.gan.building import dataset, part, prepared, sample_folder, tiny
+from tests.builders.gan import dataset, part, prepared, sample_folder, tiny
 
 CLASSES = ("crack", "pit") * 6 + (GOOD,) * 6
 

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from gan.checkpoint import load_generator
-from tests.gan.building import arguments, metrics, sample_folder, tree
-from tests.gan.ranks import RANKS, train_on_two_ranks
-from tests.gan.test_resume import LITERAL
+from tests.builders.gan import LITERAL, arguments, metrics, sample_folder, tree
+from tests.builders.ranks import RANKS, train_on_two_ranks
 
 ROOT = Path(__file__).parents[2]
 ONE_EPOCH = {"epochs": 1, "batch_size": 2}
@@ -90,7 +89,7 @@ def test_the_command_starts_its_processes_itself(data: Path, tmp_path: Path) -> 
     script.write_text(
         "from pathlib import Path\n"
         "from gan.cli.train import train_gan\n"
-        "from tests.gan.ranks import record\n"
+        "from tests.builders.ranks import record\n"
         f"record(Path({str(tmp_path)!r}))\n"
         "train_gan()\n"
     )

@@ -11,13 +11,9 @@ import pytest
 import gan.training.loop
 from engine.commands import main
 from gan.cli.train import app
-from tests.gan.building import arguments, error_line, sample_folder, save_vgg, train_gan, tree
-from tests.gan.killing import train_with_kills
+from tests.builders.gan import LITERAL, arguments, error_line, sample_folder, save_vgg, train_gan, tree
+from tests.builders.killing import train_with_kills
 
-LITERAL = {
-    "network": {"normalization": "batch", "modulation": False, "noise_injection": False, "encoder": False, "start": 1},
-    "loss": {"kl": 0.0, "swap": 0.0, "guide": 0.0},
-}
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "literal": LITERAL,
     "spectral": {"network": {"spectral": True}},

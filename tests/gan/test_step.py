@@ -7,22 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from engine.training.optimizer import MasterAdam
 from gan.config import GanConfig
 from gan.data.loader import Batch
 from gan.networks.magna_generator import Noise
 from gan.networks.registry import build_networks
 from gan.training.magna_step import MagnaStep
-from tests.gan.building import tiny
+from tests.builders.gan import SCHEMA, tiny
 
-SCHEMA = GuideSchema(
-    (
-        NumericEntry("thickness", 2, 8, "px"),
-        NumericEntry("brightness", -0.5, 0.5),
-        CategoricalEntry("background", ("a", "b")),
-    )
-)
 COUNT = 4
 
 

@@ -21,7 +21,7 @@ from gan.checkpoint import load_generator
 from gan.cli.train import app
 from gan.config import GanConfig
 from gan.data.dataset import prepare
-from tests.gan.building import error_line, metrics, overrides, sample_folder, save_vgg, tiny, train_gan, trainer, tree
+from tests.builders.gan import error_line, metrics, overrides, sample_folder, save_vgg, tiny, train_gan, trainer, tree
 
 
 def test_a_run_writes_its_configuration_environment_metrics_checkpoints_and_samples(whole: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.generate.running import save_masks, save_tiny_generator
+from tests.builders.generate import save_masks, save_tiny_generator
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.attributes.background import BackgroundStats
+from defects.attributes.appearance import BackgroundStats
 from defects.images.decode import encode_image, read_image
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from gan.blending.matching import MOST_LIGHT
 from gan.blending.placement import Placement
 from gan.blending.plan import make_blend_plan
 from gan.generation.jobs import Request
-from tests.generate.running import gen_defects
-from tests.generate.test_blend_generate import rows, save_blender, save_masks_of, tree
+from tests.builders.blend import rows, save_blender, save_masks_of, tree
+from tests.builders.generate import gen_defects
 
 DARK = (BackgroundStats(0.2, 0.01),) * 7
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from engine.errors import UsageError
 from engine.runtime.device import select_device
-from tests.generate.running import crack, gen_defects, recorded, save_masks, save_tiny_generator, tree_hash
+from tests.builders.generate import crack, gen_defects, recorded, save_masks, save_tiny_generator, tree_hash
 
 
 def _png(array: np.ndarray) -> bytes:

@@ -4,108 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-import torch
 
-from defects.attributes.background import BackgroundStats
-from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry, brightness
-from defects.attributes.local_contrast import LocalContrast, local_contrast
+from defects.attributes.appearance import local_contrast
+from defects.attributes.guide import brightness
 from defects.images.decode import encode_image, read_image, read_mask_image, read_sample
 from defects.manifest import read_manifest
-from engine.checkpoint import save_checkpoint
+from defects.masks.width import signed_distance
 from gan.blending.plan import make_blend_plan
-from gan.checkpoint import describe
-from gan.config import BlendNetwork
-from gan.data.blend_pairs import contrast, signed_distance
+from gan.data.blend_pairs import contrast
 from gan.generation.jobs import Request
 from gan.generation.masks import list_masks
-from gan.networks.blend_generator import BlendGenerator
-from tests.generate.running import crack, gen_defects, save_masks
-
-SIDE, BLEND_RADIUS = 32, 3
-TEST = ("held",)
-
-
-def save_blender(
-    stem: Path,
-    *,
-    channels: int = 3,
-    crop: int | None = None,
-    strength: float = 30,
-    background_stats: Sequence[BackgroundStats] = (BackgroundStats(0.5, 0.1),) * 7,
-    local_contrasts: Sequence[LocalContrast] = (),
-) -> Path:
-    """A generator with random weights that changes what it may, saved as `train-gan` saves one."""
-    torch.manual_seed(0)
-    schema = GuideSchema(
-        (
-            NumericEntry("thickness", 1.5, 6.0, "px"),
-            NumericEntry("brightness", -0.3, 0.5),
-            CategoricalEntry("kind", ("crack", "pit")),
-        )
-    )
-    config = BlendNetwork(
-        size=SIDE,
-        blend_radius=BLEND_RADIUS,
-        channels=channels,
-        width=8,
-        max_width=16,
-        latent=6,  # type: ignore[arg-type]
-    )
-    network = BlendGenerator.from_schema(config, schema)
-    network.to_change.weight.data *= strength
-    network.to_soft.weight.data *= 30
-    table = [{"thickness": 2.0 + i / 3, "brightness": i / 20, "kind": ("crack", "pit")[i % 2]} for i in range(7)]
-    meta = {"data": {"kinds": ["crack", "pit"], "test": list(TEST)}, "config": {"data": {"window": crop}}}
-    return save_checkpoint(
-        stem, network.state_dict(), describe(config, schema, table, background_stats, local_contrasts) | meta
-    )
+from tests.builders.blend import BLEND_RADIUS, SIDE, rows, save_blender, save_images, save_masks_of, surface, tree
+from tests.builders.generate import crack, gen_defects, save_masks
 
 
 @pytest.fixture(scope="module")
 def blender(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_blender(tmp_path_factory.mktemp("blender") / "tiny")
-
-
-def surface(seed: int, height: int = 60, width: int = 80, channels: int = 3) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return rng.integers(60, 190, (height, width, channels)).astype(np.uint8)
-
-
-def save_images(folder: Path, count: int = 3, **shape: int) -> Path:
-    folder.mkdir(parents=True)
-    for number in range(count):
-        (folder / f"part_{number}.png").write_bytes(encode_image(surface(number, **shape)))
-    return folder
-
-
-def save_masks_of(folder: Path, height: int, width: int, names: tuple[str, ...] = ("crack/a.png", "pit/b.png")) -> Path:
-    """Masks of a image's size, away from its edges."""
-    for number, name in enumerate(names):
-        mask = np.zeros((height, width), np.uint8)
-        part = crack(min(height, width) // 2, number, 3)
-        mask[8 : 8 + part.shape[0], 10 : 10 + part.shape[1]] = part
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(cv2.imencode(".png", mask)[1].tobytes())
-    return folder
-
-
-def rows(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "metadata.jsonl").read_text().splitlines()]
-
-
-def tree(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".lock"
-    }
 
 
 def check(out: Path, background_stats: Path, blend_radius: float) -> None:

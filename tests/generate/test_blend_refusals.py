@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from defects.images.decode import encode_image
-from tests.generate.running import crack, gen_defects, save_tiny_generator
-from tests.generate.test_blend_generate import save_blender, save_images, save_masks_of, surface
+from tests.builders.blend import save_blender, save_images, save_masks_of, surface
+from tests.builders.generate import crack, gen_defects, save_tiny_generator
 
 
 @pytest.fixture(scope="module")

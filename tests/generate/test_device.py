@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gan.test_determinism import DEVICES
-from tests.generate.running import gen_defects, recorded, tree_hash
+from tests.builders.gan import DEVICES
+from tests.builders.generate import gen_defects, recorded, tree_hash
 
 
 @pytest.mark.parametrize("device", DEVICES)

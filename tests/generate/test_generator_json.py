@@ -13,7 +13,7 @@ from defects.provenance import file_name, read_provenance
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from engine.run.sample_folder import REQUEST, SampleFolder
 from gan.checkpoint import load_generator
-from tests.generate.running import gen_defects, tree_hash
+from tests.builders.generate import gen_defects, tree_hash
 
 DATA = {
     "layout": "folders", "licence": "CC0", "train": 4, "defective": 3, "kinds": ["crack"], "test": ["b", "a"],

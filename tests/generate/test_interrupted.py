@@ -17,7 +17,7 @@ import pytest
 from engine.errors import OutputError
 from engine.files import atomic
 from engine.files.json_lines import LineLog
-from tests.generate.running import files, gen_defects, recorded, save_masks, start, tree_hash
+from tests.builders.generate import files, gen_defects, recorded, save_masks, start, tree_hash
 
 NUM = 12
 TOTAL = 20 * NUM

@@ -24,7 +24,7 @@ from defects.masks.outlines import fill_polygons
 from defects.masks.width import width
 from engine.files.atomic import sha256_file
 from tests.builders.components import components
-from tests.generate.running import SIDE, gen_defects, save_masks
+from tests.builders.generate import SIDE, gen_defects, save_masks
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from defects.images.decode import read_image, read_mask_image
 from defects.masks.width import width
 from engine.commands import main
 from gan.cli.generate import RENAMED, app
-from tests.generate.running import SIDE, files, gen_defects, recorded, save_masks, save_tiny_generator
+from tests.builders.generate import SIDE, files, gen_defects, recorded, save_masks, save_tiny_generator
 
 
 def _rows(out: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.generate.running import gen_defects, recorded, tree_hash
+from tests.builders.generate import gen_defects, recorded, tree_hash
 
 GUIDE = "thickness=0.3|0.8,brightness=0.1..0.9"
 ALL = "mask,coco,yolo,labelme"

@@ -13,7 +13,7 @@ import torch
 from engine.runtime.device import inference_dtype, native_bf16
 from gan.checkpoint import load_generator
 from gan.generation.plan import Sampler
-from tests.generate.running import ROOT, SIDE, crack
+from tests.builders.generate import ROOT, SIDE, crack
 
 CPU = torch.device("cpu")
 

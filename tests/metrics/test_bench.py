@@ -20,7 +20,7 @@ from metrics.bench.summary import results_of, sample_rows
 from metrics.data.image_set import ImageSet
 from metrics.features.onnx_network import Network
 from metrics.report.build import build_page, render
-from tests.metrics.bench_folders import SCHEMA, folder, images_of, network, trained_on
+from tests.builders.bench import SCHEMA, folder, images_of, network, trained_on
 
 
 class Dark:

@@ -16,7 +16,7 @@ from metrics.bench import evaluation as judging
 from metrics.cli import app
 from metrics.labels.network import SegmenterSettings
 from metrics.labels.segmenter import load_or_train
-from tests.metrics.bench_folders import folder, images_of, network, trained_on
+from tests.builders.bench import folder, images_of, network, trained_on
 
 FILES = ["report.html", "results.json", "scores.jsonl"]
 

@@ -19,7 +19,7 @@ from metrics.conditioning.control import EntryControl, control, disturbance
 from metrics.conditioning.readings import near
 from metrics.data.image_set import ImageSet
 from tests.builders import save
-from tests.metrics.surfaces import SIDE, DarkSpots, painted, surface, surfaces
+from tests.builders.scratches import SIDE, DarkSpots, painted, surface, surfaces
 
 THICKNESS, BRIGHTNESS = NumericEntry("thickness", 3.0, 11.0, "px"), NumericEntry("brightness", -0.5, -0.2)
 KIND = CategoricalEntry("kind", ("pit", "scratch"))

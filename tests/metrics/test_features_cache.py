@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from metrics.features.cache import ROWS, SUFFIX, FeatureCache, Row, pack, pixel_key
-from tests.metrics.features_dummy import noise
+from tests.builders.features import noise
 
 ROOT = Path(__file__).resolve().parents[2]
 

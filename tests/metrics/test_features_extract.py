@@ -16,7 +16,7 @@ from metrics.data.image_set import ImageSet
 from metrics.features.cache import FeatureCache
 from metrics.features.extraction import Extracted, extract, read_ahead
 from tests.builders import noise_image, save
-from tests.metrics.features_dummy import DummyImages, MeanExtractor, noise
+from tests.builders.features import DummyImages, MeanExtractor, noise
 
 
 def expected(images: DummyImages) -> np.ndarray:

@@ -16,7 +16,7 @@ from metrics.data.image_set import ImageSet
 from metrics.labels.fidelity import fidelity, label_fidelity, overlaps
 from metrics.labels.network import SegmenterSettings
 from metrics.labels.segmenter import Segmenter, train_segmenter
-from tests.metrics.surfaces import DarkSpots, surfaces
+from tests.builders.scratches import DarkSpots, surfaces
 
 
 def _square(at: int, side: int = 4) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from metrics.memorization import copying_score, memorization, nearest
-from tests.metrics.surfaces import SIDE, defect, painted, surface
+from tests.builders.scratches import SIDE, defect, painted, surface
 
 Features = npt.NDArray[np.float64]
 

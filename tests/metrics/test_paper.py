@@ -23,7 +23,7 @@ from metrics.paper.protocol import open_paper
 from metrics.paper.sets import GeneratedSet, Run, make_sets, open_runs, read_training, set_commands
 from metrics.paper.table import PaperTable, paper_table
 from metrics.scores.score import Score
-from tests.metrics.bench_folders import SCHEMA, SIDE, folder, images_of, network, trained_on
+from tests.builders.bench import SCHEMA, SIDE, folder, images_of, network, trained_on
 
 
 def run_of(root: Path, architecture: str, test: Sequence[str], *, crop: int | None = None, size: int = SIDE) -> Path:

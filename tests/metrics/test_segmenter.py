@@ -15,7 +15,7 @@ from metrics.data.image_set import ImageSet
 from metrics.labels.network import SegmenterSettings, build_network
 from metrics.labels.segmenter import Segmenter, fingerprint, load_or_train, train_segmenter
 from metrics.labels.training import Variation, draw, overlap_loss, vary
-from tests.metrics.surfaces import SIDE, surfaces
+from tests.builders.scratches import SIDE, surfaces
 
 BRIEF = SegmenterSettings(steps=2, batch=2, pretrained=False)
 

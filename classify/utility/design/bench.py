@@ -51,7 +51,7 @@ from classify.utility.design.trials import (
     trials_of,
 )
 from defects.formats.dataset import open_dataset
-from defects.images.header import image_info
+from defects.images.decode import image_info
 from defects.provenance import image_hashes
 from defects.sample import GOOD, Sample
 from engine.errors import UsageError

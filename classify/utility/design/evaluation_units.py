@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from classify.utility.design.division import Division, good_limit
 from classify.utility.design.trials import AUTO, CROPS, IMAGES, Settings
-from defects.images.crops import Box, as_channels
-from defects.images.decode import read_image, read_mask, read_sample
-from defects.images.header import image_info
+from defects.attributes.guide import as_channels
+from defects.images.crops import Box
+from defects.images.decode import image_info, read_image, read_mask, read_sample
 from defects.masks.width import Mask, resize_mask
 from defects.sample import GOOD, Sample
 from engine.seeding import numpy_generator

@@ -13,8 +13,7 @@ import numpy as np
 from classify.utility.design.bench import Bench, Request, open_bench
 from classify.utility.design.sources import SEED, SHOTS, filled, is_template
 from classify.utility.design.trials import FewShotSplit
-from defects.images.decode import encode_image, read_sample
-from defects.images.header import read_bytes
+from defects.images.decode import encode_image, read_bytes, read_sample
 from defects.manifest import NAME, read_manifest, row_of, write_manifest
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, OutputError, UsageError
