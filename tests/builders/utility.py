@@ -20,7 +20,7 @@ from defects.manifest import row_of, write_manifest
 from defects.sample import GOOD, Sample
 from metrics.features.cache import FeatureCache
 from tests.builders import save
-from tests.metrics.surfaces import SIDE, defect, painted, surface
+from tests.builders.scratches import SIDE, defect, painted, surface
 
 DEPTH = 34.0
 
