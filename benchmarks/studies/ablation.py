@@ -2,12 +2,12 @@
 
     python benchmarks/studies/ablation.py DATA --out runs/ablation [--images 6000] [--threads 2] [--style-weights FILE]
 
-Every cell is a short training run (its files are kept, so that an interrupted bench goes on) and four measures on
-held-out masks and guides, drawn with fresh noise:
+Every variant is a short training run (an interrupted study continues) and four measures on held-out masks and guides,
+generated with fresh noise:
 
-    ground      Frechet distance between Gaussians fitted to the ground's statistics (means and deviations of each
+    background  Frechet distance between Gaussians fitted to background statistics (means and deviations of each
                 channel, mean gradients), generated against held-out real; 0 is best
-    variety     mean absolute difference of two draws of one mask and guide, as a share of that of two real images
+    variety     mean absolute difference of two images of one mask and guide, as a share of that of two real images
     brightness  mean absolute difference of requested and measured brightness
     contrast    Spearman correlation of requested and measured brightness
 """
@@ -16,126 +16,120 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
+import yaml
 from numpy.typing import NDArray
-from scipy.linalg import sqrtm
 from scipy.stats import spearmanr
 
+import defects
+import gan
 from defects.attributes.guide import NumericEntry, brightness
-from defects.formats.dataset import open_dataset
-from defects.images.header import image_info
+from defects.images.decode import image_info
+from defects.sample import GOOD
 from engine.config import load_config
+from engine.files.atomic import write_json
 from engine.runtime.device import select_device
 from gan.checkpoint import load_generator
-from gan.config import GanConfig
 from gan.data.attributes import background_statistics, guide_columns
 from gan.data.crops import CropSource
 from gan.data.dataset import has_defect
 from gan.generation.plan import Sampler
 from gan.networks.registry import WholeImageGenerator
-from gan.training.launch import start
+from metrics import frechet_distance
 
 SEED = 11
-CELLS: dict[str, tuple[str, ...]] = {
-    "magna": (),
-    "no posterior": ("network.encoder=false", "loss.swap=0", "loss.guide=0", "loss.kl=0"),
-    "no swapped grounds": ("loss.swap=0",),
-    "no spatial noise": ("network.noise_injection=false",),
-    "no modulation": ("network.modulation=false",),
-    "decoder from 1 x 1": ("network.start=1",),
-    "one scale, no spectral norm": ("network.discriminator_scales=1", "network.spectral=false"),
-    "plain reconstruction": ("loss.defect_weight=1",),
-    "no style": ("loss.style=0",),
+VARIANTS: dict[str, dict[str, Any]] = {
+    "magna": {},
+    "no encoder": {"network.encoder": False, "loss.swap": 0, "loss.guide": 0, "loss.kl": 0},
+    "no swapped backgrounds": {"loss.swap": 0},
+    "no spatial noise": {"network.noise_injection": False},
+    "no modulation": {"network.modulation": False},
+    "decoder from 1 x 1": {"network.start": 1},
+    "one scale, no spectral norm": {"network.discriminator_scales": 1, "network.spectral": False},
+    "plain reconstruction": {"loss.defect_weight": 1},
+    "no style": {"loss.style": 0},
 }
-
-
-def frechet(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Frechet distance of Gaussians fitted to rows, after scaling each column by its deviation in `b`."""
-    scale = b.std(0) + 1e-9
-    a, b = a / scale, b / scale
-    covariances = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    root = sqrtm(covariances[0] @ covariances[1])
-    return float(np.square(a.mean(0) - b.mean(0)).sum() + np.trace(sum(covariances) - 2 * np.real(root)))
 
 
 def score(data: Path, run: Path) -> dict[str, float]:
     """The four measures of a run on its held-out samples."""
     generator = load_generator(run)
-    config = GanConfig.model_validate(generator.meta["config"])
+    config = gan.GanConfig.model_validate(generator.meta["config"])
     held = set(generator.meta["data"]["test"])
-    samples = [s for s in open_dataset(data).samples if s.name in held and s.label != "good" and has_defect(s)]
-    source = CropSource(
-        samples,
-        guide_columns(samples, config.data),
-        size=generator.size,
-        channels=generator.channels,
-        config=config.data,
-    )
-    windows = [source.cut(i, None) for i in range(len(samples))]
+    samples = [s for s in defects.open(data).samples if s.name in held and s.label != GOOD and has_defect(s)]
+    columns = guide_columns(samples, config.data)
+    source = CropSource(samples, columns, size=generator.size, channels=generator.channels, config=config.data)
+    crops = [source.cut(i, None) for i in range(len(samples))]
     entry = generator.schema["brightness"]
     if not isinstance(entry, NumericEntry):
         raise SystemExit("expected a brightness entry in the schema")
-    scaled = [generator.schema.scale(w.guide) for w in windows]
-    draws = []
-    for draw in range(2):
-        painter = Sampler(cast(WholeImageGenerator, load_generator(run).network), select_device("auto"), SEED + draw)
+    scaled = [generator.schema.scale(crop.guide) for crop in crops]
+    repeats = []
+    for repeat in range(2):
+        sampler = Sampler(cast(WholeImageGenerator, load_generator(run).network), select_device("auto"), SEED + repeat)
         images: list[NDArray[np.uint8]] = []
-        for first in range(0, len(windows), painter.count):
-            part = range(first, min(first + painter.count, len(windows)))
-            vectors = [generator.schema.encode(scaled[i]) for i in part]
-            images.extend(painter.sample([windows[i].mask for i in part], vectors, [("cell", i) for i in part]))
-        draws.append(images)
-    real = np.array([background_statistics(w.image, w.mask) for w in windows], np.float64)
-    fake = np.array([background_statistics(f, w.mask) for f, w in zip(draws[0], windows, strict=True)], np.float64)
-    shown = [brightness(f, w.mask) for f, w in zip(draws[0], windows, strict=True)]
-    asked = [entry.unscale(float(s["brightness"] or 0.0)) for s in scaled]
-    order = np.random.default_rng(SEED).permutation(len(windows))
-    between = np.mean([np.abs(windows[i].image.astype(int) - windows[j].image).mean() for i, j in enumerate(order)])
-    within = np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(*draws, strict=True)])
+        for first in range(0, len(crops), sampler.count):
+            batch = range(first, min(first + sampler.count, len(crops)))
+            vectors = [generator.schema.encode(scaled[i]) for i in batch]
+            images.extend(sampler.sample([crops[i].mask for i in batch], vectors, [("cell", i) for i in batch]))
+        repeats.append(images)
+    real = np.array([background_statistics(crop.image, crop.mask) for crop in crops], np.float64)
+    pairs = list(zip(repeats[0], crops, strict=True))
+    fake = np.array([background_statistics(image, crop.mask) for image, crop in pairs], np.float64)
+    scale = real.std(0) + 1e-9
+    measured = [brightness(image, crop.mask) for image, crop in pairs]
+    requested = [entry.unscale(float(values["brightness"] or 0.0)) for values in scaled]
+    order = np.random.default_rng(SEED).permutation(len(crops))
+    between = np.mean([np.abs(crops[i].image.astype(int) - crops[j].image).mean() for i, j in enumerate(order)])
+    within = np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(*repeats, strict=True)])
     return {
-        "ground": frechet(fake, real),
+        "background": frechet_distance(real=real / scale, fake=fake / scale),
         "variety": float(within / between),
-        "brightness": float(np.abs(np.subtract(shown, asked)).mean()),
-        "contrast": float(spearmanr(shown, asked).statistic),
-        "n": len(windows),
+        "brightness": float(np.abs(np.subtract(measured, requested)).mean()),
+        "contrast": float(spearmanr(measured, requested).statistic),
+        "n": len(crops),
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--config", default="magna")
-    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE of the configuration")
     parser.add_argument("--images", type=int, default=6000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--style-weights", type=Path)
-    parser.add_argument("--only", help="one cell")
-    options = parser.parse_args()
+    parser.add_argument("--only", help="one variant")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    dataset = open_dataset(options.data)
-    channels = image_info(dataset.samples[0].image).channels
-    for name, changes in CELLS.items():
+    samples = defects.open(options.data).samples
+    common = {"network.channels": image_info(samples[0].image).channels}
+    common |= {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in options.set)}
+    config = load_config(options.config, gan.GanConfig, options.set)
+    defective = sum(s.label != GOOD for s in samples) * (1 - config.data.test_fraction)
+    epochs = max(1, round(options.images / (defective * (1 + config.data.good_per_defect))))
+    common |= {f"train.{key}": epochs for key in ("epochs", "checkpoint_every", "sample_every")}
+    for name, changes in VARIANTS.items():
         if options.only and name != options.only:
             continue
         run = options.out / name.replace(" ", "-").replace(",", "")
-        config = load_config(options.config, GanConfig, [f"network.channels={channels}", *options.set, *changes])
-        defective = sum(s.label != "good" for s in dataset.samples) * (1 - config.data.test_fraction)
-        epochs = max(1, round(options.images / (defective * (1 + config.data.good_per_defect))))
-        config = config.model_copy(
-            update={
-                "train": config.train.model_copy(
-                    update={"epochs": epochs, "checkpoint_every": epochs, "sample_every": epochs}
-                )
-            }
-        )
         if not (run / "score.json").exists():
-            start(dataset, config, run, style_weights=options.style_weights, resume=run.exists())
-            (run / "score.json").write_text(json.dumps(score(options.data, run)), encoding="utf-8")
+            weights = options.style_weights
+            gan.train(
+                options.data,
+                options.config,
+                run,
+                overrides=common | changes,
+                style_weights=weights,
+                resume=run.exists(),
+            )
+            write_json(run / "score.json", score(options.data, run))
         row = json.loads((run / "score.json").read_text(encoding="utf-8"))
         print(f"{name:30}" + "".join(f"  {key} {value:.3f}" for key, value in row.items()), flush=True)
 

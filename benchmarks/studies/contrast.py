@@ -1,14 +1,16 @@
-"""How well the contrast of a real defect is foretold by other ones: of its kind, or like it in width and ground.
+"""How well the contrast of a real defect is predicted from others: from those of its class, or from similar ones.
 
     python benchmarks/studies/contrast.py RUN
 
-Reads what the checkpoint tells of its training defects; each is foretold from all others (leave one out).
+Reads the training defects that the checkpoint describes; each is predicted from all others (leave one out): from any
+of its class, and from those of like width on a like background.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,36 +19,38 @@ import numpy as np
 from gan.blending.matching import TrainingDefects
 from gan.checkpoint import load_generator
 
-DRAWS = 16
+SAMPLES = 16
 
 
-def main(run: Path) -> None:
-    """Prints, for each kind, the correlation of contrast and ground, and the mean errors of both ways to foretell."""
-    generator = load_generator(run)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints, for each class, the correlation of contrast and background, and the mean errors of both predictions."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, nargs="?", help="the bundled Magna-Blend by default")
+    generator = load_generator(parser.parse_args(arguments).run, blend=True)
     rows, background_stats = generator.table, generator.background_stats
     rng = np.random.default_rng(0)
     errors: dict[str, list[tuple[float, float]]] = defaultdict(list)
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for i, row in enumerate(rows):
-        kind, shown = str(row.get("kind", "defect")), cast(float, row["brightness"])
+        label, real = str(row.get("kind", "defect")), cast(float, row["brightness"])
         others = TrainingDefects([*rows[:i], *rows[i + 1 :]], [*background_stats[:i], *background_stats[i + 1 :]])
-        choose = others.row_sampler(background_stats[i])
-        fixed = {"kind": kind} if "kind" in row else {}
-        like = [
-            cast(float, choose(fixed, float(share), cast(float, row["thickness"]))["brightness"])
-            for share in rng.random(DRAWS)
+        sample_row = others.row_sampler(background_stats[i])
+        fixed = {"kind": label} if "kind" in row else {}
+        similar = [
+            cast(float, sample_row(fixed, float(share), cast(float, row["thickness"]))["brightness"])
+            for share in rng.random(SAMPLES)
         ]
-        same = [cast(float, other["brightness"]) for other in others.rows if other.get("kind", kind) == kind]
-        anyone = rng.choice(same or [shown], DRAWS)
-        errors[kind].append((float(np.abs(anyone - shown).mean()), float(np.abs(np.array(like) - shown).mean())))
-        points[kind].append((shown, background_stats[i].level))
-    errors["all"] = [pair for kind in sorted(errors) for pair in errors[kind]]
-    print(f"{'kind':10} {'count':>5}  {'contrast by ground':>18}  {'any of its kind':>15}  {'like it':>7}")
-    for kind, pairs in errors.items():
-        blind, seeing = np.mean(pairs, axis=0)
-        told = f"{np.corrcoef(np.array(points[kind]).T)[0, 1]:.2f}" if kind in points else ""
-        print(f"{kind:10} {len(pairs):5}  {told:>18}  {blind:15.3f}  {seeing:7.3f}")
+        same = [cast(float, other["brightness"]) for other in others.rows if other.get("kind", label) == label]
+        anyone = rng.choice(same or [real], SAMPLES)
+        errors[label].append((float(np.abs(anyone - real).mean()), float(np.abs(np.array(similar) - real).mean())))
+        points[label].append((real, background_stats[i].level))
+    errors["all"] = [pair for label in sorted(errors) for pair in errors[label]]
+    print(f"{'class':10} {'count':>5}  {'r of background':>18}  {'any of its class':>16}  {'similar':>7}")
+    for label, pairs in errors.items():
+        by_class, by_background = np.mean(pairs, axis=0)
+        correlation = f"{np.corrcoef(np.array(points[label]).T)[0, 1]:.2f}" if label in points else ""
+        print(f"{label:10} {len(pairs):5}  {correlation:>18}  {by_class:16.3f}  {by_background:7.3f}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -1,22 +1,24 @@
-"""How many planted copies of held-out photographs the leak check finds, and how often it is wrong.
+"""How many planted near-duplicates of held-out images the leak check finds, and how often it is wrong.
 
-    python benchmarks/studies/near_duplicates.py DIR [DIR ...] [--planted 100] [--clean 200] [--squares 128:256]
+    python benchmarks/studies/near_duplicates.py DIR [DIR ...] [--planted 100] [--clean 200] [--crops 128:256]
 
-Held-out photographs of a set are cropped (side 0.55 to 0.9), mirrored, turned by right angles, brightened, made smaller
-and saved as JPEG of quality 40 to 95, each with its chance, and looked for; training photographs of other groups must
-not be found. What `mix-defects` does is called, nothing else.
+Held-out images of a set are cropped (side 0.55 to 0.9), mirrored, turned by right angles, brightened, scaled down and
+saved as JPEG of quality 40 to 95, each with its probability; the leak check of `mix-defects` searches them. Training
+images of other groups must not be found.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import defects
 from augment.leakage.near_duplicates import (
     MIN_CROP_SIMILARITY,
     MIN_SIMILARITY,
@@ -26,7 +28,6 @@ from augment.leakage.near_duplicates import (
     small_gray,
 )
 from augment.mixing.splits import training_split
-from defects.formats.dataset import open_dataset
 from defects.images.crops import CropSpec, read_crop
 from defects.images.decode import read_image
 from defects.sample import Sample
@@ -35,42 +36,42 @@ from engine.seeding import numpy_generator
 Image = NDArray[np.uint8]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--planted", type=int, default=100)
     parser.add_argument("--clean", type=int, default=200)
-    parser.add_argument("--squares", default="", help="side:window: plant squares as a generator sees them")
+    parser.add_argument("--crops", default="", help="SIZE:CROP: plant crops as a generator has them")
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    for folder in arguments.folders:
-        measure(folder, arguments.planted, arguments.clean, arguments.seed, arguments.squares)
+    options = parser.parse_args(arguments)
+    for folder in options.folders:
+        measure(folder, options.planted, options.clean, options.seed, options.crops)
 
 
-def measure(folder: Path, planted: int, clean: int, seed: int, squares: str) -> None:
-    """Prints what is found in one set."""
+def measure(folder: Path, planted: int, clean: int, seed: int, crops: str) -> None:
+    """Prints what the leak check finds in one set."""
     train = training_split(folder, val=0.0, test=0.2, seed=seed).samples["train"]
     known = {sample.name for sample in train}
-    held = [sample for sample in open_dataset(folder).samples if sample.name not in known and sample.has_pixels]
+    held = [sample for sample in defects.open(folder).samples if sample.name not in known and sample.has_pixels]
     rng = numpy_generator(seed, "leak")
     start = time.perf_counter()
-    crop_spec = CropSpec(*map(int, squares.split(":"))) if squares else None
+    crop_spec = CropSpec(*map(int, crops.split(":"))) if crops else None
     references = ReferenceImages(held, crop=crop_spec.crop if crop_spec else None)
 
     def read(sample: Sample) -> Image:
         return read_crop(sample, crop_spec)[0] if crop_spec else read_image(sample.image)
 
-    print(f"{folder.name}: {len(held)} held-out photographs indexed in {time.perf_counter() - start:.1f} s")
+    print(f"{folder.name}: {len(held)} held-out images indexed in {time.perf_counter() - start:.1f} s")
     some = [train[int(i)] for i in rng.permutation(len(train))[:clean]]
     start = time.perf_counter()
-    others = np.asarray([found.value for found in references.compare(some, read=read)])
+    others = np.asarray([match.value for match in references.compare(some, read=read)])
     seconds = time.perf_counter() - start
     least = calibrated_threshold(others.tolist(), MIN_CROP_SIMILARITY if crop_spec else MIN_SIMILARITY)
     print(
-        f"  clean: {int((others > least).sum())} of {len(others)} called copies at likeness {least:.3f} "
+        f"  clean: {int((others > least).sum())} of {len(others)} called near-duplicates at similarity {least:.3f} "
         f"(95 % below {np.quantile(others, 0.95):.3f}, most {others.max():.3f}); {len(others) / seconds:.1f} images/s"
     )
-    found: dict[str, list[bool]] = {}
+    results: dict[str, list[bool]] = {}
     named = 0
     for _ in range(planted):
         sample = held[int(rng.integers(len(held)))]
@@ -78,16 +79,16 @@ def measure(folder: Path, planted: int, clean: int, seed: int, squares: str) -> 
         nearest = references.nearest(find_keypoints(small_gray(changed)))
         named += nearest.name == sample.name
         for name in ("all", *how):
-            found.setdefault(name, []).append(nearest.value > least)
-    for name, hits in found.items():
+            results.setdefault(name, []).append(nearest.value > least)
+    for name, hits in results.items():
         print(f"  {name}: {sum(hits)} of {len(hits)} found ({np.mean(hits):.1%})")
-    print(f"  the very photograph named: {named} of {planted}")
+    print(f"  the very image named: {named} of {planted}")
 
 
 def plant(image: Image, rng: np.random.Generator) -> tuple[Image, list[str]]:
-    """A changed copy, and what was done."""
+    """A changed near-duplicate, and the changes."""
     height, width = image.shape[:2]
-    how = []
+    how: list[str] = []
     if rng.random() < 0.6:
         part = rng.uniform(0.55, 0.9)
         rows, columns = int(height * part), int(width * part)
@@ -105,7 +106,7 @@ def plant(image: Image, rng: np.random.Generator) -> tuple[Image, list[str]]:
         factor = max(128 / min(image.shape[:2]), 0.2)
         if factor < 1:
             image = np.atleast_3d(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA))
-            how.append("made smaller")
+            how.append("scaled down")
     if rng.random() < 0.7:
         quality = int(rng.integers(40, 96))
         data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]

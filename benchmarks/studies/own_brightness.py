@@ -1,68 +1,63 @@
-"""Label fidelity of Magna-Blend where every held-out mask has the contrast of its own photograph.
+"""Label fidelity of Magna-Blend where every held-out mask has the contrast of the real defect in its own image.
 
-    python benchmarks/studies/own_brightness.py DATA SET RUN [inpaint]
+    python benchmarks/studies/own_brightness.py DATA SET RUN [--inpaint]
 
-SET holds images of RUN, so that the segmenter of `bench-fid --held-out --fake blend=SET` is taken. With a brightness as
-in the training images, a kind whose training parts are pale is drawn pale and not found; here that reason is taken
-away, and what is left is how well the defects are drawn.
+SET holds images of RUN, so that the segmenter of `bench-fid --held-out --fake blend=SET` is used. With a brightness as
+in the training images, a class whose training defects are pale becomes pale and is not found. This study removes that
+reason; what remains is how well the network generates defects.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from blends import blend_plan, held_out_segmenter, label_ious, study_parser, with_training_defects
+from numpy.typing import NDArray
 
-from defects.attributes.background import background_around
-from defects.attributes.guide import measure, ring_radius
+import defects
+from defects.attributes.appearance import background_around
+from defects.attributes.guide import ring_radius
 from defects.formats.folders import write_masks
-from gan.blending.matching import TrainingDefects
-from gan.blending.plan import BlendPlan, make_blend_plan
-from gan.generation.jobs import Request as Wanted
-from metrics.bench.comparison import Request, open_comparison
-from metrics.bench.evaluation import not_drawn_into
-from metrics.features.cache import user_cache
+from gan.blending.plan import BlendPlan
 from metrics.labels.fidelity import overlaps
-from metrics.labels.segmenter import load_or_train
 
 EACH = 2
 
 
-def main(data: Path, fakes: Path, run: Path, *, inpaint: bool) -> None:
-    """Prints the mean IoU of real images and of drawn ones, by kind."""
-    comparison = open_comparison(Request(data, (("blend", fakes),), held_out=True))
-    segmenter = load_or_train(not_drawn_into(comparison), user_cache("segmenters"))
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the mean IoU of real and of synthetic images, by class."""
+    options = study_parser(__doc__, "data", "set", "run").parse_args(arguments)
+    comparison, segmenter = held_out_segmenter(options.data, options.set)
     held = comparison.held
-    shown = {sample.name.replace("/", "_"): held.read(i) for i, sample in enumerate(held.samples)}
+    images = {sample.name.replace("/", "_"): held.read(i) for i, sample in enumerate(held.samples)}
     scores: dict[str, list[tuple[float, float]]] = defaultdict(list)
     with TemporaryDirectory() as folder:
         masks = Path(folder)
         write_masks(held.samples, None, masks)
-        wanted = Wanted(guide="brightness=random", num=EACH, size=comparison.crop_spec.size)
-        plan = make_blend_plan(wanted, masks, data, run, inpaint=inpaint)
+        size = comparison.crop_spec.size
+        plan = blend_plan(masks, options.data, options.run, num=EACH, size=size, inpaint=options.inpaint)
         for number, entry in enumerate(plan.jobs.masks.entries):
-            image, mask = shown[Path(entry.file).stem]
-            real = overlaps(segmenter.probabilities(image[None]) >= 0.5, mask[None])[0]
-            own = as_in(plan, entry.label, image, mask)
-            drawn = own.generate([plan.jobs[EACH * number + i] for i in range(EACH)])
-            found = segmenter.probabilities(np.stack([one.pixels for one in drawn])) >= 0.5
-            scores[entry.label].append((real, float(overlaps(found, np.stack([one.mask for one in drawn])).mean())))
-    scores["all"] = [pair for kind in sorted(scores) for pair in scores[kind]]
-    for kind, pairs in scores.items():
-        print(f"{kind:10} {len(pairs):4} masks   real {np.mean(pairs, 0)[0]:.3f}   drawn {np.mean(pairs, 0)[1]:.3f}")
+            image, mask = images[Path(entry.file).stem]
+            real = float(overlaps(segmenter.probabilities(image[None]) >= 0.5, mask[None])[0])
+            own = with_contrast_of(plan, entry.label, image, mask)
+            generated = own.generate([plan.jobs[EACH * number + i] for i in range(EACH)])
+            scores[entry.label].append((real, float(label_ious(segmenter, generated).mean())))
+    scores["all"] = [pair for label in sorted(scores) for pair in scores[label]]
+    for label, pairs in scores.items():
+        real, synthetic = np.mean(pairs, axis=0)
+        print(f"{label:10} {len(pairs):4} masks   real {real:.3f}   synthetic {synthetic:.3f}")
 
 
-def as_in(plan: BlendPlan, kind: str, image: np.ndarray, mask: np.ndarray) -> BlendPlan:
-    """The plan with one known defect: that of a photograph, to which every drawn brightness is brought."""
-    # The setting would be that of a window, not of a photograph.
-    ground = background_around(image, mask, ring_radius(mask.shape[0]))._replace(setting=None)
-    row = {**measure(image, mask), "kind": kind}
-    return replace(plan, locations=replace(plan.locations, known=TrainingDefects([row], [ground])))
+def with_contrast_of(plan: BlendPlan, label: str, image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> BlendPlan:
+    """The plan with one training defect: that of an image, whose brightness is transferred to every generated one."""
+    # The setting would be that of a crop, not of an image.
+    stats = background_around(image, mask, ring_radius(mask.shape[0]))._replace(setting=None)
+    return with_training_defects(plan, [{**defects.measure(image, mask), "kind": label}], [stats])
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]), inpaint=sys.argv[4:] == ["inpaint"])
+    main()

@@ -1,11 +1,11 @@
-"""Which score sees which fault? Real images, damaged step by step, go through bench-fid as if they were generated.
+"""Which score detects which damage? Real images, damaged step by step, go through bench-fid as synthetic ones.
 
     python benchmarks/studies/sensitivity.py DATA/magnetic-tile --out runs/sensitivity --docs docs/results
 
 Defective tiles are divided by tile into three: training images (30 %), real images to compare with (35 %) and the
-rest, which is handed in undamaged and with one fault at a time. The undamaged copy is the measure: a score *sees* a
-fault when it has moved the wrong way beyond the undamaged copy's 95 % interval. `copies` is made of training images,
-as a generator that has learnt them by heart would do.
+rest, which is measured undamaged and with one damage at a time. The undamaged set is the reference: a score *detects* a
+damage when it has moved the wrong way beyond the undamaged set's 95 % interval. `copies` consists of training images,
+as if a generator had memorized them.
 """
 
 from __future__ import annotations
@@ -14,41 +14,43 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.formats.dataset import open_dataset
+import defects
 from defects.images.crops import CropSpec, read_crop
 from defects.images.decode import encode_image
 from defects.manifest import row_of, write_manifest
 from defects.sample import GOOD, Sample
-from defects.splits import split
 from engine.files.atomic import write_bytes, write_text
 from engine.seeding import numpy_generator
 
 matplotlib.use("Agg")
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
-Issue = Callable[[Image, Mask, np.random.Generator], tuple[Image, Mask]]
+Damage = Callable[[Image, Mask, np.random.Generator], tuple[Image, Mask]]
 
 # Where a score has no interval: beyond these it says that something is wrong.
 LIMITS = {"c_t": -3.0, "copies": 0.05}
-FRAMING = CropSpec(128, None, 1)
+CROP_SPEC = CropSpec(128, None, 1)
 SHARES = {"train": 0.3, "real": 0.35, "given": 0.35}
 
 
-def blurred(sigma: float) -> Issue:
-    return lambda image, mask, _: (cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape), mask)
+def blurred(sigma: float) -> Damage:
+    return lambda image, mask, _: (
+        np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8).reshape(image.shape),
+        mask,
+    )
 
 
-def noisy(sigma: float) -> Issue:
+def noisy(sigma: float) -> Damage:
     def add(image: Image, mask: Mask, rng: np.random.Generator) -> tuple[Image, Mask]:
         return np.clip(image + rng.normal(0, sigma, image.shape), 0, 255).astype(np.uint8), mask
 
@@ -56,12 +58,13 @@ def noisy(sigma: float) -> Issue:
 
 
 def erased(image: Image, mask: Mask, _: np.random.Generator) -> tuple[Image, Mask]:
-    """The defect is in-painted; the label stays."""
+    """The defect is inpainted; the label stays."""
     wide = cv2.dilate(mask.astype(np.uint8), np.ones((7, 7), np.uint8))
-    return cv2.inpaint(image, wide, 5, cv2.INPAINT_TELEA).reshape(image.shape), mask
+    inpainted = np.asarray(cv2.inpaint(image, wide, 5, cv2.INPAINT_TELEA), np.uint8)
+    return inpainted.reshape(image.shape), mask
 
 
-def shifted(pixels: int) -> Issue:
+def shifted(pixels: int) -> Damage:
     return lambda image, mask, _: (image, np.roll(mask, (pixels, -pixels), axis=(0, 1)))
 
 
@@ -73,8 +76,8 @@ def mirrored(image: Image, mask: Mask, _: np.random.Generator) -> tuple[Image, M
     return np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
 
 
-def cases(given: list[Sample], train: list[Sample]) -> Iterator[tuple[str, list[Sample], Issue]]:
-    """Name, samples and fault of every set that is handed in; the undamaged one first."""
+def cases(given: list[Sample], train: list[Sample]) -> Iterator[tuple[str, list[Sample], Damage]]:
+    """Name, samples and damage of every set that is measured; the undamaged one first."""
     yield "undamaged", given, unchanged
     for sigma in (1, 2, 4):
         yield f"blur-{sigma}", given, blurred(sigma)
@@ -88,35 +91,37 @@ def cases(given: list[Sample], train: list[Sample]) -> Iterator[tuple[str, list[
     yield "copies", [train[i % len(train)] for i in range(len(given))], mirrored
 
 
-def write_set(root: Path, samples: list[Sample], issue: Issue, *, source: str, ending: str = "png") -> None:
-    """Windows of the samples, damaged, as a sample folder."""
+def write_set(
+    root: Path, samples: list[Sample], damage: Damage, *, source: str, ending: Literal["png", "jpg"] = "png"
+) -> None:
+    """Crops of the samples, damaged, as a sample folder."""
     rows: list[dict[str, Any]] = []
     for number, sample in enumerate(samples):
-        image, mask = issue(*read_crop(sample, FRAMING), numpy_generator(0, root.name, number))
+        image, mask = damage(*read_crop(sample, CROP_SPEC), numpy_generator(0, root.name, number))
         name = f"{number:04d}"
         image_file, mask_file = root / "images" / f"{name}.{ending}", root / "masks" / f"{name}.png"
-        made = replace(sample, name=name, image=image_file, mask=mask_file, polygons=(), source=source, metadata={})
+        row = replace(sample, name=name, image=image_file, mask=mask_file, polygons=(), source=source, metadata={})
         write_bytes(image_file, encode_image(image, ending))
         write_bytes(mask_file, encode_image(mask.astype(np.uint8)[..., None] * 255, "png"))
-        rows.append(row_of(made, root))
+        rows.append(row_of(row, root))
     write_manifest(root, rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/sensitivity"))
-    parser.add_argument("--docs", type=Path, help="folder for sensitivity.md and its picture")
+    parser.add_argument("--docs", type=Path, help="folder for sensitivity.md and its figure")
     parser.add_argument("--workers", type=int, default=1)
-    options = parser.parse_args()
-    samples = [s for s in open_dataset(options.data).samples if s.label != GOOD]
-    samples = [s for s in samples if read_crop(s, FRAMING)[1].any()]
-    parts = split(samples, SHARES, 0)
+    options = parser.parse_args(arguments)
+    samples = [s for s in defects.open(options.data).samples if s.label != GOOD]
+    samples = [s for s in samples if read_crop(s, CROP_SPEC)[1].any()]
+    parts = defects.split(samples, SHARES, 0)
     write_set(options.out / "train", parts["train"], unchanged, source="real")
     write_set(options.out / "real", parts["real"], unchanged, source="real")
     names = []
-    for name, chosen, issue in cases(parts["given"], parts["train"]):
-        write_set(options.out / name, chosen, issue, source="synthetic", ending="jpg" if name == "copies" else "png")
+    for name, own, damage in cases(parts["given"], parts["train"]):
+        write_set(options.out / name, own, damage, source="synthetic", ending="jpg" if name == "copies" else "png")
         names.append(name)
     command = [str(Path(sys.executable).parent / "bench-fid"), "--real", str(options.out / "real")]
     command += ["--train", str(options.out / "train"), "--out", str(options.out / "report"), "--force"]
@@ -130,21 +135,21 @@ def main() -> None:
 
 
 def study(results: dict[str, Any], names: list[str], counts: dict[str, int], docs: Path | None) -> str:
-    """The table of values, each bold where the score sees the fault, and its picture."""
-    found = {source["name"]: {score["name"]: score for score in source["scores"]} for source in results["sources"]}
-    clean = found["undamaged"]
+    """The table of values, each bold where the score detects the damage, and its figure."""
+    scores = {source["name"]: {score["name"]: score for score in source["scores"]} for source in results["sources"]}
+    clean = scores["undamaged"]
     shown = [name for name, score in clean.items() if score["value"] is not None]
     lines = [
-        f"{counts['train']} training tiles, {counts['real']} real ones to compare with, {counts['given']} handed in.",
+        f"{counts['train']} training tiles, {counts['real']} real ones to compare with, {counts['given']} measured.",
         "",
         "| score (better) | " + " | ".join(names) + " |",
         "|---|" + "---|" * len(names),
     ]
     for score in shown:
-        cells = [_cell(found[name][score], clean[score]) for name in names]
-        lines.append(f"| {score} ({clean[score]['better']}) | " + " | ".join(cells) + " |")
+        values = [_formatted(scores[name][score], clean[score]) for name in names]
+        lines.append(f"| {score} ({clean[score]['better']}) | " + " | ".join(values) + " |")
     if docs is not None:
-        _draw(found, shown, names, docs / "images" / "sensitivity.png")
+        _plot(scores, shown, names, docs / "images" / "sensitivity.png")
     return "\n".join(lines) + "\n"
 
 
@@ -161,21 +166,21 @@ def distance(score: dict[str, Any], clean: dict[str, Any]) -> float | None:
     if clean["low"] is None or clean["high"] is None:
         return None
     edge = clean["high"] if clean["better"] == "lower" else clean["low"]
-    return sign * float(score["value"] - clean["value"]) / max(abs(edge - clean["value"]), 1e-9)
+    return float(sign * (score["value"] - clean["value"]) / max(abs(edge - clean["value"]), 1e-9))
 
 
-def _cell(score: dict[str, Any], clean: dict[str, Any]) -> str:
+def _formatted(score: dict[str, Any], clean: dict[str, Any]) -> str:
     far = distance(score, clean)
     text = "none" if score["value"] is None else f"{score['value']:.3g}"
     return f"**{text}**" if far is not None and far > 1 else text
 
 
-def _draw(found: dict[str, dict[str, Any]], shown: list[str], names: list[str], path: Path) -> None:
+def _plot(scores: dict[str, dict[str, Any]], shown: list[str], names: list[str], path: Path) -> None:
     import io
 
     import matplotlib.pyplot as plt
 
-    values = [[distance(found[name][score], found["undamaged"][score]) for name in names] for score in shown]
+    values = [[distance(scores[name][score], scores["undamaged"][score]) for name in names] for score in shown]
     grid = np.array([[np.nan if value is None else value for value in row] for row in values])
     figure, axes = plt.subplots(figsize=(0.62 * len(names) + 3, 0.34 * len(shown) + 1.4), layout="constrained")
     axes.imshow(np.clip(grid, -4, 4), cmap="RdBu_r", vmin=-4, vmax=4, aspect="auto")
@@ -183,7 +188,7 @@ def _draw(found: dict[str, dict[str, Any]], shown: list[str], names: list[str], 
     axes.set_yticks(range(len(shown)), shown)
     for row, column in np.argwhere(grid > 1):
         axes.text(column, row, "•", ha="center", va="center", color="white")
-    axes.set_title("half intervals on the worse side of the undamaged copy (dot: seen)", fontsize=9)
+    axes.set_title("half intervals on the worse side of the undamaged set (dot: detected)", fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     write_bytes(path, buffer.getvalue())

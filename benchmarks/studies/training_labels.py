@@ -1,66 +1,62 @@
-"""Label fidelity of Magna-Blend on training masks, by which weights and grounds are compared without held-out ones.
+"""Label fidelity of Magna-Blend on training masks: compares weights and backgrounds without held-out images.
 
-    python benchmarks/studies/training_labels.py DATA MASKS SET SIZE RUN [RUN ...] [inpaint]
+    python benchmarks/studies/training_labels.py DATA MASKS SET RUN [RUN ...] --size 128 [--inpaint]
 
-MASKS of training photographs (training_masks.py); SET holds images of one of the generators, so that the segmenter of
-`bench-fid --held-out --fake blend=SET` is taken. It knows the defects: figures are to be compared with each other only.
-Every run is measured as it is, without the sides and places of its training defects, and without their reliefs.
+MASKS are those of the training images (`gen-masks --from-run RUN --whole`); SET holds images of one of the generators,
+so that the segmenter of `bench-fid --held-out --fake blend=SET` is used. It was trained on these defects: compare the
+figures with each other only. Every run is measured as it is, without the settings (sides and places) of its training
+defects, and without their local contrasts.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from blends import blend_plan, held_out_segmenter, label_ious, study_parser, with_training_defects
 
-from gan.blending.matching import TrainingDefects
-from gan.blending.plan import BlendPlan, make_blend_plan
-from gan.generation.jobs import Request as Wanted
-from metrics.bench.comparison import Request, open_comparison
-from metrics.bench.evaluation import not_drawn_into
-from metrics.features.cache import user_cache
-from metrics.labels.fidelity import overlaps
-from metrics.labels.segmenter import Segmenter, load_or_train
+from gan.blending.plan import BlendPlan
+from metrics.labels.segmenter import Segmenter
 
 MOST = 24
-"""Masks of a kind."""
+"""Masks of a class."""
 
 
-def main(data: Path, masks: Path, fakes: Path, size: int, runs: list[Path], *, inpaint: bool) -> None:
-    """Prints the mean over kinds, and every kind's."""
-    comparison = open_comparison(Request(data, (("blend", fakes),), held_out=True))
-    segmenter = load_or_train(not_drawn_into(comparison), user_cache("segmenters"))
-    for run in runs:
-        plan = make_blend_plan(Wanted(guide="brightness=random", size=size), masks, data, run, inpaint=inpaint)
-        seen = plan.locations.known
-        blind = TrainingDefects(
-            seen.rows, [ground._replace(setting=None) for ground in seen.background_stats], seen.local_contrasts
-        )
-        smooth = TrainingDefects(seen.rows, seen.background_stats)
-        for name, own in (("", seen), (", no sides", blind), (", no relief", smooth)):
-            one = replace(plan, locations=replace(plan.locations, known=own))
-            found = label_iou(one, segmenter)
-            kinds = "  ".join(f"{kind} {value:.3f}" for kind, value in found.items())
-            print(f"{run}{name}: {np.mean(list(found.values())):.3f}   {kinds}", flush=True)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the mean over classes, and every class's."""
+    parser = study_parser(__doc__, "data", "masks", "set")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("--size", type=int, required=True)
+    options = parser.parse_args(arguments)
+    _, segmenter = held_out_segmenter(options.data, options.set)
+    for run in options.runs:
+        plan = blend_plan(options.masks, options.data, run, size=options.size, inpaint=options.inpaint)
+        known = plan.locations.known
+        without_settings = [stats._replace(setting=None) for stats in known.background_stats]
+        variants = {
+            "": plan,
+            ", no settings": with_training_defects(plan, known.rows, without_settings, known.local_contrasts),
+            ", no local contrast": with_training_defects(plan, known.rows, known.background_stats),
+        }
+        for name, variant in variants.items():
+            ious = class_ious(variant, segmenter)
+            classes = "  ".join(f"{label} {value:.3f}" for label, value in ious.items())
+            print(f"{run}{name}: {np.mean(list(ious.values())):.3f}   {classes}", flush=True)
 
 
-def label_iou(plan: BlendPlan, segmenter: Segmenter) -> dict[str, float]:
-    """Of one draw of each mask, by kind."""
+def class_ious(plan: BlendPlan, segmenter: Segmenter) -> dict[str, float]:
+    """Mean label IoU of one image of each mask, by class."""
     numbers: dict[str, list[int]] = defaultdict(list)
     for number, entry in enumerate(plan.jobs.masks.entries):
         numbers[entry.label].append(number)
-    found = {}
-    for kind, own in numbers.items():
-        drawn = plan.generate([plan.jobs[number] for number in own[:: max(1, len(own) // MOST)][:MOST]])
-        marked = segmenter.probabilities(np.stack([one.pixels for one in drawn])) >= 0.5
-        found[kind] = float(overlaps(marked, np.stack([one.mask for one in drawn])).mean())
-    return found
+    result = {}
+    for label, own in numbers.items():
+        images = plan.generate([plan.jobs[number] for number in own[:: max(1, len(own) // MOST)][:MOST]])
+        result[label] = float(label_ious(segmenter, images).mean())
+    return result
 
 
 if __name__ == "__main__":
-    *words, last = sys.argv[1:]
-    words += [] if last == "inpaint" else [last]
-    main(*map(Path, words[:3]), int(words[3]), list(map(Path, words[4:])), inpaint=last == "inpaint")
+    main()

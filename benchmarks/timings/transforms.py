@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from turns import Times, take_turns, timing_parser
 
-from augment import load_preset
+from augment.transforms.pipeline import load_preset
 from augment.transforms.plan import generator_for
 from defects.synthetic.mpi_dataset import MpiPlan
 

@@ -49,7 +49,7 @@ class Times:
         """How many times as fast as the fastest of several peers: the median of the ratios, round by round."""
         every = self._all(clock)
         rounds = zip(every[name], *(every[peer] for peer in peers), strict=True)
-        return statistics.median(min(others) / own for own, *others in rounds)
+        return float(statistics.median(min(others) / own for own, *others in rounds))
 
     def table(self, peer: str | None = None, items: float | Mapping[str, float] = 1, unit: str = "img") -> str:
         """A line a way: ms and items a second by both clocks, and how many times as fast as the peer.
