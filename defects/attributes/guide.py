@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 GuideValue = float | str | None
 REC_601 = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luminance."""
+LEAST_RING = 0.2
+"""A ring of fewer px than this share of the mask's says little of its brightness."""
 
 
 @dataclass(frozen=True)
@@ -228,15 +230,32 @@ def ring_in_box(mask: Mask, radius: int) -> tuple[tuple[slice, slice], Mask]:
     return cut, ring(mask[cut], radius)
 
 
-def brightness(image: NDArray[np.uint8], mask: Mask) -> float:
+def brightness(image: NDArray[np.uint8], mask: Mask, radius: int | None = None) -> float:
     """Mean luminance inside the mask minus that of the ring around it, -1..1; negative for dark defects.
 
     Where the mask leaves no ring, all other pixels take its place; where it leaves none at all, 0.5 does.
 
+    Args:
+        image: (H, W, C).
+        mask: (H, W), not empty.
+        radius: Of the ring, px; None for `ring_radius` of the longer side.
+
     Raises:
         ValueError: for an empty mask.
     """
-    cut, around = ring_in_box(mask, ring_radius(max(mask.shape)))
+    return _brightness(image, mask, *ring_in_box(mask, radius or ring_radius(max(mask.shape))))
+
+
+def reliable_brightness(image: NDArray[np.uint8], mask: Mask, radius: int) -> tuple[float, bool]:
+    """`brightness`, and whether the ring is large enough to rely on it; (0, False) for an empty mask."""
+    if not mask.any():
+        return 0.0, False
+    cut, around = ring_in_box(mask, radius)
+    enough = around.sum() > max(8, LEAST_RING * min(int(mask.sum()), 40 * radius))
+    return _brightness(image, mask, cut, around), bool(enough)
+
+
+def _brightness(image: NDArray[np.uint8], mask: Mask, cut: tuple[slice, slice], around: Mask) -> float:
     if around.any():
         image, mask = image[cut], mask[cut]
     else:

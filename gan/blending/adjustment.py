@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from defects.attributes.appearance import LocalContrast, bands
 from defects.attributes.appearance import local_contrast as measured_local_contrast
-from defects.attributes.guide import gray_levels
+from defects.attributes.guide import gray_levels, reliable_brightness
 from defects.masks.width import Mask
-from gan.data.blend_pairs import contrast
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -63,8 +62,8 @@ def strengthened(
     Where the background is darker than its surroundings by more than requested, a dark defect would be a bright spot:
     it is left as dark as its background.
     """
-    without = contrast(composed(background, np.zeros_like(change), opacity), mask, radius)[0]
-    level, measured = contrast(composed(background, change, opacity), mask, radius)
+    without = reliable_brightness(composed(background, np.zeros_like(change), opacity), mask, radius)[0]
+    level, measured = reliable_brightness(composed(background, change, opacity), mask, radius)
     if not measured:
         return change
     brightness = _without_spot(brightness, without, dark)
@@ -73,7 +72,7 @@ def strengthened(
         if abs(level - without) < LEAST_CHANGE:
             break
         strength = float(np.clip(strength * (brightness - without) / (level - without), *GAINS))
-        level = contrast(composed(background, change * np.float32(strength), opacity), mask, radius)[0]
+        level = reliable_brightness(composed(background, change * np.float32(strength), opacity), mask, radius)[0]
     return change * np.float32(strength)
 
 
@@ -81,9 +80,9 @@ def shifted(
     brightness: float, dark: bool, change: Floats, background: Floats, opacity: Floats, mask: Mask, radius: int
 ) -> Image:
     """The defect lightened or darkened as a whole to the requested brightness."""
-    without = contrast(composed(background, np.zeros_like(change), opacity), mask, radius)[0]
+    without = reliable_brightness(composed(background, np.zeros_like(change), opacity), mask, radius)[0]
     image = composed(background, change, opacity)
-    level, measured = contrast(image, mask, radius)
+    level, measured = reliable_brightness(image, mask, radius)
     if not measured:
         return image
     brightness = _without_spot(brightness, without, dark)
@@ -91,7 +90,7 @@ def shifted(
     for _ in range(CORRECTIONS):
         shift = float(np.clip(shift + gain * (brightness - level), -MOST_SHIFT, MOST_SHIFT))
         image = composed(background, change + np.float32(shift), opacity)
-        level = contrast(image, mask, radius)[0]
+        level = reliable_brightness(image, mask, radius)[0]
     return image
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from defects.attributes.appearance import LocalContrast
-from defects.attributes.guide import brightness
+from defects.attributes.guide import brightness, reliable_brightness
 from defects.images.crops import CropSpec, crop_of
 from defects.masks.width import Mask, set_width, width
 from engine.errors import DataError, UsageError
@@ -24,7 +24,6 @@ from gan.blending.compositing import BlendSampler, Composite, composite, working
 from gan.blending.matching import TrainingDefects, background_warnings
 from gan.blending.placement import CANDIDATES, Location, LocationFinder, Placement
 from gan.checkpoint import LoadedGenerator, load_generator
-from gan.data.blend_pairs import contrast
 from gan.generation.jobs import THINNEST, Job, JobList, Request, SampledGuide
 from gan.generation.masks import inspect, list_masks
 from gan.generation.plan import LONGEST_SUFFIX, GeneratedImage, Plan
@@ -131,7 +130,7 @@ class BlendPlan(Plan):
         """The brightness of a written image against the surroundings of the request; None where it has none."""
         if self.side is not None:
             return brightness(image, label) if label.any() else None
-        level, enough = contrast(image[blended.region], blended.mask, blended.radius)
+        level, enough = reliable_brightness(image[blended.region], blended.mask, blended.radius)
         return level if enough else None
 
     def _location(self, job: Job) -> Location:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.guide import GuideValue, luminance, ring, ring_radius
+from defects.attributes.guide import GuideValue, brightness, reliable_brightness, ring_radius
 from defects.masks.width import Mask, signed_distance, width
 from defects.sample import GOOD
 from engine.seeding import numpy_generator
@@ -27,8 +27,6 @@ Floats = NDArray[np.float32]
 
 PIECES = 4
 """Images of good parts that patches for inpainting may come from."""
-LEAST_RING = 0.2
-"""A ring of fewer px than this share of the mask's says little of its brightness."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class PairSource(CropSource):
             clean = inpainted(image, margin(mask, self.blend_radius), [self.scaled(int(i))[0] for i in selected])
             guide: dict[str, GuideValue] = {}
             if mask.any():
-                guide = {"thickness": width(mask), "brightness": contrast(image, mask, self.radius)[0]}
+                guide = {"thickness": width(mask), "brightness": brightness(image, mask, self.radius)}
             with self._guard:
                 self._whole.setdefault(index, (clean, guide))
         return self._whole[index]
@@ -107,7 +105,7 @@ class PairSource(CropSource):
             part, clean, strength = jittered(part, jitter), jittered(clean, jitter), jitter.strength
         if isinstance(whole.get("brightness"), float):
             whole = whole | {"brightness": strength * cast(float, whole["brightness"])}
-        level, measured = contrast(part, cut, self.radius)
+        level, measured = reliable_brightness(part, cut, self.radius)
         cropped = {"brightness": level} if measured else {}
         guide = dict(self.columns[index]) | whole | cropped
         other = self._other(index, pose, image.shape, rng)
@@ -126,15 +124,3 @@ class PairSource(CropSource):
         anchor = pose.center[0] / shape[1] * width, pose.center[1] / shape[0] * height
         moved = Pose(clamped(anchor, width, height, self.side / 2), pose.matrix)
         return cast("NDArray[np.uint8]", np.atleast_3d(warped(image, moved, self.side, cv2.INTER_LINEAR)))
-
-
-def contrast(image: NDArray[np.uint8], mask: Mask, radius: int) -> tuple[float, bool]:
-    """Mean luminance inside a mask minus that of a ring around it, -1..1, and whether the ring is large enough.
-
-    As `defects.attributes.guide.brightness`, with a radius that does not depend on the crop.
-    """
-    around = ring(mask, radius) if mask.any() else mask
-    light = luminance(np.ascontiguousarray(image))
-    inside, outside = (light[part].mean(dtype=np.float64) if part.any() else 0.0 for part in (mask, around))
-    level = float(inside - outside) if around.any() else 0.0
-    return level, bool(around.sum() > max(8, LEAST_RING * min(int(mask.sum()), 40 * radius)))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from defects.attributes.guide import GuideSchema, NumericEntry
+from defects.attributes.guide import GuideSchema, NumericEntry, brightness_tensor
 from gan.losses.style import StyleLoss
 
 
@@ -49,26 +49,6 @@ def background_loss(fake: Tensor, real: Tensor, masks: Tensor) -> Tensor:
     free = 1 - F.max_pool2d(masks.float(), 9, stride=1, padding=4)
     error = (fake.float() - real.float()).pow(2).mean(dim=1, keepdim=True)
     return (error * free).sum() / free.sum().clamp_min(1)
-
-
-def brightness_of(images: Tensor, masks: Tensor, radius: int) -> Tensor:
-    """A differentiable approximation of `defects.attributes.guide.brightness`, whose ring has right angles.
-
-    Luminance inside the mask minus that of the ring, (N,), -1..1.
-
-    `images` (N, C, S, S) in [-1, 1], `masks` (N, 1, S, S) in {0, 1}; 0 where the mask is empty.
-    """
-    images = (images.float() + 1) / 2
-    if images.shape[1] == 3:
-        images = (images * images.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    near = F.max_pool2d(masks, 5, stride=1, padding=2)
-    side = 2 * radius + 1
-    wide = F.max_pool2d(near, (1, side), stride=1, padding=(0, radius))
-    around = F.max_pool2d(wide, (side, 1), stride=1, padding=(radius, 0)) - near
-    inside_mean = (images * masks).sum((1, 2, 3)) / masks.sum((1, 2, 3)).clamp_min(1)
-    around_mean = (images * around).sum((1, 2, 3)) / around.sum((1, 2, 3)).clamp_min(1)
-    present = (masks.sum((1, 2, 3)) > 0) & (around.sum((1, 2, 3)) > 0)
-    return torch.where(present, inside_mean - around_mean, torch.zeros_like(inside_mean))
 
 
 @dataclass(frozen=True)
@@ -190,7 +170,7 @@ class MagnaLoss:
             union = torch.maximum(masks[n:], masks[:n][other])
             terms["swap"] = background_loss(fake[n:], images[other], union)
         if self.brightness is not None and len(other):
-            measured = brightness_of(fake[n:], masks[n:].float(), self.radius)
+            measured = brightness_tensor((fake[n:] + 1) / 2, masks[n:], self.radius)
             error = (measured - self.brightness.requested(guides[n:])).pow(2)
             present = masks[n:].flatten(1).any(1)
             terms["guide"] = (error * present).sum() / present.sum().clamp_min(1)

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from defects.attributes.guide import brightness_tensor
 from gan.losses.adversarial import BrightnessGuide
 from gan.networks.blend_discriminator import ScaleOutput, nearness
 
@@ -65,22 +66,6 @@ def pyramid_loss(fake: Tensor, real: Tensor, region: Tensor) -> Tensor:
         coarse = F.avg_pool2d(error, factor) if factor > 1 else error
         total = total + weight * factor**2 * coarse.abs().mean(dim=1).sum(dim=(1, 2)) / area
     return total.mean()
-
-
-def brightness_near(images: Tensor, distances: Tensor, radius: int) -> Tensor:
-    """Luminance inside the defect minus that of a ring from 2 px to `radius` + 2 px around it, (N,), -1..1.
-
-    `images` (N, C, H, W) in [-1, 1], `distances` (N, 1, H, W) signed px. A differentiable
-    `defects.attributes.guide.brightness`; 0 where there is nothing to measure.
-    """
-    light = (images.float() + 1) / 2
-    if light.shape[1] == 3:
-        light = (light * light.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    inside = (distances > 0).float()
-    around = ((distances < -2) & (distances > -(radius + 2))).float()
-    levels = [(light * part).sum((1, 2, 3)) / part.sum((1, 2, 3)).clamp_min(1) for part in (inside, around)]
-    present = (inside.sum((1, 2, 3)) > 0) & (around.sum((1, 2, 3)) > 0)
-    return (levels[0] - levels[1]) * present
 
 
 def _near(values: Tensor, near: Tensor) -> Tensor:
@@ -185,7 +170,8 @@ class BlendLoss:
         if self.weights["texture"]:
             terms["texture"] = gradient_energy_loss(fake[:n], images, region)
         if self.brightness is not None and extra:
-            error = brightness_near(fake[n:], distances[:extra], self.radius) - self.brightness.requested(guides[n:])
+            shown = brightness_tensor((fake[n:] + 1) / 2, distances[:extra] > 0, self.radius)
+            error = shown - self.brightness.requested(guides[n:])
             counted = measured[:extra]
             terms["guide"] = (error.pow(2) * counted).sum() / counted.sum().clamp_min(1)
         return terms

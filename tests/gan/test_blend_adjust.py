@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from defects.attributes.appearance import local_contrast
+from defects.attributes.guide import reliable_brightness
 from defects.masks.width import signed_distance
 from gan.blending.adjustment import (
     GAINS,
@@ -17,7 +18,7 @@ from gan.blending.adjustment import (
     with_local_contrast,
 )
 from gan.blending.compositing import Composite
-from gan.data.blend_pairs import contrast, margin
+from gan.data.blend_pairs import margin
 
 SIDE, RADIUS = 96, 8
 
@@ -46,7 +47,9 @@ def test_its_mean_stays_and_pixels_off_the_defect_do() -> None:
     background, change, opacity, mask = scene()
     before = composed(background, change, opacity)
     after = composed(background, with_local_contrast((0.03, 0.02, 0.01), background, change, opacity, mask), opacity)
-    assert contrast(after, mask, RADIUS)[0] == pytest.approx(contrast(before, mask, RADIUS)[0], abs=0.004)
+    assert reliable_brightness(after, mask, RADIUS)[0] == pytest.approx(
+        reliable_brightness(before, mask, RADIUS)[0], abs=0.004
+    )
     outside = ~margin(mask, 3)
     assert np.array_equal(after[outside], before[outside])
     assert not np.array_equal(after[mask], before[mask])
@@ -72,7 +75,7 @@ def test_a_brightness_is_reached_by_strength_and_then_by_light(requested: float)
     background, change, opacity, mask = scene()
     stronger = strengthened(requested, True, change, background, opacity, mask, RADIUS)
     image = shifted(requested, True, stronger, background, opacity, mask, RADIUS)
-    assert contrast(image, mask, RADIUS)[0] == pytest.approx(requested, abs=0.004)
+    assert reliable_brightness(image, mask, RADIUS)[0] == pytest.approx(requested, abs=0.004)
     share = float((stronger / change)[mask].mean())
     assert GAINS[0] - 1e-3 <= share <= GAINS[1] + 1e-3
 
@@ -80,9 +83,9 @@ def test_a_brightness_is_reached_by_strength_and_then_by_light(requested: float)
 def test_a_dark_defect_never_lightens_its_background() -> None:
     background, change, opacity, mask = scene()
     background[mask] -= 50
-    without = contrast(composed(background, np.zeros_like(change), opacity), mask, RADIUS)[0]
+    without = reliable_brightness(composed(background, np.zeros_like(change), opacity), mask, RADIUS)[0]
     image = shifted(-0.05, True, change, background, opacity, mask, RADIUS)
-    assert contrast(image, mask, RADIUS)[0] <= without + 0.004
+    assert reliable_brightness(image, mask, RADIUS)[0] <= without + 0.004
 
 
 @pytest.mark.parametrize("level", [-0.08, -0.3])
@@ -95,7 +98,7 @@ def test_a_brightness_leaves_a_local_contrast_that_was_set(level: float) -> None
         np.rint(background).astype(np.uint8), np.s_[:, :], mask, change, opacity, RADIUS, contrast_set=True
     )
     image = blended.image(level)
-    assert contrast(image, mask, RADIUS)[0] == pytest.approx(level, abs=0.004)
+    assert reliable_brightness(image, mask, RADIUS)[0] == pytest.approx(level, abs=0.004)
     np.testing.assert_allclose(local_contrast(image, mask), requested, rtol=0.15, atol=0.002)
 
 

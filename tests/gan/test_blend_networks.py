@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from defects.attributes.guide import brightness_tensor
 from defects.masks.width import signed_distance
 from engine.config import load_config
 from engine.training.optimizer import MasterAdam
 from gan.config import BlendNetwork, GanConfig
 from gan.data.diff_augment import NEUTRAL, NUMBERS, augment_alike
-from gan.losses.blend import brightness_near, gradient_energy_loss, pyramid_loss
+from gan.losses.blend import gradient_energy_loss, pyramid_loss
 from gan.networks.blend_discriminator import BlendDiscriminator, nearness
 from gan.networks.blend_generator import BlendGenerator, alpha_of, blend
 from gan.networks.magna_generator import Noise
@@ -186,7 +187,7 @@ def test_brightness_is_that_of_the_mask_less_that_of_its_ring() -> None:
     mask = masks(1)
     images = torch.full((1, 1, 32, 32), -0.5)
     images[0, 0][torch.from_numpy(mask[0])] = 0.5
-    assert float(brightness_near(images, distances(mask), 4)) == pytest.approx(0.5, abs=1e-5)
+    assert float(brightness_tensor((images + 1) / 2, distances(mask) > 0, 4)) == pytest.approx(0.5, abs=1e-5)
 
 
 def test_the_pyramid_sees_no_grain_at_its_coarse_levels() -> None:

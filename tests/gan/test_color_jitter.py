@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from defects.attributes.guide import reliable_brightness
 from engine.seeding import numpy_generator
 from gan.config import BlendDataConfig
-from gan.data.blend_pairs import PairSource, contrast
+from gan.data.blend_pairs import PairSource
 from gan.data.color_jitter import jittered, sample_jitter
 from tests.builders.gan import prepared, tiny
 
@@ -52,5 +53,7 @@ def test_both_images_of_a_pair_are_lit_alike_and_its_brightness_is_what_it_shows
         assert np.array_equal(after.image[beyond], after.background[beyond])
         ratios.append(float(after.background.mean()) / float(before.background.mean()))
         if after.measured:
-            assert after.guide["brightness"] == pytest.approx(contrast(after.image, after.mask, source.radius)[0])
+            assert after.guide["brightness"] == pytest.approx(
+                reliable_brightness(after.image, after.mask, source.radius)[0]
+            )
     assert np.ptp(ratios) > 0.1

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from defects.attributes.guide import brightness
+from defects.attributes.guide import brightness, ring_radius
 from gan.losses.adversarial import (
+    BrightnessGuide,
+    MagnaLoss,
     background_loss,
-    brightness_of,
     discriminator_loss,
     generator_loss,
     reconstruction_loss,
@@ -82,7 +83,7 @@ def test_the_background_is_compared_outside_the_defects_and_their_margin_alone()
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_differentiable_brightness_agrees_with_the_measured_one(channels: int, seed: int) -> None:
+def test_the_guide_term_is_the_error_of_the_brightness_that_is_measured(channels: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     canvas = np.zeros((64, 64), np.uint8)
     cv2.polylines(canvas, [rng.integers(8, 56, (4, 2)).astype(np.int32)], False, 1, int(rng.integers(1, 6)))
@@ -91,18 +92,9 @@ def test_the_differentiable_brightness_agrees_with_the_measured_one(channels: in
     image = image.reshape(64, 64, channels).copy()
     image[mask] = rng.integers(0, 256)
     tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
-    shown = brightness_of(tensor, torch.from_numpy(mask)[None, None].float(), 3)
-    assert float(shown) == pytest.approx(brightness(image, mask), abs=0.02)
-
-
-def test_brightness_leads_back_to_the_pixels_and_is_zero_without_a_defect() -> None:
-    images = torch.zeros(2, 3, 16, 16, requires_grad=True)
-    masks = torch.zeros(2, 1, 16, 16)
-    masks[0, :, 6:9, 6:9] = 1
-    values = brightness_of(images, masks, 3)
-    assert values.tolist() == [0.0, 0.0]
-    values.sum().backward()
-    assert images.grad is not None
-    assert bool((images.grad[0][:, 6:9, 6:9] > 0).all())
-    assert float(images.grad[0].sum()) == pytest.approx(0.0, abs=1e-6)
-    assert not bool(images.grad[1].any())
+    masks = torch.from_numpy(mask)[None, None].float().repeat(2, 1, 1, 1)
+    guide = BrightnessGuide(column=0, low=-0.5, high=0.5)
+    loss = MagnaLoss(reconstruction=1, adversarial=1, guide=1, brightness=guide, radius=ring_radius(64))
+    guides, logits = torch.tensor([[0.0], [0.4]]), [torch.zeros(2, 1, 4, 4)]
+    terms = loss(tensor.repeat(2, 1, 1, 1), tensor, masks, guides, torch.tensor([0]), logits, 0)
+    assert float(terms["guide"]) == pytest.approx((brightness(image, mask) - 0.2) ** 2, abs=2e-3)
