@@ -93,13 +93,13 @@ def test_workers_and_rows_at_once_change_no_byte(
 
 
 def test_chunks_that_end_out_of_order_are_recorded_in_order(whole: Path, tmp_path: Path) -> None:
-    second_is_made = threading.Event()
+    second_done = threading.Event()
 
     def second_first(numbers: range, needed: Sequence[int]) -> list[Item]:
         if numbers.start == 0:
-            assert second_is_made.wait(60)
+            assert second_done.wait(60)
         elif numbers.start == CHUNK:
-            second_is_made.set()
+            second_done.set()
         return make(numbers, needed)
 
     write(tmp_path / "out", replace(JOB, make=second_first), workers=2)
