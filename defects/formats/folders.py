@@ -27,9 +27,7 @@ def read(root: Path) -> Listing:
     images = list_images(root / "images", root, listing, deep=True)
     masks = {_key(path, root / "masks"): path for path in list_images(root / "masks", root, listing, deep=True)}
     keys = [_key(image, root / "images") for image in images]
-    for key in sorted(masks.keys() - set(keys)):
-        remedy = f"add images/{key} or remove the mask"
-        listing.issue(masks[key], "a mask without its image", remedy, "E-format-image-missing")
+    listing.without_image(masks, keys, "a mask", "images/{}")
     for key, image in zip(keys, images, strict=True):
         folder = key.rpartition("/")[0]
         label = folder.rpartition("/")[2].lower() or (DEFECT if key in masks else GOOD)

@@ -33,10 +33,7 @@ def read(root: Path) -> Listing:
     labels = {path.stem: path for path in sorted((root / "label").glob("*.json"))}
     stems = by_stem(images)
     groups = group_places(stems)
-    for stem, path in labels.items():
-        if stem not in stems:
-            remedy = f"add data/{stem}.jpg or remove the file"
-            listing.issue(path, "annotates an image that is missing", remedy, "E-format-image-missing")
+    listing.without_image(labels, stems, "an annotation file", "data/{}.jpg")
     for image in images:
         path = labels.get(image.stem, image)
         polygons: list[tuple[str, Polygon]] | None = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,6 +42,19 @@ class Listing:
     def warn(self, path: Path | str, what: str, remedy: str, code: str) -> None:
         """Adds what a person should know, with which the folder can still be used."""
         self.issues.append(Issue(str(path), what, remedy, warning=True, code=code))
+
+    def without_image(self, files: Mapping[str, Path], images: Iterable[str], what: str, where: str) -> None:
+        """Adds an issue for every mask or annotation file, by name, of which there is no image of that name.
+
+        Args:
+            files: Masks or annotation files by name.
+            images: The names of the images.
+            what: What the files are.
+            where: Path of the image, with `{}` for the name.
+        """
+        for name in sorted(files.keys() - set(images)):
+            remedy = f"add {where.format(name)} or remove the file"
+            self.issue(files[name], f"{what} without its image", remedy, "E-format-image-missing")
 
     def contains(self, path: Path, root: Path) -> bool:
         """Whether a path, symlinks followed, stays in the root; an issue where it does not."""

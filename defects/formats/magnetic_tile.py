@@ -32,11 +32,7 @@ def read(root: Path) -> Listing:
         label = GOOD if name == "free" else name
         images = list_images(folder / "Imgs", root, listing, extensions={".jpg", ".jpeg"})
         masks = by_stem(list_images(folder / "Imgs", root, listing, extensions={".png"}))
-        stems = {image.stem for image in images}
-        for stem, mask in masks.items():
-            if stem not in stems:
-                remedy = f"add {stem}.jpg or remove the mask"
-                listing.issue(mask, "a mask without its image", remedy, "E-format-image-missing")
+        listing.without_image(masks, (image.stem for image in images), "a mask", "{}.jpg")
         for image in images:
             if image.stem not in masks and label != GOOD:
                 remedy = f"add {image.stem}.png next to it, or move it to MT_Free"

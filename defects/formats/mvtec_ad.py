@@ -25,9 +25,8 @@ def read(root: Path) -> Listing:
             if split == "test":
                 masks = {p.stem.removesuffix("_mask"): p for p in list_images(ground_truth, root, listing)}
             images = list_images(folder, root, listing)
-            for stem in sorted(masks.keys() - {image.stem for image in images}):
-                remedy = f"add test/{folder.name}/{stem}.png or remove it"
-                listing.issue(masks[stem], "a mask without its image", remedy, "E-format-image-missing")
+            where = f"test/{folder.name}/{{}}.png"
+            listing.without_image(masks, (image.stem for image in images), "a mask", where)
             for image in images:
                 mask = masks.get(image.stem)
                 if folder.name != GOOD and mask is None:

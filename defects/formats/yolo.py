@@ -25,11 +25,9 @@ def read(root: Path) -> Listing:
     names = _names(root, listing)
     images = list_images(root / "images", root, listing, deep=True)
     keys = [image.relative_to(root / "images").with_suffix("").as_posix() for image in images]
-    for path in sorted((root / "labels").rglob("*.txt")):
-        key = path.relative_to(root / "labels").with_suffix("").as_posix()
-        if key not in set(keys) and path.name != "classes.txt":
-            remedy = f"add images/{key}.jpg or remove the file"
-            listing.issue(path, "annotates an image that is missing", remedy, "E-format-image-missing")
+    labels = (path for path in (root / "labels").rglob("*.txt") if path.name != "classes.txt")
+    found = {path.relative_to(root / "labels").with_suffix("").as_posix(): path for path in labels}
+    listing.without_image(found, keys, "an annotation file", "images/{}.jpg")
     for key, image in zip(keys, images, strict=True):
         path = root / "labels" / f"{key}.txt"
         polygons: list[tuple[str, Polygon]] | None = []

@@ -62,16 +62,18 @@ class BrightnessGuide:
     @classmethod
     def of(cls, schema: GuideSchema) -> BrightnessGuide | None:
         """That of a schema; None where brightness is no guide."""
-        column = 0
-        for entry in schema.entries:
-            if entry.name == "brightness" and isinstance(entry, NumericEntry):
-                return cls(column, entry.low, entry.high)
-            column += entry.size
-        return None
+        entry = next((entry for entry in schema.entries if entry.name == "brightness"), None)
+        return cls(schema.columns(entry.name)[0], entry.low, entry.high) if isinstance(entry, NumericEntry) else None
 
-    def requested(self, guides: Tensor) -> Tensor:
-        """Raw brightness (N,) of guide vectors (N, G)."""
-        return self.low + (guides[:, self.column].float() + 1) / 2 * (self.high - self.low)
+    def loss(self, fake: Tensor, masks: Tensor, guides: Tensor, counted: Tensor, radius: int) -> Tensor:
+        """Mean squared error of brightness over the images that count.
+
+        `fake` (N, C, H, W) in [-1, 1], `masks` (N, 1, H, W), `guides` (N, G), `counted` (N,) in {0, 1}; the ring in
+        which brightness is measured has the radius in px.
+        """
+        requested = self.low + (guides[:, self.column].float() + 1) / 2 * (self.high - self.low)
+        error = brightness_tensor((fake + 1) / 2, masks, radius) - requested
+        return (error.pow(2) * counted).sum() / counted.sum().clamp_min(1)
 
     def shifted(self, guides: Tensor, shifts: Tensor) -> Tensor:
         """Guide vectors (N, G) with their brightness moved by `shifts` (N,), in vector units."""
@@ -170,8 +172,6 @@ class MagnaLoss:
             union = torch.maximum(masks[n:], masks[:n][other])
             terms["swap"] = background_loss(fake[n:], images[other], union)
         if self.brightness is not None and len(other):
-            measured = brightness_tensor((fake[n:] + 1) / 2, masks[n:], self.radius)
-            error = (measured - self.brightness.requested(guides[n:])).pow(2)
             present = masks[n:].flatten(1).any(1)
-            terms["guide"] = (error * present).sum() / present.sum().clamp_min(1)
+            terms["guide"] = self.brightness.loss(fake[n:], masks[n:], guides[n:], present, self.radius)
         return terms

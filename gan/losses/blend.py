@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from defects.attributes.guide import brightness_tensor
 from gan.losses.adversarial import BrightnessGuide
 from gan.networks.blend_discriminator import ScaleOutput, nearness
 
@@ -170,8 +169,6 @@ class BlendLoss:
         if self.weights["texture"]:
             terms["texture"] = gradient_energy_loss(fake[:n], images, region)
         if self.brightness is not None and extra:
-            shown = brightness_tensor((fake[n:] + 1) / 2, distances[:extra] > 0, self.radius)
-            error = shown - self.brightness.requested(guides[n:])
-            counted = measured[:extra]
-            terms["guide"] = (error.pow(2) * counted).sum() / counted.sum().clamp_min(1)
+            masks = distances[:extra] > 0
+            terms["guide"] = self.brightness.loss(fake[n:], masks, guides[n:], measured[:extra], self.radius)
         return terms

@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from defects.attributes.guide import GuideSchema
 from gan.config import CycleGanNetwork
 from gan.networks.magna_generator import Noise
 from gan.networks.pix2pix import DeepPatchDiscriminator, initialize_weights
@@ -53,11 +52,6 @@ class CycleGenerator(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * width * k, width * k, 3, 2, 1, output_padding=1) for k in (2, 1))
         self.leave = nn.Conv2d(width, ends[1], 7)
         initialize_weights(self)
-
-    @classmethod
-    def from_schema(cls, config: CycleGanNetwork, schema: GuideSchema) -> CycleGenerator:
-        """An untrained generator for the guides of a schema."""
-        return cls(config, schema.size)
 
     def forward(
         self,

@@ -21,19 +21,6 @@ LAYERS = ((4, 2), (4, 1), (4, 1))
 GAIN = 4.0
 
 
-def receptive_field(layers: tuple[tuple[int, int], ...] = LAYERS) -> int:
-    """Side in px of what one output sees, from (kernel, stride) pairs.
-
-    >>> receptive_field()
-    16
-    """
-    field, jump = 1, 1
-    for kernel, stride in layers:
-        field += (kernel - 1) * jump
-        jump *= stride
-    return field
-
-
 class PatchDiscriminator(nn.Module):
     """One scale: (images, masks, guides) -> logits (N, 1, h, w), one for each 16 x 16 patch.
 

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from defects.attributes.guide import GuideSchema
 from gan.config import Pix2PixNetwork
 from gan.networks.layers import SLOPE
 from gan.networks.magna_generator import Noise
@@ -45,11 +44,6 @@ class Pix2PixGenerator(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(ins, outs, strict=True))
         self.dropped = [(outs[k], 2 ** (k + 1)) for k in range(min(DROPPED, steps - 2))]
         initialize_weights(self)
-
-    @classmethod
-    def from_schema(cls, config: Pix2PixNetwork, schema: GuideSchema) -> Pix2PixGenerator:
-        """An untrained generator for the guides of a schema."""
-        return cls(config, schema.size)
 
     def forward(
         self,

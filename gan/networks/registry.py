@@ -99,8 +99,8 @@ def _cyclegan(config: CycleGanNetwork, schema: GuideSchema) -> dict[str, nn.Modu
 ARCHITECTURES = {
     "magna": Architecture(MagnaGenerator.from_schema, _magna),
     "blend": Architecture(BlendGenerator.from_schema, _blend, blends=True),
-    "pix2pix": Architecture(Pix2PixGenerator.from_schema, _pix2pix),
-    "cyclegan": Architecture(CycleGenerator.from_schema, _cyclegan),
+    "pix2pix": Architecture(lambda config, schema: Pix2PixGenerator(config, schema.size), _pix2pix),
+    "cyclegan": Architecture(lambda config, schema: CycleGenerator(config, schema.size), _cyclegan),
 }
 
 

@@ -8,7 +8,7 @@ discriminators' loss is halved in both.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor
@@ -24,22 +24,15 @@ from gan.networks.magna_generator import Noise
 from gan.training.magna_step import Networks, Optimizers, report, update
 
 
-class Pix2PixStep:
-    """Mask to image, paired.
-
-    Args:
-        networks: `generator` and `discriminator`.
-        optimizers: Theirs.
-        reconstruction: Weight of L1 (paper: 100).
-        adversarial: Weight of the discriminator's term.
-    """
+class _BaselineStep:
+    """What the baselines' steps share: networks, optimizers and the weights of L1 and of the discriminator's term."""
 
     swaps = False
 
     def __init__(
-        self, networks: Networks, optimizers: Optimizers, *, reconstruction: float, adversarial: float
+        self, networks: Networks, optimizers: Optimizers, *, reconstruction: float, adversarial: float, seed: int = 0
     ) -> None:
-        self.networks, self.optimizers = networks, optimizers
+        self.networks, self.optimizers, self.seed = networks, optimizers, seed
         self.weights: Mapping[str, float] = {"reconstruction": reconstruction, "adversarial": adversarial}
 
     @classmethod
@@ -50,10 +43,22 @@ class Pix2PixStep:
         config: GanConfig,
         schema: GuideSchema,  # noqa: ARG003
         style: StyleLoss | None,  # noqa: ARG003
-    ) -> Pix2PixStep:
+    ) -> Self:
         """The step of a configuration."""
-        loss = config.loss
-        return cls(networks, optimizers, reconstruction=loss.reconstruction, adversarial=loss.adversarial)
+        loss, seed = config.loss, config.train.seed
+        return cls(networks, optimizers, reconstruction=loss.reconstruction, adversarial=loss.adversarial, seed=seed)
+
+
+class Pix2PixStep(_BaselineStep):
+    """Mask to image, paired.
+
+    Args:
+        networks: `generator` and `discriminator`.
+        optimizers: Theirs.
+        reconstruction: Weight of L1 (paper: 100).
+        adversarial: Weight of the discriminator's term.
+        seed: Not used.
+    """
 
     def __call__(
         self,
@@ -82,7 +87,7 @@ class Pix2PixStep:
         return report(terms, total, d_loss, real_logits.sigmoid().float().mean(), fake_logits.sigmoid().float().mean())
 
 
-class CycleStep:
+class CycleStep(_BaselineStep):
     """Masks to images and back, unpaired: every mask meets the image of another one.
 
     Args:
@@ -92,27 +97,6 @@ class CycleStep:
         adversarial: Weight of the discriminators' term.
         seed: Of the histories of generated images.
     """
-
-    swaps = False
-
-    def __init__(
-        self, networks: Networks, optimizers: Optimizers, *, reconstruction: float, adversarial: float, seed: int
-    ) -> None:
-        self.networks, self.optimizers, self.seed = networks, optimizers, seed
-        self.weights: Mapping[str, float] = {"reconstruction": reconstruction, "adversarial": adversarial}
-
-    @classmethod
-    def build(
-        cls,
-        networks: Networks,
-        optimizers: Optimizers,
-        config: GanConfig,
-        schema: GuideSchema,  # noqa: ARG003
-        style: StyleLoss | None,  # noqa: ARG003
-    ) -> CycleStep:
-        """The step of a configuration."""
-        loss, seed = config.loss, config.train.seed
-        return cls(networks, optimizers, reconstruction=loss.reconstruction, adversarial=loss.adversarial, seed=seed)
 
     def __call__(
         self,

@@ -195,3 +195,12 @@ def tree(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in FREE
     }
+
+
+def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
+    """Side in px of what one output sees, from (kernel, stride) pairs."""
+    field, jump = 1, 1
+    for kernel, stride in layers:
+        field += (kernel - 1) * jump
+        jump *= stride
+    return field

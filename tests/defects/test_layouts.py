@@ -256,4 +256,4 @@ def test_yolo_labels_without_names_are_numbered_and_orphans_reported(tmp_path: P
     shutil.copy(root / "labels" / "part_0.txt", root / "labels" / "ghost.txt")
     dataset = read_dataset(root)
     assert dataset.samples[0].label == "kind_1"
-    assert "ghost.txt: annotates an image that is missing" in str(dataset.issues[0])
+    assert "ghost.txt: an annotation file without its image" in str(dataset.issues[0])

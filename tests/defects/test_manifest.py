@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from defects.manifest import NAME, read_manifest, row_of, sample_of
 from defects.sample import Sample
-from engine.errors import DataError
 from engine.files.atomic import sha256_file
 from tests.builders import noise_image, sample_folder, save
+from tests.builders.errors import raises
 
 
 def _rows(root: Path) -> list[dict[str, Any]]:
@@ -146,10 +146,10 @@ def test_a_changed_image_is_found_on_request(tmp_path: Path) -> None:
 
 
 def test_a_missing_manifest_and_one_that_is_no_text(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such file"):
+    with raises("E-manifest-missing"):
         read_manifest(tmp_path)
     (tmp_path / NAME).write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="expected UTF-8"):
+    with raises("E-manifest-json"):
         read_manifest(tmp_path)
 
 

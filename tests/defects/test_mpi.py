@@ -21,7 +21,6 @@ from defects.synthetic.mpi_dataset import MpiPlan, dataset
 from defects.synthetic.mpi_image import render
 from defects.synthetic.mpi_surface import BACKGROUNDS, BAND_START
 from engine.commands import main
-from engine.errors import UsageError
 from tests.builders.errors import raises
 
 EMPTY = np.zeros((128, 128), bool)
@@ -238,7 +237,7 @@ def test_a_folder_of_other_settings_or_other_things_is_refused(tmp_path: Path) -
     ],
 )
 def test_a_plan_that_cannot_be_rendered_is_refused(values: dict[str, object], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with raises("E-gen-mpi-setting", message):
         MpiPlan(**values)  # type: ignore[arg-type]
 
 

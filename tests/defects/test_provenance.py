@@ -11,7 +11,7 @@ import pytest
 from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from defects.images.crops import CropSpec
 from defects.provenance import Provenance, file_name, read_provenance
-from engine.errors import DataError
+from tests.builders.errors import raises
 
 SCHEMA = GuideSchema((NumericEntry("thickness", 1.5, 6.0, "px"), CategoricalEntry("background", ("dark", "light"))))
 FULL = Provenance(
@@ -62,7 +62,7 @@ def test_unknown_keys_are_ignored_and_absent_ones_are_nothing(tmp_path: Path) ->
     ],
 )  # fmt: skip
 def test_a_damaged_description_is_one_line_that_names_the_file(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(DataError, match=r"generator\.json: is damaged \(.+\); generate the folder again") as caught:
+    with raises("E-provenance-damaged", r"generator\.json: is damaged \(.+\); generate the folder again") as caught:
         read_provenance(written(tmp_path, content))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300 + len(str(tmp_path))
@@ -70,11 +70,11 @@ def test_a_damaged_description_is_one_line_that_names_the_file(tmp_path: Path, c
 
 def test_bytes_that_are_no_text_are_damage_too(tmp_path: Path) -> None:
     (tmp_path / file_name).write_bytes(b"\xff\xfe\x00{")
-    with pytest.raises(DataError, match=r"generator\.json: is damaged"):
+    with raises("E-provenance-damaged"):
         read_provenance(tmp_path)
 
 
 def test_a_folder_in_the_place_of_the_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / file_name).mkdir()
-    with pytest.raises(DataError, match=r"generator\.json: cannot be read \(Is a directory\)"):
+    with raises("E-provenance-unreadable"):
         read_provenance(tmp_path)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from defects.sample import Sample
 from defects.splits import check_no_leak, near_duplicate_groups, split, thumbnail
-from engine.errors import DataError
 from tests.builders import bar, noise_image, save
+from tests.builders.errors import raises
 
 
 def _samples(parts: int = 30, shots: int = 4) -> list[Sample]:
@@ -76,7 +76,7 @@ def test_a_leak_by_group_file_or_hash_is_named() -> None:
         Sample("x", Path("x.png"), metadata={"sha256": "1"}),
     ]  # fmt: skip
     for leak in leaks:
-        with pytest.raises(DataError, match=r"share 1 group.* such as [gx]; split again by group"):
+        with raises("E-split-leak"):
             check_no_leak([a], [leak])
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defects.images.crops import TileRule, boxes, is_defective, stitch
-from engine.errors import DataError
+from tests.builders.errors import raises
 
 
 @given(st.integers(8, 60), st.integers(8, 60), st.integers(0, 7))
@@ -47,7 +47,7 @@ def test_one_percent_of_a_tile_is_501_pixels_of_224_squared() -> None:
 
 
 def test_a_photograph_smaller_than_a_tile_is_told_by_name() -> None:
-    with pytest.raises(DataError, match=r"a.png: 50 x 20 px is smaller than a tile of 32 px; choose a smaller tile"):
+    with raises("E-data-small-image", r"a.png: 50 x 20 px is smaller than a tile of 32 px; choose a smaller tile"):
         boxes(20, 50, TileRule(32), where="a.png")
 
 

@@ -13,11 +13,10 @@ from engine.training.optimizer import MasterAdam
 from gan.config import CycleGanNetwork, GanConfig, Pix2PixNetwork
 from gan.data.loader import Batch
 from gan.networks.cyclegan import CycleDiscriminators, CycleGenerator, History
-from gan.networks.discriminator import receptive_field
 from gan.networks.pix2pix import LAYERS, DeepPatchDiscriminator, Pix2PixGenerator
 from gan.networks.registry import AVERAGED, build_networks
 from gan.training.baseline_steps import CycleStep, Pix2PixStep
-from tests.builders.gan import SCHEMA
+from tests.builders.gan import SCHEMA, receptive_field
 
 TINY = (
     "network.size=32",

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from gan.config import MagnaNetwork
-from gan.networks.discriminator import LAYERS, MagnaDiscriminator, receptive_field
+from gan.networks.discriminator import LAYERS, MagnaDiscriminator
+from tests.builders.gan import receptive_field
 
 GUIDES = 3
 
@@ -18,7 +19,7 @@ def discriminator(**changes: object) -> MagnaDiscriminator:
 
 
 def test_the_receptive_field_is_sixteen_by_the_layers() -> None:
-    assert receptive_field() == 16
+    assert receptive_field(LAYERS) == 16
     assert receptive_field(((4, 2), (4, 2), (4, 2), (4, 1), (4, 1))) == 70
 
 
@@ -36,8 +37,8 @@ def test_exactly_sixteen_by_sixteen_pixels_move_a_logit(normalization: str, spec
         assert gradient is not None
         known = gradient[0].abs().amax(0) > 0
         rows, columns = torch.nonzero(known.any(1)).flatten(), torch.nonzero(known.any(0)).flatten()
-        assert (len(rows), int(rows[-1] - rows[0])) == (receptive_field(), 15)
-        assert (len(columns), int(columns[-1] - columns[0])) == (receptive_field(), 15)
+        assert (len(rows), int(rows[-1] - rows[0])) == (receptive_field(LAYERS), 15)
+        assert (len(columns), int(columns[-1] - columns[0])) == (receptive_field(LAYERS), 15)
         assert int(known.sum()) == 256
 
 
@@ -49,7 +50,7 @@ def test_a_pixel_outside_the_patch_changes_nothing_and_one_inside_does() -> None
         images[0, :, 32, 32] = 1.0
         moved = torch.nonzero(network(images, masks, guides)[0][0, 0] != before[0, 0])
     stride = LAYERS[0][1]
-    assert len(moved) == (receptive_field() // stride) ** 2
+    assert len(moved) == (receptive_field(LAYERS) // stride) ** 2
 
 
 def test_each_further_scale_sees_a_halved_copy() -> None:
