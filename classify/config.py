@@ -122,6 +122,9 @@ class TrainConfig(Section):
     balance: Literal["none", "weights", "sampler"] = Field("none", description="how rare classes are balanced")
     patience: int | None = Field(None, ge=1, description="epochs without a better validation before training stops")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    augment_on: Literal["cpu", "device"] = Field(
+        "cpu", description="where data.preset is applied: image by image on the CPU, or a batch at once on the device"
+    )
     freeze: bool = Field(False, description="train the last neurons only, on frozen features")
     seed: int = Field(0, ge=0, lt=2**32)
 

@@ -36,7 +36,7 @@ def catalog(
         }
         for one in CATALOG.values()
     ]
-    presets = {name: load_preset(name).config.description for name in config_names("augment")}
+    presets = {name: load_preset(name, of_features=True).config.description for name in config_names("augment")}
     result: dict[str, Any] = {"transforms": transforms, "presets": presets}
     if not only_list:
         from augment.transforms.catalog_page import catalog_page

@@ -125,7 +125,8 @@ class Plan:
         crop_spec, pipeline = self.cropper.crop_spec, None
         if self.pipeline is not None:
             stored = {"min_defect_share": "min_defect_kept"}
-            pipeline = {stored.get(k, k): v for k, v in self.pipeline.config.model_dump(mode="json").items()}
+            config = self.pipeline.config.model_dump(mode="json", exclude={"feature_space"})
+            pipeline = {stored.get(key, key): value for key, value in config.items()}
         inputs = [[f"{split}/{item.name}", item.sha256] for split in SPLITS for item in self.items[split]]
         return {
             **self.request.describe(),

@@ -1,42 +1,13 @@
-"""Putting a defect into a background: by a soft edge, or by its gradients."""
+"""Poisson blending: a defect put into a background by its gradients."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
+from augment.pasting.placement import MARGIN, alpha_blend
 from defects.masks.width import Mask
 from defects.sample import Floats, Image
-
-MARGIN = 1.5
-"""Px around a mask in which the defect still counts in full: masks are often a little tight."""
-
-
-def edge_width(mask: Mask) -> float:
-    """Px over which the edge of a defect fades: more for a large one."""
-    return float(np.clip(0.12 * np.sqrt(mask.sum()), 2, 8))
-
-
-def soft_edge(mask: Mask, fade: float) -> Floats:
-    """(H, W) share of the defect: 1 within the mask and `MARGIN` px around it, from there to 0 over `fade` px."""
-    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    t = np.clip((away - MARGIN) / fade, 0, 1)
-    return np.asarray(1 - t * t * (3 - 2 * t), np.float32)
-
-
-def alpha_blend(background: Image, patch: Floats, mask: Mask, fade: float) -> Image:
-    """The background with the patch over it, through a soft edge.
-
-    Args:
-        background: (H, W, C) uint8.
-        patch: (H, W, C) gray values, already of the background's brightness.
-        mask: (H, W) the defect; further than `MARGIN + fade` px from it the background comes back bit for bit.
-        fade: px.
-    """
-    share = soft_edge(mask, fade)
-    mixed = np.clip(np.rint(background + share[..., None] * (patch - background)), 0, 255).astype(np.uint8)
-    result: Image = np.where((share > 0)[..., None], mixed, background)
-    return result
 
 
 def poisson_blend(background: Image, patch: Floats, mask: Mask, fade: float) -> Image:

@@ -10,10 +10,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augment.pasting.blending import MARGIN, alpha_blend, edge_width, poisson_blend
-from augment.pasting.cutouts import clusters, cut_out, smoothing
-from augment.pasting.images import ImageReader, LoadedImage, crop_around, cropped, part_box, random_crop
-from augment.pasting.placement import Limits, Pose, box_of, mismatch, propose, surroundings, warp
+from augment.pasting.blending import poisson_blend
+from augment.pasting.images import (
+    ImageReader,
+    LoadedImage,
+    clusters,
+    crop_around,
+    cropped,
+    cut_out,
+    part_box,
+    random_crop,
+    smoothing,
+)
+from augment.pasting.placement import (
+    MARGIN,
+    Limits,
+    Pose,
+    alpha_blend,
+    box_of,
+    edge_width,
+    mismatch,
+    propose,
+    surroundings,
+    warp,
+)
 from augment.pasting.texture_defects import texture_defect
 from defects.attributes.appearance import background_level, matched
 from defects.attributes.guide import brightness

@@ -272,6 +272,13 @@ class StepConfig(BaseModel):
         return transform(self.transform)
 
 
+class FeatureSpace(Section):
+    """Points that are added to the features of training images; see `augment.transforms.feature_space`."""
+
+    method: Literal["interpolate", "extrapolate", "perturb"] = "interpolate"
+    factor: float = Field(1.0, ge=0.0, le=100.0, description="points per training image")
+
+
 class PipelineConfig(Section):
     """A pipeline.
 
@@ -283,6 +290,7 @@ class PipelineConfig(Section):
         redraws: how often a transform is sampled again.
         border: padding of warped images and masks: reflection, replication of the edge, or black.
         steps: in order; camera transforms that follow one another are applied as one warp.
+        feature_space: for a classifier on the features of a frozen backbone only.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"min_defect_kept": "min_defect_share"}
@@ -292,3 +300,4 @@ class PipelineConfig(Section):
     redraws: int = Field(8, ge=0, le=100)
     border: Border = "reflect"
     steps: list[StepConfig] = Field(default_factory=list)
+    feature_space: FeatureSpace | None = None

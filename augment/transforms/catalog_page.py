@@ -157,7 +157,7 @@ def catalog_page(
         sections.append((entry.family, name, entry.about, _settings(entry), _write(out, name, titled(tiles))))
         sheet.append(titled(tiles, name.replace("_", "\n"), _LEFT))
     for name in config_names("augment"):
-        pipeline = load_preset(name)
+        pipeline = load_preset(name, of_features=True)
         tiles = strip_of_pipeline(pipeline, examples, draws + 2, seed)
         steps = ", ".join(f"{step.transform} (p {step.p:g})" for step in pipeline.config.steps)
         file = _write(out, f"preset_{name}", titled(tiles))

@@ -16,6 +16,7 @@ from augment.transforms.lighting import LIGHTING, TABLES, erase, look_up, mix
 from augment.transforms.plan import draw_plan, generator_for, last_pixel, slots_of
 from defects.sample import Image
 from engine.config import load_config
+from engine.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -71,9 +72,6 @@ def _joined(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.u
     return np.stack([second[0, first[0, :, c], c] for c in range(3)], 1)[None]
 
 
-_UINT8, _BOOL = np.dtype(np.uint8), np.dtype(np.bool_)  # compared with a type, a dtype takes four times as long
-
-
 class Pipeline:
     """Transforms in order: all random choices are sampled, then applied.
 
@@ -85,13 +83,26 @@ class Pipeline:
         self.slots = slots_of(config)
 
     @classmethod
-    def from_preset(cls, name_or_path: str | Path, sets: Sequence[str] = ()) -> Pipeline:
+    def from_preset(cls, name_or_path: str | Path, sets: Sequence[str] = (), *, of_features: bool = False) -> Pipeline:
         """A pipeline from a packaged preset or a YAML file.
 
+        Args:
+            name_or_path: Of the preset.
+            sets: Changes such as `min_defect_share=0.9`.
+            of_features: Whether features are trained on, so that points can be added to them.
+
         Raises:
-            UsageError: There is no such preset or file, or it has an error.
+            UsageError: There is no such preset or file, it has an error, or it adds points to features and images are
+                trained on.
         """
-        return cls(load_config(str(name_or_path), PipelineConfig, sets, folder="augment"))
+        config = load_config(str(name_or_path), PipelineConfig, sets, folder="augment")
+        if config.feature_space is not None and not of_features:
+            what = (
+                f"preset {name_or_path}: feature_space adds points to the features of a frozen backbone, and images "
+                "are trained on here; use it in bench-utility --mode frozen, or leave feature_space out"
+            )
+            raise UsageError(what, code="E-augment-feature-space")
+        return cls(config)
 
     def plan(self, mask: Mask, channels: int, rng: np.random.Generator, partners: Sequence[Mask] = ()) -> Plan:
         """Samples what is done to an image with this mask (H, W)."""
@@ -162,7 +173,11 @@ class Pipeline:
         return apply_batch(self.config, self.slots, images.to(where), masks.to(where), generators, partners)
 
     def batch_uint8(
-        self, images: Sequence[Image], masks: Sequence[Mask], generators: Sequence[np.random.Generator], device: str
+        self,
+        images: Sequence[Image],
+        masks: Sequence[Mask],
+        generators: Sequence[np.random.Generator],
+        device: str | torch.device,
     ) -> list[tuple[Image, Mask, list[str]]]:
         """Augments images (H, W, C) uint8 of one shape, with their masks (H, W), as one batch on a device.
 
@@ -173,7 +188,7 @@ class Pipeline:
         from augment.transforms.batch import apply_batch
         from engine.runtime.device import select_device
 
-        where = select_device(device)
+        where = select_device(device) if isinstance(device, str) else device
         tensors = torch.from_numpy(np.stack(images)).to(where).permute(0, 3, 1, 2).float() / 255
         bools = torch.from_numpy(np.stack(masks))[:, None].to(where).float()
         # Without partners: others of the batch may be of another class.
@@ -190,8 +205,8 @@ def _check(image: Image, mask: Mask) -> None:
         raise ValueError(f"expected a bool mask {image.shape[:2]}, got {mask.dtype} {mask.shape}")
 
 
-def load_preset(name_or_path: str | Path) -> Pipeline:
-    """A pipeline from a packaged preset or a YAML file.
+def load_preset(name_or_path: str | Path, *, of_features: bool = False) -> Pipeline:
+    """A pipeline from a packaged preset or a YAML file, as `Pipeline.from_preset`.
 
     >>> import numpy as np
     >>> image, mask = np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8), bool)
@@ -200,4 +215,4 @@ def load_preset(name_or_path: str | Path) -> Pipeline:
     Raises:
         UsageError: There is no such preset or file, or it has an error.
     """
-    return Pipeline.from_preset(name_or_path)
+    return Pipeline.from_preset(name_or_path, of_features=of_features)

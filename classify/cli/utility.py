@@ -186,7 +186,7 @@ def _check(task: str, mode: str, network: str, weights: Path | None, preset: str
 
     if task not in ("classify", "segment", "both"):
         raise UsageError(f"--task: {task!r} is unknown; use classify, segment or both", code="E-utility-task")
-    load_preset(preset)
+    load_preset(preset, of_features=mode == "frozen")
     code = "E-utility-network"
     if mode == "frozen":
         if network != "efficientnet_lite0" or weights is not None:

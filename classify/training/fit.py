@@ -175,16 +175,23 @@ class Fitting:
         return self.order.at((step * self.world + self.rank) * size, size)
 
     def _images(self, indices: list[int], step: int) -> NDArray[np.uint8]:
-        images = []
-        for place, index in enumerate(indices):
-            image, mask = self.train.read(index)
-            if self.pipeline is not None:
-                rng = numpy_generator(self.settings.seed, "classifier", "augment", step, self.rank, place)
-                varied, left, _ = self.pipeline(image, mask, rng)
-                if left.any() or not mask.any():  # else the defect was moved out, and the label is wrong
-                    image = varied
-            images.append(image)
-        return np.stack(images)
+        """Images (B, S, S, C) of a step, augmented by the preset."""
+        images, masks = zip(*(self.train.read(index) for index in indices), strict=True)
+        if self.pipeline is None:
+            return np.stack(images)
+        names = self.settings.seed, "classifier", "augment", step, self.rank
+        generators = [numpy_generator(*names, place) for place in range(len(indices))]
+        if self.settings.augment_on == "device":
+            varied = self.pipeline.batch_uint8(images, masks, generators, self.learner.device)
+        else:
+            varied = [self.pipeline(*each) for each in zip(images, masks, generators, strict=True)]
+        return np.stack(
+            [
+                # Where the defect was moved out, the label would be wrong.
+                new if left.any() or not mask.any() else image
+                for image, mask, (new, left, _) in zip(images, masks, varied, strict=True)
+            ]
+        )
 
     def _even_out(self) -> None:
         """The running statistics of all processes become their mean, so that all validate and save the same network."""

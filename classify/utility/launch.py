@@ -177,7 +177,8 @@ def _frozen(bench: Bench, options: RunOptions, progress: ShowProgress) -> Run[Tr
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    features = FrozenFeatures(FrozenLite0(), FeatureCache(options.cache), Pipeline.from_preset(bench.settings.preset))
+    pipeline = Pipeline.from_preset(bench.settings.preset, of_features=True)
+    features = FrozenFeatures(FrozenLite0(), FeatureCache(options.cache), pipeline)
     division = bench.division
     count = len(division.train) + len(division.val) + len(division.test)
     count += sum(len(synthetic.samples) for synthetic in bench.folders)

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from augment.pasting.blending import MARGIN, alpha_blend, membrane, poisson_blend, soft_edge
-from defects.attributes.background import background_level, matched
+from augment.pasting.blending import membrane, poisson_blend
+from augment.pasting.placement import MARGIN, alpha_blend, soft_edge
+from defects.attributes.appearance import background_level, matched
 from tests.builders.surfaces import blob, surface
 
 

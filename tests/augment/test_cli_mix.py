@@ -110,6 +110,7 @@ def test_the_catalog_lists_transforms_and_presets(capsys: pytest.CaptureFixture[
         (["--real", "{real}", "--synthetic", "{gan}", "--ratio", "1:9"], 2, "there are 10; generate"),
         (["--real", "{real}", "--balance", "clas"], 2, "--balance: unknown 'clas'; did you mean class?"),
         (["--real", "{real}", "--augment", "olliena"], 2, "did you mean oliena?"),
+        (["--real", "{real}", "--augment", "feature_space"], 2, "[E-augment-feature-space]"),
         (["--real", "{real}", "--sampling-weights", "real=0.5"], 2, "the shares sum to 0.5"),
         (["--real", "{real}", "--sampling-weights", "reel=1"], 2, "--sampling-weights: reel=1 is unknown"),
         (["--real", "{real}", "--val", "0.7", "--test", "0.5"], 2, "leave something to train on"),

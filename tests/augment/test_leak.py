@@ -8,7 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from augment.leakage.near_duplicates import MIN_SIMILARITY, ReferenceImages, calibrated_threshold, find_keypoints, small_gray
+from augment.leakage.near_duplicates import (
+    MIN_SIMILARITY,
+    ReferenceImages,
+    calibrated_threshold,
+    find_keypoints,
+    small_gray,
+)
 from augment.mixing.planning import make_plan
 from augment.mixing.request import Request
 from defects.images.decode import encode_image, read_image

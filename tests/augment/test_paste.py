@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from augment.pasting.cutouts import clusters, cut_out
 from augment.pasting.folder import write_pasted
-from augment.pasting.images import ImageReader, crop_around, edges_reached, part_box, part_region
+from augment.pasting.images import ImageReader, clusters, crop_around, cut_out, edges_reached, part_box, part_region
 from augment.pasting.paster import METHODS, PastedImage, Paster
 from defects.formats.dataset import open_dataset
 from defects.images.crops import CropSpec

@@ -12,6 +12,7 @@ from augment.transforms.pipeline import Pipeline, load_preset
 from augment.transforms.plan import generator_for
 from engine.config import config_names, dump_config, load_config
 from engine.errors import UsageError
+from tests.builders.errors import raises
 
 TENTH, TWENTIETH = (-0.1, 0.1), (-0.05, 0.05)
 LIGHT = [("brightness", 0.2, {"by": TENTH}), ("gamma", 0.2, {"gamma": (0.9, 1.1)})]
@@ -38,7 +39,7 @@ def test_the_gan_papers_presets_have_its_transforms() -> None:
 
 @pytest.mark.parametrize("name", config_names("augment"))
 def test_every_preset_is_built_described_and_comes_back_from_its_own_yaml(name: str, tmp_path: Path) -> None:
-    pipeline = load_preset(name)
+    pipeline = load_preset(name, of_features=True)
     assert pipeline.config.description
     image = np.random.default_rng(0).integers(0, 256, (32, 40, 3), dtype=np.uint8)
     mask = np.zeros((32, 40), bool)
@@ -48,7 +49,16 @@ def test_every_preset_is_built_described_and_comes_back_from_its_own_yaml(name: 
         assert result.shape == image.shape
         assert label.any()
     (tmp_path / "again.yaml").write_text(dump_config(pipeline.config), encoding="utf-8")
-    assert Pipeline.from_preset(tmp_path / "again.yaml").config == pipeline.config
+    assert Pipeline.from_preset(tmp_path / "again.yaml", of_features=True).config == pipeline.config
+
+
+def test_points_in_feature_space_are_refused_where_images_are_trained_on() -> None:
+    with raises("E-augment-feature-space") as caught:
+        load_preset("feature_space")
+    assert "bench-utility --mode frozen" in str(caught.value)
+    space = load_preset("feature_space", of_features=True).config.feature_space
+    assert space is not None
+    assert (space.method, space.factor) == ("interpolate", 1.0)
 
 
 def test_a_setting_can_be_changed_from_outside() -> None:
@@ -73,6 +83,8 @@ def test_a_setting_can_be_changed_from_outside() -> None:
         ("steps: [{rotation: 4}]", "expected settings of rotation"),
         ("steps: [{rotation: {}, zoom: {}}]", "expected one transform with its settings"),
         ("stepps: []", "unknown key stepps; did you mean steps?"),
+        ("feature_space: {method: mix}", "Input should be 'interpolate', 'extrapolate' or 'perturb'"),
+        ("feature_space: {factor: -1}", "feature_space.factor: Input should be greater than or equal to 0, got -1"),
         ("border: mirror", "border: Input should be 'reflect', 'edge' or 'black'"),
         ("min_defect_share: 2", "min_defect_share: Input should be less than or equal to 1"),
     ],

@@ -69,6 +69,13 @@ class TestSmall:
         other = fitted(found, tiny(train=train | {"seed": 1}, network={"dropout": 0.2}))
         assert not same(first.state_dict, other.state_dict)
 
+    def test_images_augmented_as_a_batch_train_as_those_augmented_one_by_one(self, tmp_path: Path) -> None:
+        configs = [tiny(train={"augment_on": on}, data={"preset": "flips"}) for on in ("cpu", "device")]
+        found = prepared(tmp_path, configs[0])
+        one_by_one, batch = (fitted(found, config) for config in configs)
+        assert same(one_by_one.state_dict, batch.state_dict)
+        assert not same(batch.state_dict, fitted(found, tiny(data={"preset": None})).state_dict)
+
     def test_a_frozen_backbone_stays_as_it_was_statistics_included(self, tmp_path: Path) -> None:
         config = tiny(train={"freeze": True})
         found = prepared(tmp_path, config)

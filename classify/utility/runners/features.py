@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from augment.transforms.feature_space import augment_features
 from augment.transforms.pipeline import Pipeline
 from augment.transforms.plan import generator_for
 from classify.utility.design.evaluation_units import CropUnit, Image, views_of
@@ -96,6 +97,7 @@ class FrozenFeatures:
         self._network = network
         self._cache = cache
         self._pipeline = pipeline
+        self.feature_space = pipeline.config.feature_space
         self.dim = network.dim
 
     def rows(self, images: Iterable[tuple[Image, Mask]], augmentations: int) -> NDArray[np.float32]:
@@ -247,6 +249,25 @@ class Bank:
     def arrays(self, images: Iterator[tuple[Image, Mask]], count: int, augmentations: int) -> Block:
         """`count` defective images in memory."""
         return self._add(images, augmentations, [1] * count, list(range(count)))
+
+    def with_points(self, positives: Items, negatives: Items, seed: int) -> tuple[Items, Items]:
+        """The items with new points between or around them, as the preset's `feature_space` says.
+
+        The points start from the images themselves, not from their augmentations; defective and good ones get equally
+        many, each of which is drawn as often as an image is.
+        """
+        space = self._features.feature_space
+        if space is None:
+            return positives, negatives
+        first = np.concatenate([positives.first, negatives.first])
+        labels = ["defective"] * len(positives) + ["good"] * len(negatives)
+        values, named = augment_features(self.take(first), labels, method=space.method, factor=space.factor, seed=seed)
+        points, start = values[len(first) :].astype(np.float32), self._starts[-1]
+        self._pieces.append(points)
+        self._starts.append(start + len(points))
+        rows, defective = start + np.arange(len(points)), np.asarray(named[len(first) :]) == "defective"
+        more = [Items(rows[own], np.ones(int(own.sum()), np.int64)) for own in (defective, ~defective)]
+        return joined([positives, more[0]]), joined([negatives, more[1]])
 
     def take(self, rows: Ints) -> NDArray[np.float32]:
         """The features (N, D) of rows (N,)."""

@@ -159,6 +159,12 @@ class FrozenRunner:
         began = time.monotonic()
         subset, scale = self._enter(trial)
         positives, negatives, counts = self._items(trial, subset)
+        blocks = len(self._bank)
+        if trial.arm.classical:
+            images = len(positives) + len(negatives)
+            positives, negatives = self._bank.with_points(positives, negatives, trial.seed)
+            if len(self._bank) > blocks:
+                counts["feature_space_points"] = len(positives) + len(negatives) - images
         score = self._scorer("val", scale)
         truth = np.asarray([sample.label != GOOD for sample in self.bench.scored.val])
 
@@ -166,6 +172,7 @@ class FrozenRunner:
             return np.asarray([average_precision(scores, truth) for scores in score(weights).T])
 
         probe = fit_probe(self._bank, positives, negatives, scale, validate, self.bench.settings, trial.seed)
+        self._bank.forget(len(self._bank) - blocks)
         head = np.append(probe.weights, np.float32(probe.bias))[:, None]
         val, test = score(head)[:, 0], self._scorer("test", scale)(head)[:, 0]
         scores, threshold = outcome(val=val, test=test, division=self.bench.scored)
