@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry
 from defects.attributes.request import GuideRequest, Interval, Keyword, parse_guide
+from engine.errors import UsageError
 from tests.builders.errors import raises
 
 SCHEMA = GuideSchema(
@@ -64,7 +65,7 @@ def test_every_form_is_read(text: str, name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "code"),
     [
         ("thicknes=0.7", "E-guide-unknown-entry"),
         ("colour=0.7", "E-guide-unknown-entry"),
@@ -95,11 +96,24 @@ def test_every_form_is_read(text: str, name: str, value: object) -> None:
         ("kind=measured", "E-guide-not-measurable"),
     ],
 )
-def test_every_mistake_is_one_line_that_names_the_cure(text: str, message: str) -> None:
-    with raises(message) as caught:
+def test_every_mistake_is_one_line_that_names_the_cure(text: str, code: str) -> None:
+    with raises(code) as caught:
         parse_guide(text, SCHEMA)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("--guide: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("thicknes=0.7", "'thicknes' is not an entry of this generator; did you mean thickness?"),
+        ("thickness=1.2", r"out of range; the generator was trained on 0..1 \(that is 2..12px\)"),
+        ("background=drk", "background=drk is unknown; did you mean dark"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_was_meant(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_guide(text, SCHEMA)
 
 
 def test_lists_span_a_grid_with_the_first_entry_varying_slowest() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import OutputError
 from engine.files import atomic
 from engine.files.atomic import open_atomic, remove_temporaries, write_bytes, write_json, write_many, write_text
+from tests.builders.errors import raises
 
 WRITER = """
 import sys
@@ -56,7 +56,7 @@ def test_the_longest_name_of_the_file_system_can_be_written(tmp_path: Path) -> N
     name = "é" * 127
     write_bytes(tmp_path / name, b"x")
     assert _names(tmp_path) == [name]
-    with pytest.raises(OutputError, match="too long; choose a shorter name"):
+    with raises("E-out-unwritable", "too long; choose a shorter name"):
         write_bytes(tmp_path / ("e" * 256), b"x")
 
 
@@ -109,7 +109,7 @@ def test_a_full_or_read_only_disk_is_one_line_and_leaves_no_temporary(
         return real(*arguments)
 
     monkeypatch.setattr(atomic.os, failing, full)
-    with pytest.raises(OutputError, match=line) as caught:
+    with raises("E-out-unwritable", line) as caught:
         write_many((tmp_path / name, b"new") for name in ("earlier", "b", "c", "d"))
     monkeypatch.undo()
     assert str(tmp_path / "c") in str(caught.value)
@@ -132,7 +132,7 @@ def test_a_read_only_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
             return real(path, flags, *rest, **named)  # type: ignore[arg-type]
 
         monkeypatch.setattr(atomic.os, "open", refuse)
-    with pytest.raises(OutputError, match="Permission denied; choose another output folder or change its permissions"):
+    with raises("E-out-unwritable", "Permission denied; choose another output folder or change its permissions"):
         write_bytes(folder / "x", b"x")
     folder.chmod(0o755)
     assert _names(folder) == []
@@ -142,9 +142,9 @@ def test_a_path_through_a_file_or_onto_a_folder_is_one_line(tmp_path: Path) -> N
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "file" / "x", tmp_path / "file" / "y" / "x"):
-        with pytest.raises(OutputError, match="choose another output path"):
+        with raises("E-out-unwritable"):
             write_bytes(path, b"x")
-    with pytest.raises(OutputError, match="Is a directory; choose another output path"):
+    with raises("E-out-unwritable", "Is a directory; choose another output path"):
         write_bytes(tmp_path / "folder", b"x")
     assert _names(tmp_path) == ["file"]
 
@@ -170,7 +170,7 @@ def test_a_file_written_piece_by_piece_appears_only_when_whole(tmp_path: Path) -
             file.write(b"half")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(OutputError, match="No space left on device; free some space"):
+    with raises("E-out-unwritable"):
         fill_the_disk()
     assert path.read_bytes() == b"one two"
     assert _names(tmp_path) == ["x"]

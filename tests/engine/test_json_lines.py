@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import DataError, OutputError
 from engine.files import atomic
 from engine.files.json_lines import LineLog
+from tests.builders.errors import raises
 
 APPENDER = """
 import sys
@@ -51,7 +51,7 @@ def test_a_torn_last_line_is_dropped_on_opening(tmp_path: Path, tail: bytes) -> 
 def test_a_damaged_line_in_the_middle_is_named_and_nothing_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b'{"a": 1}\nrubbish\n{"b": 2}\n')
-    with pytest.raises(DataError, match=r"log\.jsonl: line 2 is no JSON object; fix or remove that line"):
+    with raises("E-log-damaged", r"log\.jsonl: line 2 is no JSON object; fix or remove that line"):
         LineLog(path)
     assert path.read_bytes().endswith(b'{"b": 2}\n')
 
@@ -84,7 +84,7 @@ def test_after_a_full_disk_the_log_ends_where_it_did_before(tmp_path: Path, monk
             return real(descriptor, data[: len(data) // 2])
 
         monkeypatch.setattr(atomic.os, "write", half)
-        with pytest.raises(OutputError, match="No space left on device; free some space"):
+        with raises("E-out-unwritable", "No space left on device; free some space"):
             log.append([{"b": 2}, {"c": 3}])
         monkeypatch.undo()
         log.append([{"d": 4}])

@@ -9,10 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
-from engine.errors import OutputError
 from engine.files.json_lines import LOCK_NAME, lock_folder
+from tests.builders.errors import raises
 
 HOLDER = """
 import sys, time
@@ -38,7 +36,7 @@ def test_a_second_process_is_refused_and_told_who_writes(tmp_path: Path) -> None
         assert child.stdout is not None
         child.stdout.readline()
         with (
-            pytest.raises(OutputError, match=rf"is being written by another process \(pid {child.pid}\); wait for it"),
+            raises("E-out-in-use", rf"is being written by another process \(pid {child.pid}\); wait for it"),
             lock_folder(tmp_path),
         ):
             pass
@@ -50,7 +48,7 @@ def test_a_second_process_is_refused_and_told_who_writes(tmp_path: Path) -> None
 def test_the_same_process_cannot_hold_a_folder_twice(tmp_path: Path) -> None:
     with (
         lock_folder(tmp_path),
-        pytest.raises(OutputError, match="is being written by another process"),
+        raises("E-out-in-use"),
         lock_folder(tmp_path),
     ):
         pass
@@ -96,5 +94,5 @@ def test_a_lock_removed_by_its_last_holder_while_we_waited_is_taken_anew(tmp_pat
 
 def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="choose another output path"), lock_folder(tmp_path / "file"):
+    with raises("E-out-unwritable"), lock_folder(tmp_path / "file"):
         pass

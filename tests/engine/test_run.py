@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from pydantic import BaseModel
 
-from engine.errors import OutputError
 from engine.run.folder import RunFolder
+from tests.builders.errors import raises
 
 
 class Toy(BaseModel):
@@ -35,7 +34,7 @@ def test_a_run_folder_says_what_ran(tmp_path: Path) -> None:
 
 def test_a_filled_folder_is_refused_without_resume_and_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(OutputError, match="is not empty; add --resume to go on with it or choose another folder"):
+    with raises("E-out-not-empty"):
         RunFolder.create(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -64,6 +63,6 @@ def test_what_a_run_killed_at_once_leaves_does_not_need_resume(tmp_path: Path) -
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     with (
         RunFolder.create(tmp_path),
-        pytest.raises(OutputError, match="is being written by another process"),
+        raises("E-out-in-use"),
     ):
         RunFolder.create(tmp_path, resume=True)

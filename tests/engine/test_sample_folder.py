@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from engine.run.sample_folder import Item, WriteJob, check_apart, open_sample_folder
+from engine.files.atomic import check_apart
+from engine.run.sample_folder import Item, WriteJob, open_sample_folder
 from tests.builders.errors import raises
 
 COUNT, CHUNK = 11, 3

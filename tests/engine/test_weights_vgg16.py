@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 from torchvision.models import vgg16
 
-from engine.errors import WeightsError
 from engine.weights.imagenet import STYLE_WEIGHTS_VARIABLE, style_vgg_weights
+from tests.builders.errors import raises
 
 SHAPES = {name: tuple(value.shape) for name, value in vgg16(weights=None).features.state_dict().items()}
 
@@ -45,7 +45,7 @@ def test_the_environment_names_a_file_and_a_given_one_goes_before_it(
 ) -> None:
     monkeypatch.setenv(STYLE_WEIGHTS_VARIABLE, str(vgg_file))
     assert style_vgg_weights()[1].startswith("vgg.safetensors")
-    with pytest.raises(WeightsError, match=r"other\.safetensors: No such file or directory; .*--style-weights FILE"):
+    with raises("E-weights-unreadable", r"other\.safetensors: No such file or directory; .*--style-weights FILE"):
         style_vgg_weights("other.safetensors")
 
 
@@ -63,15 +63,15 @@ def test_weights_of_another_network_are_refused(
     safetensors.torch.save_file(
         {name: value for name, value in tensors.items() if value is not None}, tmp_path / "x.safetensors"
     )
-    with pytest.raises(WeightsError, match=line):
+    with raises("E-weights-format", line):
         style_vgg_weights(tmp_path / "x.safetensors")
 
 
 def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"rubbish, not tensors")
-    with pytest.raises(WeightsError, match="is no safetensors file"):
+    with raises("E-weights-format"):
         style_vgg_weights(tmp_path / "x.safetensors")
-    with pytest.raises(WeightsError, match=r"are read from \.safetensors only"):
+    with raises("E-weights-format"):
         style_vgg_weights(tmp_path / "x.pth")
 
 
@@ -84,7 +84,7 @@ def test_without_a_network_the_line_tells_how_to_give_a_file(
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with (
         caplog.at_level(logging.WARNING),
-        pytest.raises(WeightsError, match=r"cannot be had .*Name or service not known.*--style-weights FILE"),
+        raises("E-weights-download"),
     ):
         style_vgg_weights()
     assert "downloading the ImageNet VGG-16" in caplog.text
@@ -94,7 +94,7 @@ def test_a_cached_download_with_the_wrong_hash_is_refused(tmp_path: Path) -> Non
     folder = tmp_path / "torch" / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     torch.save({}, folder / "vgg16-397923af.pth")
-    with pytest.raises(WeightsError, match="its sha256 is not that in its name; remove the file"):
+    with raises("E-weights-hash"):
         style_vgg_weights()
 
 

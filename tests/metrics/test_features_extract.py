@@ -16,6 +16,7 @@ from metrics.data.image_set import ImageSet
 from metrics.features.cache import FeatureCache
 from metrics.features.extraction import Extracted, extract, read_ahead
 from tests.builders import noise_image, save
+from tests.builders.errors import raises
 from tests.builders.features import DummyImages, MeanExtractor, noise
 
 
@@ -97,7 +98,7 @@ def test_nan_features_are_told_with_the_name_of_the_image_and_not_kept(tmp_path:
             return Extracted(features, logits)
 
     images = DummyImages(noise(4))
-    with pytest.raises(DataError, match=r"^dummy/3\.png: mean gives NaN or infinite features for it; remove"):
+    with raises("E-features-not-finite", r"^dummy/3\.png: mean gives NaN or infinite features for it; remove"):
         extract(images, Sick(), cache=FeatureCache(tmp_path), batch_size=2)
     healthy = MeanExtractor()
     extract(images, healthy, cache=FeatureCache(tmp_path))
@@ -105,7 +106,7 @@ def test_nan_features_are_told_with_the_name_of_the_image_and_not_kept(tmp_path:
 
 
 def test_an_empty_set_is_told() -> None:
-    with pytest.raises(DataError, match="dummy: holds no images"):
+    with raises("E-features-no-images"):
         extract(DummyImages([]), MeanExtractor(), cache=FeatureCache(None))
 
 
@@ -116,7 +117,7 @@ def test_an_image_that_does_not_open_is_told_and_the_rest_is_kept(tmp_path: Path
         samples.append(Sample(str(index), path))
     (tmp_path / "2.png").write_bytes(b"no picture")
     images = ImageSet("real", samples, CropSpec(16))
-    with pytest.raises(DataError, match=r"2\.png"):
+    with raises("E-image-damaged", r"2\.png"):
         extract(images, MeanExtractor(), cache=FeatureCache(tmp_path / "cache"), batch_size=1)
     again = MeanExtractor()
     extract(images.part([0, 1]), again, cache=FeatureCache(tmp_path / "cache"))
@@ -126,11 +127,11 @@ def test_an_image_that_does_not_open_is_told_and_the_rest_is_kept(tmp_path: Path
 def test_reading_ahead_keeps_order_and_raises_where_it_happened() -> None:
     def items() -> Iterator[int]:
         yield from range(5)
-        raise DataError("broken")
+        raise DataError("broken", code="E-test-broken")
 
     ahead = read_ahead(items())
     assert [next(ahead) for _ in range(5)] == list(range(5))
-    with pytest.raises(DataError, match="broken"):
+    with raises("E-test-broken"):
         next(ahead)
 
 

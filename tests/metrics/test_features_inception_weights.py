@@ -18,6 +18,7 @@ from engine.files.atomic import sha256_file
 from metrics.features import inception_weights
 from metrics.features.cache import user_cache
 from metrics.features.inception_weights import find_inception_weights
+from tests.builders.errors import raises
 
 SHAPES = {"fc.weight": (4, 3), "a.conv.weight": (2, 3, 1, 1)}
 
@@ -117,7 +118,7 @@ def test_a_cache_that_cannot_be_written_is_told_and_the_weights_serve(
 def test_another_pth_is_refused_before_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "load", None)
     (tmp_path / "w.pth").write_bytes(b"something else")
-    with pytest.raises(WeightsError, match=r"w\.pth: its sha256 begins with \w{8}, not 6726825d; give "):
+    with raises("E-weights-hash"):
         find_inception_weights(tmp_path / "w.pth")
 
 
@@ -128,27 +129,27 @@ def test_a_pickle_that_runs_code_is_not_run(tmp_path: Path, monkeypatch: pytest.
 
     (tmp_path / "w.pth").write_bytes(pickle.dumps({"fc.weight": Trap()}))
     monkeypatch.setattr(inception_weights, "SHA256_PREFIX", sha256_file(tmp_path / "w.pth")[:8])
-    with pytest.raises(WeightsError, match=r"w\.pth: is no file of PyTorch weights"):
+    with raises("E-weights-format"):
         find_inception_weights(tmp_path / "w.pth")
     assert not (tmp_path / "ran").exists()
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = published(tmp_path / "w.pth", monkeypatch, {"fc.weight": torch.ones(5, 3)})
-    with pytest.raises(WeightsError, match=r"w\.pth: expected fc\.weight of shape \(4, 3\), got \(5, 3\); give"):
+    with raises("E-weights-format", r"w\.pth: expected fc\.weight of shape \(4, 3\), got \(5, 3\); give"):
         find_inception_weights(file)
     safetensors.torch.save_file({"fc.weight": torch.ones(4, 3)}, tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"w\.safetensors: lacks a\.conv\.weight; give"):
+    with raises("E-weights-format"):
         find_inception_weights(tmp_path / "w.safetensors").read()
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     for name in ("w.pth", "w.safetensors"):
-        with pytest.raises(WeightsError, match=rf"{name}: No such file or directory; give torch-fidelity's"):
+        with raises("E-weights-unreadable", rf"{name}: No such file or directory; give torch-fidelity's"):
             find_inception_weights(tmp_path / name)
 
 
 def test_rubbish_called_safetensors_is_told(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"rubbish, not tensors")
-    with pytest.raises(WeightsError, match="is no safetensors file"):
+    with raises("E-weights-format"):
         find_inception_weights(tmp_path / "w.safetensors").read()

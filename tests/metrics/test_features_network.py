@@ -12,11 +12,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from engine.errors import UsageError, WeightsError
 from engine.seeding import torch_generator
 from metrics.features.lite0 import Lite0
 from metrics.features.onnx_network import Network
 from metrics.features.registry import open_extractor
+from tests.builders.errors import raises
 
 METADATA = {"mean": "[0.0, 0.5, 0.25]", "std": "[1.0, 0.5, 0.25]", "size": "8", "channels": "3"}
 
@@ -126,40 +126,38 @@ def test_a_changed_network_has_another_fingerprint(tmp_path: Path) -> None:
     ],
 )
 def test_metadata_that_cannot_be_are_told(tmp_path: Path, metadata: dict[str, str], line: str) -> None:
-    with pytest.raises(WeightsError, match=rf"tiny\.onnx: .*{line}.*; export it again"):
+    with raises("E-network-metadata", rf"tiny\.onnx: .*{line}.*; export it again"):
         Network(export(tmp_path / "tiny.onnx", {**METADATA, **metadata}))
 
 
 def test_a_network_without_the_output_is_told_what_there_is(tmp_path: Path) -> None:
     file = export(tmp_path / "tiny.onnx", outputs=("embedding", "logits"))
-    with pytest.raises(WeightsError, match="has no output 'features', only embedding, logits; name the one"):
+    with raises("E-network-output", "has no output 'features', only embedding, logits; name the one"):
         Network(file)
-    with pytest.raises(WeightsError, match="has no output 'classes'"):
+    with raises("E-network-output"):
         Network(file, features="embedding", logits="classes")
 
 
 def test_features_that_were_not_pooled_are_told(tmp_path: Path) -> None:
-    with pytest.raises(
-        WeightsError, match=r"expected output 'features' of shape \(\d, D\).*export the pooled features"
-    ):
+    with raises("E-network-output"):
         Network(export(tmp_path / "tiny.onnx", METADATA, pooled=False))(images())
 
 
 def test_rubbish_and_a_missing_file_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "rubbish.onnx").write_bytes(b"no network")
-    with pytest.raises(WeightsError, match=r"rubbish\.onnx: is no network ONNX Runtime can open .*; export") as caught:
+    with raises("E-network-invalid") as caught:
         Network(tmp_path / "rubbish.onnx")
     assert "\n" not in str(caught.value)
-    with pytest.raises(WeightsError, match=r"gone\.onnx: No such file or directory; give the"):
+    with raises("E-weights-unreadable"):
         Network(tmp_path / "gone.onnx")
 
 
 def test_extractors_are_opened_by_name() -> None:
     assert isinstance(open_extractor("efficientnet_lite0", device="cpu"), Lite0)
     assert isinstance(open_extractor("efficientnet-lite0", device="cpu"), Lite0)
-    with pytest.raises(UsageError, match="--extractor: 'resnet' is unknown; choose efficientnet_lite0, inception"):
+    with raises("E-extractor-unknown"):
         open_extractor("resnet")
-    with pytest.raises(UsageError, match="--device: 'tpu' is unknown"):
+    with raises("E-device"):
         open_extractor("inception", device="tpu")
-    with pytest.raises(UsageError, match="--inception-weights: is of no use to 'efficientnet_lite0'"):
+    with raises("E-bench-flags"):
         open_extractor("efficientnet_lite0", inception_weights=Path("w.pth"))

@@ -7,8 +7,9 @@ import pytest
 
 from defects.provenance import image_hashes
 from defects.sample import Sample
-from engine.errors import DataError, UsageError
+from engine.errors import UsageError
 from metrics.data.held_out import divide
+from tests.builders.errors import raises
 
 
 @pytest.fixture
@@ -43,14 +44,14 @@ def test_a_renamed_copy_in_another_folder_is_known(real: list[Sample], tmp_path:
     copy = tmp_path / "elsewhere" / "renamed.png"
     copy.parent.mkdir()
     shutil.copy(real[0].image, copy)
-    with pytest.raises(UsageError, match="hold 1 that magna was trained on"):
+    with raises("E-held-out-leak", "hold 1 that magna was trained on"):
         divide([Sample(name="x", image=copy, mask=copy, label="crack"), *real[4:]], trained)
 
 
 def test_a_stale_hash_in_the_manifest_hides_nothing(real: list[Sample]) -> None:
     hashes = image_hashes(real)
     stale = [Sample(s.name, s.image, s.mask, label=s.label, metadata={"sha256": "0" * 64}) for s in real]
-    with pytest.raises(UsageError, match="hold 2 that magna"):
+    with raises("E-held-out-leak", "hold 2 that magna"):
         divide(stale, {"magna": frozenset(hashes[:2])})
 
 
@@ -91,7 +92,7 @@ def test_training_images_given_apart(real: list[Sample]) -> None:
 
 
 def test_training_images_given_apart_are_refused_among_the_real_ones(real: list[Sample]) -> None:
-    with pytest.raises(UsageError, match="its 8 images hold 2 of --train; leave them out by --held-out"):
+    with raises("E-held-out-leak"):
         divide(real, {"magna": None}, train=real[:2])
 
 
@@ -117,21 +118,21 @@ def test_missing_training_images_are_noted(real: list[Sample]) -> None:
 
 
 def test_held_out_without_any_knowledge_is_refused(real: list[Sample]) -> None:
-    with pytest.raises(UsageError, match="give the training images by --train DIR"):
+    with raises("E-held-out-unknown"):
         divide(real, {"magna": None}, held_out=True)
 
 
 def test_both_flags_exclude_one_another(real: list[Sample]) -> None:
-    with pytest.raises(UsageError, match="exclude one another"):
+    with raises("E-bench-flags"):
         divide(real, {"magna": None}, held_out=True, allow_trained=True)
 
 
 def test_nothing_left_is_told(real: list[Sample]) -> None:
-    with pytest.raises(DataError, match="leaves 0 of 8 real images, fewer than 2"):
+    with raises("E-held-out-too-few"):
         divide(real, {"magna": frozenset(image_hashes(real))}, held_out=True)
 
 
 def test_a_file_that_has_gone_is_told(real: list[Sample]) -> None:
     real[0].image.unlink()
-    with pytest.raises(DataError, match=r"0\.png: No such file"):
+    with raises("E-image-unreadable"):
         divide(real, {"magna": None})

@@ -131,7 +131,7 @@ class Commands:
         def call(words: Sequence[str]) -> str:
             if flag in words:
                 self.called.append(Path(words[words.index("--out") + 1]).name)
-                raise MagnaError("too few")
+                raise MagnaError("too few", code="E-test-few")
             return self(words)
 
         return call
