@@ -7,7 +7,7 @@ The message of every `MagnaError` is the complete line: what is wrong, where, an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class MagnaError(Exception):
@@ -20,7 +20,7 @@ class MagnaError(Exception):
 
     exit_code: int = 1
 
-    def __init__(self, message: str, *, code: str = "E-unspecified") -> None:
+    def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
 
@@ -69,22 +69,21 @@ class Issue:
     what: str
     remedy: str
     warning: bool = False
-    code: str = "E-data-issue"
+    code: str = field(kw_only=True)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}; {self.remedy}"
 
 
 class IssuesError(DataError):
-    """All issues of a folder at once, one line each.
+    """All issues of a folder at once, one line each; there is at least one.
 
-    >>> print(IssuesError([Issue("a.png", "0 bytes", "remove it"), Issue("b.png", "16-bit", "convert it to 8-bit")]))
+    >>> print(IssuesError([Issue("a.png", "0 bytes", "remove it", code="E-image-empty")]))
     a.png: 0 bytes; remove it
-    b.png: 16-bit; convert it to 8-bit
     """
 
     def __init__(self, issues: Sequence[Issue]) -> None:
-        super().__init__("\n".join(str(issue) for issue in issues), code=issues[0].code if issues else "E-data-issue")
+        super().__init__("\n".join(str(issue) for issue in issues), code=issues[0].code)
         self.issues = tuple(issues)
 
     def __reduce__(self) -> tuple[type[IssuesError], tuple[tuple[Issue, ...]]]:

@@ -54,7 +54,6 @@ def without_code(root: Path) -> list[str]:
             if not (isinstance(call, ast.Call) and set(_name(call.func)) & types):
                 continue
             given = [keyword.value for keyword in call.keywords if keyword.arg == "code"]
-            given += call.args[4:] if _name(call.func) == ["Issue"] else []
             codes = [code for node in given for code in _codes(node, constants)]
             if call in passing:
                 codes = [code for code in codes if code != "code"]

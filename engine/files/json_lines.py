@@ -155,5 +155,5 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
     finally:
         if os.getpid() == owner:  # a forked worker that leaves the block has no lock to give back
             with suppress(OSError):
-                file.unlink()  # while it is held: whoever opened it meanwhile sees that it is gone and tries again
+                file.unlink()  # while it is held: whoever opened it meanwhile sees that it is gone and opens it again
             lock.release()

@@ -271,8 +271,8 @@ class JobList(Sequence[Job]):
                 str(self.masks.root),
                 f"{folder!r} is no class of this generator, so its masks get random classes",
                 f"name it {' or '.join(self._guided)}, or give --guide {example}",
-                True,
-                "E-masks-unknown-class",
+                warning=True,
+                code="E-masks-unknown-class",
             )
             for folder in folders
         ]

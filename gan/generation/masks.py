@@ -201,7 +201,7 @@ def _check(root: Path, entry: MaskEntry) -> tuple[str, Issue | None]:
         return sha256, Issue(str(path), "the mask is empty", remedy, code="E-masks-empty")
     if not two_valued:
         what = "holds gray levels, taken as defect from half of white up"
-        return sha256, Issue(str(path), what, "save it as black and white", True, "E-masks-gray")
+        return sha256, Issue(str(path), what, "save it as black and white", warning=True, code="E-masks-gray")
     return sha256, None
 
 

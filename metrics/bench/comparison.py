@@ -171,7 +171,7 @@ def _samples(folder: Path, flag: str) -> list[Sample]:
     issues = [issue for issue in dataset.issues if not issue.warning]
     if issues:
         more = f" (and {len(issues) - 1} more issues; `check-data {folder}` lists them)" if len(issues) > 1 else ""
-        raise DataError(f"{flag}: {issues[0]}{more}", code="E-data-issue")
+        raise DataError(f"{flag}: {issues[0]}{more}", code=issues[0].code)
     return dataset.samples
 
 

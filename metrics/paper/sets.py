@@ -294,8 +294,11 @@ def _run(words: Sequence[str]) -> str:
         done = subprocess.run([str(program), *words[1:]], stdout=subprocess.PIPE, text=True, check=False)
     except OSError as error:
         raise CommandError(
-            f"{program}: cannot be run ({error.strerror}); install the project with its commands"
+            f"{program}: cannot be run ({error.strerror}); install the project with its commands",
+            code="E-compare-command",
         ) from None
     if done.returncode or not done.stdout.strip():
-        raise CommandError(f"`{shlex.join(words)}` failed (exit {done.returncode}); see the line above")
+        raise CommandError(
+            f"`{shlex.join(words)}` failed (exit {done.returncode}); see the line above", code="E-compare-command"
+        )
     return done.stdout

@@ -67,7 +67,7 @@ def _rank(
 
 
 def _no_space(path: Path, data: bytes) -> None:
-    raise OutputError(f"{path}: No space left on device; free some space")
+    raise OutputError(f"{path}: No space left on device; free some space", code="E-test-full")
 
 
 def train_on_two_ranks(

@@ -220,7 +220,7 @@ def test_an_append_that_fails_leaves_no_gap_and_resume_goes_on(
         nonlocal calls
         calls += 1
         if calls == call:
-            raise OutputError("no space; free some")
+            raise OutputError("no space; free some", code="E-test-full")
         real(log, rows)
 
     with monkeypatch.context() as patched:

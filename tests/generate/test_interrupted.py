@@ -178,7 +178,9 @@ def test_a_second_writer_is_refused_and_the_first_is_not_disturbed(
     assert tree_hash(out) == tree_hash(reference)
 
 
-@pytest.mark.parametrize(("issue", "code"), [(OutputError("no space; free some"), 1), (KeyboardInterrupt(), 130)])
+@pytest.mark.parametrize(
+    ("issue", "code"), [(OutputError("no space; free some", code="E-test-full"), 1), (KeyboardInterrupt(), 130)]
+)
 @pytest.mark.parametrize("written", [False, True])
 def test_an_append_that_fails_once_leaves_no_gap_and_resume_goes_on(
     many: Path, checkpoint: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
