@@ -144,7 +144,7 @@ def train(
     from classify.data.dataset import open_data
     from classify.training.launch import start
     from engine.config import load_config
-    from engine.run.sample_folder import check_apart
+    from engine.files.atomic import check_apart
 
     values = {**({} if model is None else {"network.name": model}), **(overrides or {})}
     sets = [f"{key}={json.dumps(value)}" for key, value in values.items()]
@@ -212,7 +212,7 @@ def compare(
     from classify.utility.launch import RunOptions
     from classify.utility.launch import compare as run_comparison
     from engine.commands import Progress
-    from engine.run.sample_folder import check_apart
+    from engine.files.atomic import check_apart
     from metrics.features.cache import user_cache
 
     root = Path(real)

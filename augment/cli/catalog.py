@@ -41,7 +41,7 @@ def catalog(
     if not only_list:
         from augment.transforms.catalog_page import catalog_page
         from defects.formats.dataset import open_dataset
-        from engine.run.sample_folder import check_apart
+        from engine.files.atomic import check_apart
 
         check_apart(out, {"--real": real})
         samples = open_dataset(real, layout).samples if real is not None else None

@@ -26,7 +26,7 @@ def export(
     from defects.formats import export as exporting
     from defects.formats.dataset import open_dataset
     from engine.commands import Progress
-    from engine.run.sample_folder import check_apart
+    from engine.files.atomic import check_apart
 
     check_apart(out, {"the folder": folder})
     formats = [name.strip() for name in to.split(",") if name.strip()]

@@ -133,7 +133,7 @@ def _mix(
     from augment.mixing.folder import RECORD, input_folders, write_mixture
     from augment.mixing.planning import make_plan, write_generation_plan
     from engine.commands import Progress
-    from engine.run.sample_folder import check_apart
+    from engine.files.atomic import check_apart
 
     check_apart(out, input_folders(request))
     threads = workers or len(os.sched_getaffinity(0))

@@ -35,7 +35,7 @@ def report(
     from defects.images.crops import CropSpec
     from engine.commands import Progress
     from engine.errors import UsageError
-    from engine.run.sample_folder import check_apart
+    from engine.files.atomic import check_apart
 
     if crop is not None and size is None:
         raise UsageError("--crop: the size of the resized crops is unknown; give --size too", code="E-mix-no-size")

@@ -22,8 +22,7 @@ from defects.manifest import NAME, sample_of
 from defects.sample import GOOD
 from engine.config import nearest
 from engine.errors import DataError, UsageError
-from engine.files.atomic import from_json
-from engine.run.sample_folder import check_apart
+from engine.files.atomic import check_apart, from_json
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader

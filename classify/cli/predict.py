@@ -42,7 +42,7 @@ def predict(
     from classify.inference.predict_folder import PREDICTIONS, predict_folder
     from engine.commands import Progress
     from engine.errors import DataError
-    from engine.run.sample_folder import check_apart
+    from engine.files.atomic import check_apart
 
     if data.is_dir():
         check_apart(out, {"the folder of images": data})
@@ -84,8 +84,7 @@ def evaluate(
     from classify.inference.inputs import examples_for
     from engine.commands import Progress
     from engine.errors import UsageError
-    from engine.files.atomic import write_json
-    from engine.run.sample_folder import check_apart
+    from engine.files.atomic import check_apart, write_json
 
     if by not in ("image", "pixel"):
         raise UsageError(f"--by: unknown {by!r}; use image or pixel", code="E-classify-by")

@@ -57,9 +57,8 @@ def main(
     from classify.utility.launch import compute
     from classify.utility.runners.schemes import SchemeRunner, load_schemes, summary_rows, table_lines
     from engine.commands import Progress
-    from engine.files.atomic import write_json
+    from engine.files.atomic import check_apart, write_json
     from engine.run.folder import RunFolder
-    from engine.run.sample_folder import check_apart
 
     names = _networks(networks)
     sets = tuple(_named(text) for text in synthetic)

@@ -54,8 +54,8 @@ def train(
     from classify.data.dataset import open_data, prepare
     from classify.training.launch import start
     from engine.config import dump_config, load_config
+    from engine.files.atomic import check_apart
     from engine.run.folder import own_config
-    from engine.run.sample_folder import check_apart
 
     logging.basicConfig(**LOGGING)
     resolved = load_config(config or "quick", ClassifierConfig, set_ or [], folder="classify")
@@ -109,7 +109,7 @@ def search(
     from classify.training.search import search as run_search
     from engine.commands import Progress
     from engine.config import load_config
-    from engine.run.sample_folder import check_apart
+    from engine.files.atomic import check_apart
 
     logging.basicConfig(**LOGGING)
     resolved = load_config(config or "quick", ClassifierConfig, set_ or [], folder="classify")

@@ -108,7 +108,7 @@ def main(
     from classify.utility.design.trials import FORMER_UNITS, Settings, parse_ratios, parse_shots
     from classify.utility.launch import RunOptions, compare, plan_of
     from engine.commands import Progress
-    from engine.run.sample_folder import check_apart
+    from engine.files.atomic import check_apart
     from metrics.features.cache import user_cache
 
     logging.basicConfig(**LOGGING)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
-from engine.errors import DataError, OutputError
+from engine.errors import DataError, OutputError, UsageError
 
 
 def to_json(obj: Any, *, indent: int | None = None) -> bytes:
@@ -236,6 +236,29 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_apart(out: Path, folders: Mapping[str, Path | None], *, flag: str = "--out") -> None:
+    """Refuses an output folder that holds one of its inputs, or lies in one.
+
+    Args:
+        out: The output folder.
+        folders: Inputs by the flag that names them; None where a flag is not given.
+        flag: That names the output.
+
+    Raises:
+        UsageError: One is inside the other, or they are the same.
+    """
+    target = out.resolve()
+    for other, folder in folders.items():
+        if folder is None:
+            continue
+        given = folder.resolve()
+        if target.is_relative_to(given) or given.is_relative_to(target):
+            raise UsageError(
+                f"{flag}: {out} and {other} {folder} lie inside one another; choose another {flag}",
+                code="E-out-overlaps-input",
+            )
 
 
 def inside(root: str | os.PathLike[str], name: str) -> Path:

@@ -59,7 +59,7 @@ class WriteJob:
         names: The files of an item, relative to the folder; the first is the `file_name` of its row.
         make: Makes a chunk in one of several threads: from all numbers of the chunk and those that are needed, the
             needed items in order.
-        chunk: Items that are made together; the bounds of chunks do not depend on what is there already.
+        chunk: Items that are generated together; the bounds of chunks do not depend on what is there already.
         optional: Whether some items may be left out, so that the manifest has fewer rows.
         matches: Whether a row belongs to an item, besides its `file_name`.
     """
@@ -81,7 +81,7 @@ class Recorded:
 
     @property
     def whole(self) -> int:
-        """How many items need not be made."""
+        """How many items need not be generated."""
         return self.done - len(self.lost)
 
 
@@ -255,7 +255,7 @@ def open_sample_folder(
     """Begins or resumes a sample folder and holds it while the block runs.
 
     Args:
-        out: The folder; made if it is missing.
+        out: The folder; created if it is missing.
         description: All that decides the bytes, for the request file; None writes none and compares none.
         request: Name of the request file.
         resume: Take a folder that holds something already.
@@ -290,29 +290,6 @@ def check_free(out: Path, *, resume: bool) -> bool:
             f"{out}: is not empty; add --resume to complete it, or choose another --out", code="E-out-not-empty"
         )
     return there
-
-
-def check_apart(out: Path, folders: Mapping[str, Path | None], *, flag: str = "--out") -> None:
-    """Refuses an output folder that holds one of its inputs, or lies in one.
-
-    Args:
-        out: The output folder.
-        folders: Inputs by the flag that names them; None where a flag is not given.
-        flag: That names the output.
-
-    Raises:
-        UsageError: One is inside the other, or they are the same.
-    """
-    target = out.resolve()
-    for other, folder in folders.items():
-        if folder is None:
-            continue
-        given = folder.resolve()
-        if target.is_relative_to(given) or given.is_relative_to(target):
-            raise UsageError(
-                f"{flag}: {out} and {other} {folder} lie inside one another; choose another {flag}",
-                code="E-out-overlaps-input",
-            )
 
 
 def _compare(out: Path, request: str, description: dict[str, Any]) -> None:

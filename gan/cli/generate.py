@@ -158,7 +158,7 @@ def _plan(
 ) -> Plan:
     """The plan of whole images or, with backgrounds, of blended ones."""
     from engine.errors import UsageError
-    from engine.run.sample_folder import check_apart
+    from engine.files.atomic import check_apart
 
     check_apart(out, {"--masks": masks, "--backgrounds": backgrounds})
     if backgrounds is None:

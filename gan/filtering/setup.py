@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UsageError
-from engine.run.sample_folder import check_apart
+from engine.files.atomic import check_apart
 from gan.filtering.realism import References, open_references
 from gan.filtering.rule import Rule
 from gan.generation.plan import Plan

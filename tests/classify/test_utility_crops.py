@@ -12,8 +12,9 @@ import pytest
 from classify.cli.utility import app
 from classify.utility.analysis.scores import Resamples
 from classify.utility.analysis.verdict import SEGMENT
-from classify.utility.design.division import reject_one_class, shot_order
-from classify.utility.design.evaluation_units import UNCLEAR, labeled_boxes, views_of
+from classify.utility.design.crop_units import labeled_boxes
+from classify.utility.design.division import UNCLEAR, reject_one_class, views_of
+from classify.utility.design.sources import shot_order
 from classify.utility.design.trials import AUTO, CROPS, IMAGES, Arm, Settings, Trial
 from classify.utility.report.results import TaskResult
 from classify.utility.runners import features

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from classify.utility.design.bench import Bench
-from classify.utility.design.division import draw, shot_order
-from classify.utility.design.evaluation_units import UNCLEAR, covering, views_of
+from classify.utility.design.division import UNCLEAR, covering, views_of
+from classify.utility.design.sources import draw, shot_order
 from defects.provenance import Provenance, file_name
 from defects.sample import GOOD, Sample
 from engine.files.atomic import sha256_file

@@ -12,30 +12,26 @@ from numpy.typing import NDArray
 
 from augment.pasting.images import ImageReader
 from augment.pasting.paster import METHODS, PastedImage
-from classify.utility.design.division import (
-    Division,
-    divide,
-    draw,
-    reachable_pasted,
-    reject_one_class,
-    reject_pasted,
-    reject_too_few,
-    subset_of,
-    with_good,
-)
-from classify.utility.design.evaluation_units import CropUnit, CropUnits, crop_notes, crop_units, select_unit
+from classify.utility.design.crop_units import CropUnit, CropUnits, crop_notes, crop_units
+from classify.utility.design.division import Division, divide, reject_one_class, reject_too_few, select_unit, with_good
 from classify.utility.design.sources import (
     SyntheticSet,
+    draw,
     filled,
     fingerprint,
     is_template,
-    open_split_sets,
     open_synthetic,
-    pasted_from,
     pasted_images,
     paster_of,
-    reject_more_than_its_split,
     reject_test_images,
+    subset_of,
+)
+from classify.utility.design.split_sets import (
+    open_split_sets,
+    pasted_from,
+    reachable_pasted,
+    reject_more_than_its_split,
+    reject_pasted,
 )
 from classify.utility.design.trials import (
     CROPS,
@@ -257,7 +253,7 @@ def open_bench(request: Request) -> Bench:
             code="E-utility-nothing-left",
         )
     shared = request.pasted in METHODS and None in shots and settings.mode == "frozen"
-    notes = [*division.notes, *crop_notes(crops, why, shared=shared)]
+    notes = division.notes if crops is None else [*division.notes, *crop_notes(crops, why, shared=shared)]
     return Bench(
         request, settings, real, hashes, division, synthetic, split_sets, pasted, arms, trials, skipped, notes,
         crops, why,

@@ -1,27 +1,40 @@
-"""Which real images are tested, validated and trained on, and which defective ones a few-shot split has."""
+"""Which real images are tested, validated and trained on, and the views they are cut into.
+
+A view is a crop of those that cover an image. No label decides where the crops lie: one centered on the defect would
+give away that there is one. An image's score is the highest of its crops. Where nearly every image is defective, a
+score that ranks images says nothing; their crops are good and defective ones, and each is scored for itself. All crops
+of a specimen are in one split.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from classify.utility.design.sources import SyntheticSet, pasted_from, reject_test_images
-from classify.utility.design.trials import CROPS, IMAGES, PASTED, FewShotSplit, Settings, Trial, shots_name
+from classify.utility.design.sources import SyntheticSet, reject_test_images
+from classify.utility.design.trials import AUTO, CROPS, IMAGES, Settings
+from defects.attributes.guide import as_channels
+from defects.images.crops import Box
+from defects.images.decode import read_image, read_sample
+from defects.masks.width import Mask, resize_mask
 from defects.sample import GOOD, Sample
 from defects.splits import split
 from engine.errors import DataError
 from engine.seeding import numpy_generator
 
-T = TypeVar("T")
-
 _LEAST_GROUPS = 2
 _ONE_CLASS = "E-utility-one-class"
+UNCLEAR = -1
+Image = NDArray[np.uint8]
+GOOD_NEEDED = 10
+"""Good images that training, validation and test each need for images to be the evaluation unit."""
 
 
 @dataclass(frozen=True)
@@ -190,100 +203,104 @@ def reject_one_class(root: Path, real: Sequence[Sample], unit: str) -> None:
         )
 
 
-def reject_pasted(pasted: SyntheticSet, division: Division, hashes: Mapping[str, str]) -> None:
-    """Rejects a folder of pasted images that shows a held-out image, or does not list its origins.
+@dataclass(frozen=True)
+class View:
+    """One crop of an image.
+
+    Attributes:
+        box: In the image.
+        image: (S, S, C).
+        mask: (S, S).
+        label: 1 defective, 0 good, `UNCLEAR` for one with so few defective px that nothing is trained on it.
+    """
+
+    box: Box
+    image: Image
+    mask: Mask
+    label: int
+
+
+def covering(height: int, width: int, crop: int | None) -> list[Box]:
+    """Crops of the shorter side, or of `crop` px, spread evenly so that they cover an image.
+
+    >>> covering(100, 250, None)
+    [(0, 0, 100, 100), (75, 0, 100, 100), (150, 0, 100, 100)]
+    """
+    side = min(crop or height, height, width)
+
+    def starts(length: int) -> list[int]:
+        count = math.ceil(length / side)
+        return [round(place * (length - side) / max(1, count - 1)) for place in range(count)]
+
+    return [(x, y, side, side) for y in starts(height) for x in starts(width)]
+
+
+def views_of(sample: Sample, *, size: int, channels: int, crop: int | None = None, least: int = 1) -> list[View]:
+    """The crops of an image.
+
+    Without a mask all crops of a defective image are defective.
+
+    Args:
+        sample: The image.
+        size: S, px.
+        channels: C.
+        crop: Side of the crops in the image, px; None for its shorter side.
+        least: Defective px of the image from which on a crop is defective.
 
     Raises:
-        DataError: It does.
+        DataError: The image or its mask does not open.
     """
-    held = {hashes[sample.name]: sample.name for sample in [*division.val, *division.test]}
-    for sample in pasted.samples:
-        for column in ("ground", "defect"):
-            origin = sample.metadata.get(column)
-            digest = origin.get("sha256") if isinstance(origin, dict) else None
-            if digest in held:
-                raise DataError(
-                    f"{pasted.root}: {sample.name} is pasted from the held-out {held[digest]}; "
-                    "give a method such as --pasted alpha, which takes training images only",
-                    code="E-utility-pasted-leak",
-                )
-        if not isinstance(sample.metadata.get("ground"), dict):
-            raise DataError(
-                f"{pasted.root}: {sample.name} does not list its origins (columns `ground` and `defect`); "
-                "give a folder of mix-defects paste, or a method such as --pasted alpha",
-                code="E-utility-pasted-origin",
-            )
+    if sample.has_pixels:
+        image, mask = read_sample(sample)
+    else:
+        image = read_image(sample.image, depth16=sample.depth16)
+        mask = np.zeros(image.shape[:2], np.bool_)
+    image = as_channels(image, channels)
+    boxes = covering(mask.shape[0], mask.shape[1], crop)
+    counts = [int(mask[y : y + side, x : x + side].sum()) for x, y, side, _ in boxes]
+    most = max(counts)
+    views = []
+    for (x, y, side, other), count in zip(boxes, counts, strict=True):
+        label = label_of(sample, count, most, least)
+        cut = slice(y, y + side), slice(x, x + side)
+        views.append(View((x, y, side, other), *_resized(image[cut], mask[cut], size), label))
+    return views
 
 
-def shot_order(defective: Sequence[Sample], seed: int) -> list[Sample]:
-    """The defective images in the order in which few-shot splits take them: a larger split holds the smaller ones.
+def label_of(sample: Sample, count: int, most: int, least: int) -> int:
+    """Label of a crop with `count` defective px, in an image whose crops have up to `most`."""
+    if sample.label == GOOD or (not count and sample.has_pixels):
+        return 0
+    if not sample.has_pixels or count >= min(least, most):
+        return 1
+    return UNCLEAR
 
-    Classes take turns, and within a class its groups do: five images of one group say less than one each of five.
+
+def _resized(image: Image, mask: Mask, size: int) -> tuple[Image, Mask]:
+    side = mask.shape[0]
+    if side == size:
+        return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+    how = cv2.INTER_AREA if size < side else cv2.INTER_LINEAR
+    small = np.atleast_3d(cv2.resize(np.ascontiguousarray(image), (size, size), interpolation=how))
+    return small.astype(np.uint8, copy=False), resize_mask(np.ascontiguousarray(mask), (size, size))
+
+
+def select_unit(requested: str, division: Division) -> tuple[str, str]:
+    """The evaluation unit, and the reason for it.
 
     Args:
-        defective: Of the training split; their order does not matter.
-        seed: Another seed, another order.
+        requested: `image`, `crop`, or `auto` to score crops where good images are too few.
+        division: Of the images.
     """
-    rng = numpy_generator(seed, "utility", "shots")
-    classes: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
-    for sample in sorted(defective, key=lambda sample: sample.name):
-        classes[sample.label][sample.part].append(sample)
-    queues = []
-    for name in _shuffled(sorted(classes), rng):
-        groups = [_shuffled(classes[name][group], rng) for group in _shuffled(sorted(classes[name]), rng)]
-        queues.append(_in_turns(groups))
-    return _in_turns(queues)
-
-
-def subset_of(defective: Sequence[Sample], split: FewShotSplit) -> list[Sample]:
-    """The defective images of a few-shot split, of those for training."""
-    return shot_order(defective, split.seed)[: split.shots]
-
-
-def draw(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np.intp]:
-    """Indices of `count` images of a source, each at most once; a larger count holds the smaller one.
-
-    Where a source has good images too, good and defective ones have their shares.
-
-    Args:
-        samples: Of the source.
-        count: At most as many as there are.
-        seed: Another seed, another draw.
-    """
-    order: list[NDArray[np.intp]] = []
-    places: list[NDArray[np.float64]] = []
-    for good in (False, True):
-        own = np.flatnonzero([(sample.label == GOOD) == good for sample in samples])
-        order.append(numpy_generator(seed, "utility", "draw", int(good)).permutation(own))
-        places.append((np.arange(len(own)) + 0.5) / max(1, len(own)))
-    return np.concatenate(order)[np.argsort(np.concatenate(places), kind="stable")][:count]
-
-
-def _shuffled(items: Sequence[T], rng: np.random.Generator) -> list[T]:
-    return [items[index] for index in rng.permutation(len(items))]
-
-
-def _in_turns(queues: Sequence[Sequence[T]]) -> list[T]:
-    """One of each, again and again, until all are empty."""
-    longest = max((len(queue) for queue in queues), default=0)
-    return [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
-
-
-def reachable_pasted(
-    trials: Sequence[Trial], pasted: SyntheticSet, division: Division, hashes: Mapping[str, str]
-) -> tuple[list[Trial], list[str]]:
-    """Trials for which the folder holds enough images pasted from the images of every seed, and a sentence else."""
-    good = [sample for sample in division.train if sample.label == GOOD]
-    defective = [sample for sample in division.train if sample.label != GOOD]
-    subsets = {split: subset_of(defective, split) for split in dict.fromkeys(trial.split for trial in trials)}
-    own = {split: len(pasted_from(pasted, subset, good, hashes)) for split, subset in subsets.items()}
-    lacking = {
-        (trial.shots, trial.ratio, trial.arm): own[trial.split]
-        for trial in trials
-        if PASTED in trial.arm.sources and own[trial.split] < trial.count(len(subsets[trial.split]))
-    }
-    return [trial for trial in trials if (trial.shots, trial.ratio, trial.arm) not in lacking], [
-        f"{arm.name}, ratio {ratio:g} at {shots_name(shots)} defective images: {pasted.root} holds {count} images "
-        "pasted from a split's own images only: left out; a method such as --pasted alpha pastes any number"
-        for (shots, ratio, arm), count in lacking.items()
-    ]
+    if requested != AUTO:
+        return requested, "as requested"
+    splits = {"training": division.train, "validation": division.val, "test": division.test}
+    counts = {name: sum(sample.label == GOOD for sample in samples) for name, samples in splits.items()}
+    fewest = min(counts, key=lambda name: counts[name])
+    reason = f"{counts[fewest]} of the {len(splits[fewest])} {fewest} images are good"
+    if counts[fewest] >= GOOD_NEEDED:
+        return IMAGES, f"{reason}, enough to rank images"
+    blind = sum(not sample.has_pixels for samples in splits.values() for sample in samples)
+    if blind:
+        return IMAGES, f"{reason}, but {blind} defective ones have no mask that labels their crops"
+    return CROPS, f"{reason}, fewer than the {GOOD_NEEDED} that a ranking of images needs"

@@ -7,28 +7,29 @@ Pasted images come from a folder too, or are pasted on the fly from the images o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augment.pasting.images import ImageReader
 from augment.pasting.paster import PastedImage, Paster
-from classify.utility.design.trials import FewShotSplit, Settings, shots_name
+from classify.utility.design.trials import CROPS, FewShotSplit, Settings, shots_name
 from defects.formats.dataset import open_dataset
 from defects.images.crops import CropSpec
 from defects.provenance import Provenance, image_hashes, read_provenance
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError
-from engine.seeding import seed_for
+from engine.seeding import numpy_generator, seed_for
 
 SHOTS, SEED = "{shots}", "{seed}"
-
-_LEAK = "E-utility-split-leak"
 _MISSES = 60
 _CACHE_BYTES = 512 * 1024 * 1024
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,25 +88,6 @@ def filled(folder: Path, split: FewShotSplit) -> Path:
     'fakes/5-0'
     """
     return Path(str(folder).replace(SHOTS, shots_name(split.shots)).replace(SEED, str(split.seed)))
-
-
-def open_split_sets(name: str, folder: Path, splits: Iterable[FewShotSplit]) -> dict[FewShotSplit, SyntheticSet]:
-    """Opens the folder of every few-shot split.
-
-    Raises:
-        UsageError: Two splits would share a folder.
-        DataError: One is missing or invalid, or holds no defective image.
-    """
-    sets: dict[FewShotSplit, SyntheticSet] = {}
-    for split in splits:
-        root = filled(folder, split)
-        if any(root == other.root for other in sets.values()):
-            raise UsageError(
-                f"--synthetic {name}: {folder} is one folder for two few-shot splits; use {SHOTS} and {SEED}",
-                code="E-utility-template",
-            )
-        sets[split] = open_synthetic(name, root)
-    return sets
 
 
 def fingerprint(hashes: Sequence[str], labels: Sequence[str]) -> str:
@@ -187,68 +169,6 @@ def reject_test_images(synthetic: SyntheticSet, test: Sequence[Sample], hashes: 
         )
 
 
-def reject_more_than_its_split(
-    synthetic: SyntheticSet,
-    subset: Sequence[Sample],
-    good: Sequence[Sample],
-    real: Sequence[Sample],
-    hashes: Mapping[str, str],
-) -> None:
-    """Rejects a set whose provenance, backgrounds, images or masks include images outside its few-shot split.
-
-    Args:
-        synthetic: The set of the split.
-        subset: The defective images of the split.
-        good: Its good images.
-        real: All real images.
-        hashes: SHA-256 of each real image file by name.
-
-    Raises:
-        DataError: They do, or its generator was trained on something else.
-    """
-    inside = {hashes[sample.name] for sample in [*subset, *good]}
-    others = {hashes[sample.name]: sample.name for sample in real if hashes[sample.name] not in inside}
-    origin, trained = synthetic.provenance, synthetic.trained_on
-    defective = [sample for sample in real if sample.label != GOOD]
-    masks = {name for name in masks_from(synthetic, defective) if name is not None} - {s.name for s in subset}
-    advice = "give it the folder that --export-splits writes for the split"
-    for names, how in (
-        (sorted(others[digest] for digest in trained if digest in others), "its generator was trained on"),
-        (sorted(others[digest] for digest in origins_of(synthetic) if digest in others), "its backgrounds include"),
-        (sorted({others[digest] for digest in synthetic.hashes if digest in others}), "it holds, byte for byte,"),
-        (sorted(masks), "its images have the masks of"),
-    ):
-        if names:
-            raise DataError(
-                f"{synthetic.root}: {how} {len(names)} images outside its few-shot split, such as {names[0]}; {advice}",
-                code=_LEAK,
-            )
-    if trained and not trained & {hashes[sample.name] for sample in subset}:
-        raise DataError(
-            f"{synthetic.root}: its generator was trained on no defective image of its few-shot split; {advice}",
-            code=_LEAK,
-        )
-    if trained and origin is not None and (origin.defective or 0) > len(subset):
-        raise DataError(
-            f"{synthetic.root}: its generator was trained on {origin.defective} defective images, its few-shot split "
-            f"has {len(subset)}; {advice}",
-            code=_LEAK,
-        )
-
-
-def pasted_from(
-    synthetic: SyntheticSet, defective: Sequence[Sample], good: Sequence[Sample], hashes: Mapping[str, str]
-) -> NDArray[np.intp]:
-    """Indices of the images of a pasted folder that are pasted from these images only."""
-    known = {hashes[sample.name] for sample in [*defective, *good]}
-
-    def fits(sample: Sample) -> bool:
-        origins = [sample.metadata.get(column) for column in ("ground", "defect")]
-        return all(origin["sha256"] in known for origin in origins if isinstance(origin, dict))
-
-    return np.flatnonzero([fits(sample) for sample in synthetic.samples])
-
-
 def image_reader(settings: Settings) -> ImageReader:
     """Reads the images of all few-shot splits for pasting, so that none is decoded for each again."""
     return ImageReader(CropSpec(settings.size, settings.crop, settings.channels), max_bytes=_CACHE_BYTES)
@@ -286,3 +206,83 @@ def pasted_images(paster: Paster, count: int) -> Iterator[PastedImage]:
             misses, count = 0, count - 1
             yield pasted
         index += 1
+
+
+def shot_order(defective: Sequence[Sample], seed: int) -> list[Sample]:
+    """The defective images in the order in which few-shot splits take them: a larger split holds the smaller ones.
+
+    Classes take turns, and within a class its groups do: five images of one group say less than one each of five.
+
+    Args:
+        defective: Of the training split; their order does not matter.
+        seed: Another seed, another order.
+    """
+    rng = numpy_generator(seed, "utility", "shots")
+    classes: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for sample in sorted(defective, key=lambda sample: sample.name):
+        classes[sample.label][sample.part].append(sample)
+    queues = []
+    for name in _shuffled(sorted(classes), rng):
+        groups = [_shuffled(classes[name][group], rng) for group in _shuffled(sorted(classes[name]), rng)]
+        queues.append(_in_turns(groups))
+    return _in_turns(queues)
+
+
+def subset_of(defective: Sequence[Sample], split: FewShotSplit) -> list[Sample]:
+    """The defective images of a few-shot split, of those for training."""
+    return shot_order(defective, split.seed)[: split.shots]
+
+
+def draw(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np.intp]:
+    """Indices of `count` images of a source, each at most once; a larger count holds the smaller one.
+
+    Where a source has good images too, good and defective ones have their shares.
+
+    Args:
+        samples: Of the source.
+        count: At most as many as there are.
+        seed: Another seed, another draw.
+    """
+    order: list[NDArray[np.intp]] = []
+    places: list[NDArray[np.float64]] = []
+    for good in (False, True):
+        own = np.flatnonzero([(sample.label == GOOD) == good for sample in samples])
+        order.append(numpy_generator(seed, "utility", "draw", int(good)).permutation(own))
+        places.append((np.arange(len(own)) + 0.5) / max(1, len(own)))
+    return np.concatenate(order)[np.argsort(np.concatenate(places), kind="stable")][:count]
+
+
+def _shuffled(items: Sequence[T], rng: np.random.Generator) -> list[T]:
+    return [items[index] for index in rng.permutation(len(items))]
+
+
+def _in_turns(queues: Sequence[Sequence[T]]) -> list[T]:
+    """One of each, again and again, until all are empty."""
+    longest = max((len(queue) for queue in queues), default=0)
+    return [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
+
+
+def training_views(
+    images: Sequence[Sample],
+    subset: Sequence[Sample],
+    labels: NDArray[np.int64],
+    owners: NDArray[np.int64],
+    unit: str,
+) -> NDArray[np.bool_]:
+    """Which views (N,) of the training images a few-shot split trains on.
+
+    All of its defective images and of the good ones; where crops are the unit, the defective crops of its defective
+    images, and the good crops of all.
+
+    Args:
+        images: Of the training split.
+        subset: The defective ones of the few-shot split.
+        labels: (N,) of the views.
+        owners: (N,) index of the image of each.
+        unit: `image` or `crop`.
+    """
+    names = {sample.name for sample in subset}
+    own = np.asarray([sample.name in names for sample in images], np.bool_)
+    if unit == CROPS:
+        return np.asarray((labels == 0) | own[owners])
+    return np.asarray((own | [sample.label == GOOD for sample in images])[owners])

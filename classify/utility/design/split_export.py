@@ -17,9 +17,8 @@ from defects.images.decode import encode_image, read_bytes, read_sample
 from defects.manifest import NAME, read_manifest, row_of, write_manifest
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, OutputError, UsageError
-from engine.files.atomic import inside, output_errors, sha256_bytes, write_bytes
+from engine.files.atomic import check_apart, inside, output_errors, sha256_bytes, write_bytes
 from engine.files.json_lines import lock_folder
-from engine.run.sample_folder import check_apart
 
 FLAG = "--export-splits"
 

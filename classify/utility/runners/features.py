@@ -17,7 +17,8 @@ from torch import Tensor
 from augment.transforms.feature_space import augment_features
 from augment.transforms.pipeline import Pipeline
 from augment.transforms.plan import generator_for
-from classify.utility.design.evaluation_units import CropUnit, Image, views_of
+from classify.utility.design.crop_units import CropUnit
+from classify.utility.design.division import Image, views_of
 from classify.utility.design.trials import Settings
 from defects.images.crops import CropSpec, read_crop
 from defects.masks.width import Mask

@@ -19,8 +19,9 @@ from classify.models.weights import Classifier, build_network, normalization, pr
 from classify.training.fit import fit
 from classify.utility.analysis.scores import outcome
 from classify.utility.design.bench import Bench
-from classify.utility.design.evaluation_units import UNCLEAR, CropUnit, labeled_boxes, training_views
-from classify.utility.design.sources import pasted_images, paster_of
+from classify.utility.design.crop_units import CropUnit, labeled_boxes
+from classify.utility.design.division import UNCLEAR
+from classify.utility.design.sources import pasted_images, paster_of, training_views
 from classify.utility.design.trials import PASTED, Settings, Trial
 from defects.formats.dataset import open_dataset
 from defects.images.decode import encode_image

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from classify.utility.analysis.scores import average_precision, outcome
 from classify.utility.design.bench import Bench
-from classify.utility.design.evaluation_units import CropUnit, training_views
-from classify.utility.design.sources import image_reader
+from classify.utility.design.crop_units import CropUnit
+from classify.utility.design.sources import image_reader, training_views
 from classify.utility.design.trials import PASTED, FewShotSplit, Settings, Trial
 from classify.utility.runners.features import Bank, Block, FrozenFeatures, Items, joined
 from defects.sample import GOOD, Sample

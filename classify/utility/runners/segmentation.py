@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classify.utility.design.bench import Bench
-from classify.utility.design.evaluation_units import CropUnit, Image, training_views, views_of
+from classify.utility.design.crop_units import CropUnit
+from classify.utility.design.division import Image, views_of
+from classify.utility.design.sources import training_views
 from classify.utility.design.trials import PASTED, Settings, Trial
 from defects.images.crops import CropSpec, read_crop
 from defects.masks.width import Mask
