@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from defects.attributes.appearance import local_contrast
-from defects.attributes.guide import brightness
+from defects.attributes.guide import brightness, reliable_brightness
 from defects.images.decode import encode_image, read_image, read_mask_image, read_sample
 from defects.manifest import read_manifest
 from defects.masks.width import signed_distance
 from gan.blending.plan import make_blend_plan
-from gan.data.blend_pairs import contrast
 from gan.generation.jobs import Request
 from gan.generation.masks import list_masks
 from tests.builders.blend import BLEND_RADIUS, SIDE, rows, save_blender, save_images, save_masks_of, surface, tree
@@ -202,7 +201,7 @@ def test_an_requested_brightness_is_the_images(tmp_path: Path) -> None:
     check(out, background_stats, BLEND_RADIUS * 60 / SIDE)
     for row in rows(out):
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
-        shown, _ = contrast(image, label, round(3 * 60 / SIDE))
+        shown, _ = reliable_brightness(image, label, round(3 * 60 / SIDE))
         assert shown == pytest.approx(row["guide"]["raw"]["brightness"], abs=0.02)
 
 
