@@ -9,7 +9,8 @@ from typing import Any
 
 from augment.balancing.plan_commands import Generator, command, folder_name, guide_of, quoted
 from augment.balancing.plan_masks import Donor, PlannedMask, real_mask, scale_to, shape_class, shaped_mask
-from augment.balancing.strata import SIZES, Measure, Stratum, Terciles, measure_samples, strata_of
+from augment.balancing.report import Stratum, strata_of
+from augment.balancing.strata import SIZES, Measure, Terciles, measure_samples
 from defects.attributes.guide import GuideSchema, GuideValue
 from defects.images.crops import CropSpec, read_crop
 from defects.sample import GOOD, Sample

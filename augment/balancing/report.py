@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from augment.balancing.strata import BRIGHTNESSES, SIZES, Measure, Stratum, Terciles, measure_samples, strata_of
+from augment.balancing.strata import BRIGHTNESSES, SIZES, Measure, Terciles, measure_samples, stratum_of
 from augment.balancing.verdicts import Verdict, verdicts
 from defects.images.crops import CropSpec
 from defects.sample import GOOD, Sample
@@ -219,3 +220,69 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """One stratum, filled or empty.
+
+    Attributes:
+        class_name: of the defect.
+        size: one of `SIZES`.
+        brightness: one of `BRIGHTNESSES`.
+        names: of the samples in it, sorted.
+        groups: number of specimens.
+    """
+
+    class_name: str
+    size: str
+    brightness: str
+    names: tuple[str, ...]
+    groups: int
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.names)
+
+    @property
+    def name(self) -> str:
+        """Such as `crack-large-dark`."""
+        return f"{self.class_name}-{self.size}-{self.brightness}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, without the names."""
+        return {
+            "kind": self.class_name,
+            "size": self.size,
+            "brightness": self.brightness,
+            "count": self.count,
+            "groups": self.groups,
+        }
+
+
+def strata_of(measures: Sequence[Measure], terciles: Terciles | None = None) -> list[Stratum]:
+    """All strata of the classes that occur, empty ones too, by class, size and brightness.
+
+    Args:
+        measures: of a set.
+        terciles: of another data set, to count in its strata; by default this one's own.
+    """
+    classes = sorted({m.sample.label for m in measures if m.sample.label != GOOD})
+    if terciles is None:
+        if not any(m.brightness is not None for m in measures):
+            return []
+        terciles = Terciles.fit(measures)
+    members: dict[tuple[str, str, str], list[Sample]] = defaultdict(list)
+    for measure in measures:
+        key = stratum_of(measure, terciles)
+        if key is not None:
+            members[key].append(measure.sample)
+    strata = []
+    for class_name in classes:
+        for size in SIZES:
+            for luminance in BRIGHTNESSES:
+                inside = members[class_name, size, luminance]
+                names = tuple(sorted(sample.name for sample in inside))
+                strata.append(Stratum(class_name, size, luminance, names, len({sample.part for sample in inside})))
+    return strata

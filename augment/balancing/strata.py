@@ -5,9 +5,10 @@ An image is measured first: size, shape, brightness and number of its defects.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,10 @@ from defects.images.crops import CropSpec, read_crop
 from defects.images.decode import read_sample
 from defects.masks.width import Mask, bounding_box
 from defects.sample import GOOD, Sample
+from engine.errors import DataError
 
+AXES = ("class", "size", "brightness")
+Key = tuple[str, ...]
 SIZES = ("small", "medium", "large")
 BRIGHTNESSES = ("dark", "neutral", "bright")
 
@@ -189,45 +193,6 @@ class Terciles:
         return {"size": list(self.size), "brightness": list(self.brightness)}
 
 
-@dataclass(frozen=True)
-class Stratum:
-    """One stratum, filled or empty.
-
-    Attributes:
-        class_name: of the defect.
-        size: one of `SIZES`.
-        brightness: one of `BRIGHTNESSES`.
-        names: of the samples in it, sorted.
-        groups: number of specimens.
-    """
-
-    class_name: str
-    size: str
-    brightness: str
-    names: tuple[str, ...]
-    groups: int
-
-    @property
-    def count(self) -> int:
-        """Number of images."""
-        return len(self.names)
-
-    @property
-    def name(self) -> str:
-        """Such as `crack-large-dark`."""
-        return f"{self.class_name}-{self.size}-{self.brightness}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON, without the names."""
-        return {
-            "kind": self.class_name,
-            "size": self.size,
-            "brightness": self.brightness,
-            "count": self.count,
-            "groups": self.groups,
-        }
-
-
 def stratum_of(measure: Measure, terciles: Terciles) -> tuple[str, str, str] | None:
     """Class, size and brightness of an image; None for one without a marked defect."""
     if measure.brightness is None or measure.sample.label == GOOD:
@@ -236,28 +201,99 @@ def stratum_of(measure: Measure, terciles: Terciles) -> tuple[str, str, str] | N
     return measure.sample.label, size, BRIGHTNESSES[sum(measure.brightness > edge for edge in terciles.brightness)]
 
 
-def strata_of(measures: Sequence[Measure], terciles: Terciles | None = None) -> list[Stratum]:
-    """All strata of the classes that occur, empty ones too, by class, size and brightness.
+@dataclass(frozen=True)
+class StrataFill:
+    """The strata of a mixture.
+
+    Attributes:
+        axes: What defines them.
+        before: Real training images of each stratum, empty ones too.
+        after: All training images of each.
+    """
+
+    axes: tuple[str, ...]
+    before: dict[Key, int]
+    after: dict[Key, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, by the stored names of the axes."""
+        axes = ["kind" if axis == "class" else axis for axis in self.axes]
+        rows = [
+            {**dict(zip(axes, key, strict=True)), "before": number, "after": self.after[key]}
+            for key, number in self.before.items()
+        ]
+        return {"axes": axes, "cells": rows}
+
+
+class Stratifier:
+    """Assigns images to strata, by thirds of the sizes and brightnesses of the real training images.
 
     Args:
-        measures: of a set.
-        terciles: of another data set, to count in its strata; by default this one's own.
+        axes: Any of class, size and brightness.
+        train: The real training images.
+        read: Reads an image (H, W, C) and its mask to measure; not used where the class alone defines the strata.
+        workers: Threads.
+        on_progress: Called with the number of images measured since the last call.
+
+    Raises:
+        DataError: No real image has a marked defect.
     """
-    classes = sorted({m.sample.label for m in measures if m.sample.label != GOOD})
-    if terciles is None:
-        if not any(m.brightness is not None for m in measures):
-            return []
-        terciles = Terciles.fit(measures)
-    members: dict[tuple[str, str, str], list[Sample]] = defaultdict(list)
-    for measure in measures:
-        key = stratum_of(measure, terciles)
-        if key is not None:
-            members[key].append(measure.sample)
-    strata = []
-    for class_name in classes:
-        for size in SIZES:
-            for luminance in BRIGHTNESSES:
-                inside = members[class_name, size, luminance]
-                names = tuple(sorted(sample.name for sample in inside))
-                strata.append(Stratum(class_name, size, luminance, names, len({sample.part for sample in inside})))
-    return strata
+
+    def __init__(
+        self,
+        axes: Sequence[str],
+        train: Sequence[Sample],
+        read: Callable[[Sample], tuple[NDArray[np.uint8], Mask]],
+        *,
+        workers: int = 2,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> None:
+        self.axes = tuple(axis for axis in AXES if axis in axes)
+        self._read, self._workers, self._report = read, workers, on_progress or (lambda _: None)
+        defective = [sample for sample in train if sample.label != GOOD]
+        self._terciles: Terciles | None = None
+        measures: list[Measure] = []
+        if self.axes != ("class",):
+            measures = self._measure(defective)
+            if not any(m.brightness is not None for m in measures):
+                what = "--balance: no real training image has a marked defect; balance by class alone"
+                raise DataError(what, code="E-mix-no-defect")
+            self._terciles = Terciles.fit(measures)
+        values = {"class": sorted({s.label for s in defective}), "size": SIZES, "brightness": BRIGHTNESSES}
+        counts = Counter(self._keys(defective, measures))
+        self.before = {key: counts[key] for key in itertools.product(*(values[axis] for axis in self.axes))}
+
+    def keys(self, samples: Sequence[Sample]) -> list[Key]:
+        """The stratum of every defective sample.
+
+        Raises:
+            DataError: An image or mask does not open.
+        """
+        return self._keys(samples, self._measure(samples) if self._terciles is not None else [])
+
+    def fill(self, added: Sequence[Key]) -> StrataFill:
+        """The strata with these images added."""
+        counts: Mapping[Key, int] = Counter(added)
+        keys = [*self.before, *sorted(set(counts) - set(self.before))]
+        before = {key: self.before.get(key, 0) for key in keys}
+        return StrataFill(self.axes, before, {key: before[key] + counts.get(key, 0) for key in keys})
+
+    def _keys(self, samples: Sequence[Sample], measures: Sequence[Measure]) -> list[Key]:
+        if self._terciles is None:
+            return [(sample.label,) for sample in samples]
+        keys = []
+        for sample, measure in zip(samples, measures, strict=True):
+            stratum = stratum_of(measure, self._terciles) or (sample.label, "none", "none")
+            named = dict(zip(AXES, stratum, strict=True))
+            keys.append(tuple(named[axis] for axis in self.axes))
+        return keys
+
+    def _measure(self, samples: Sequence[Sample]) -> list[Measure]:
+        def work(sample: Sample) -> Measure:
+            image, mask = self._read(sample)
+            measure = measure_image(sample, image, mask, with_brightness="brightness" in self.axes)
+            self._report(1)
+            return measure
+
+        with ThreadPoolExecutor(self._workers) as pool:
+            return list(pool.map(work, samples))

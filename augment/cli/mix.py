@@ -131,7 +131,7 @@ def _mix(
     import os
 
     from augment.mixing.folder import RECORD, input_folders, write_mixture
-    from augment.mixing.planning import make_plan, write_generation_plan
+    from augment.mixing.planning import make_plan
     from engine.commands import Progress
     from engine.files.atomic import check_apart
 
@@ -147,7 +147,7 @@ def _mix(
         typer.echo(json_text.dumps({"warning": line}, ensure_ascii=False) if json else f"warning: {line}", err=True)
     result: dict[str, Any] = {"out": str(out), "dry_run": dry_run, **plan.summary()}
     if generation is not None:
-        result["plan"] = write_generation_plan(plan, generation, checkpoint=checkpoint, dry_run=dry_run)
+        result["plan"] = _write_generation_plan(plan, generation, checkpoint=checkpoint, dry_run=dry_run)
     if not dry_run:
         with Progress(len(plan), "mix-defects", json=json, unit="image") as progress:
             run = write_mixture(plan, out, resume=resume, workers=threads, on_progress=progress.update)
@@ -160,19 +160,41 @@ def _mix(
         typer.echo(line)
 
 
+def _write_generation_plan(
+    plan: Plan, out: Path, *, checkpoint: Path | None = None, dry_run: bool = False
+) -> dict[str, Any]:
+    """Writes masks, guides and commands for `gen-defects`, from the real training images only."""
+    from augment.balancing.output import write_plan
+    from augment.balancing.plan import make_generation_plan
+    from augment.balancing.plan_commands import read_generator
+    from engine.errors import UsageError
+
+    train = [item.sample for item in plan.items["train"] if item.source == "real"]
+    if not train:
+        what = "--plan: no real image trains, so there is no mask to plan from; leave --plan out"
+        raise UsageError(what, code="E-plan-no-defect")
+    known = [path for path in plan.request.synthetic.values() if (path / "generator.json").is_file()]
+    path = checkpoint or (known[0] if known else None)
+    generator = read_generator(path) if path is not None else None
+    generation = make_generation_plan(train, plan.cropper.crop_spec, generator=generator, seed=plan.request.seed)
+    lines = [f"plan: {line}" for line in generation.lines()]
+    if not dry_run:
+        write_plan(generation, out)
+        lines.append(f"plan written: sh {out}/commands.sh")
+    return {"folder": str(out), "lines": lines, **generation.to_dict()}
+
+
 def _plan_lines(plan: Plan) -> list[str]:
     """Images by split, source and class, the shares of an epoch, the dropped images and the strata."""
+    from engine.commands import aligned
+
     summary, crop_spec = plan.summary(), plan.cropper.crop_spec
     rows = [["split", "source", "images", *plan.classes]]
     for split, by_source in summary["splits"].items():
         for source, counts in by_source.items():
             numbers = [sum(counts.values()), *(counts.get(label, 0) for label in plan.classes)]
             rows.append([split, source, *map(str, numbers)])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        texts = [t.ljust(w) if i < 2 else t.rjust(w) for i, (t, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(texts).rstrip())
+    lines = aligned(rows, left=(0, 1))
     lines.append(f"split: {plan.split_by}")
     if crop_spec is None:
         lines.append("images: whole, at their own size")

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from augment.mixing.folder import REQUEST, Pixels, pixels
-from augment.mixing.plan import Plan
-from augment.mixing.selection import EpochSampling
+from augment.mixing.plan import EpochSampling, Plan
 from defects.images.decode import read_sample
 from defects.manifest import read_manifest
 from engine.errors import DataError, IssuesError

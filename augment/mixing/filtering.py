@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from augment.mixing.request import Thresholds
-from augment.mixing.sources import Dropped, Source
-from augment.mixing.splits import hashes_by_name
+from augment.mixing.sources import Dropped, Source, hashes_by_name
 from defects.sample import Sample
 from engine.errors import DataError
 from engine.files.atomic import from_json

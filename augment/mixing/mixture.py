@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augment.mixing.folder import WriteResult, input_folders, write_mixture
+from augment.mixing.held_out import SplitResult, split_real, with_groups
 from augment.mixing.plan import Plan
 from augment.mixing.planning import make_plan
 from augment.mixing.request import Request, Thresholds
-from augment.mixing.splits import training_split
+from augment.mixing.sources import hashes_by_name, read_generator_split
 from augment.pasting.folder import write_pasted
 from augment.pasting.paster import METHODS, Paster
+from defects.formats.dataset import open_dataset
 from defects.images.crops import CropSpec
 from defects.images.decode import image_info
 from defects.manifest import NAME, sample_of
@@ -276,3 +278,23 @@ def paste(
     written = 0 if dry_run else write_pasted(folder, paster, num, resume=resume, on_progress=on_progress)
     seconds = time.perf_counter() - start
     return PasteResult(folder, num, paster.classes, len(train), len(split.held_out), split.method, written, seconds)
+
+
+def training_split(
+    real: Path, *, layout: str = "auto", val: float = 0.1, test: float = 0.2, split_from: str = "none", seed: int = 0
+) -> SplitResult:
+    """Splits the images of a folder as `mix-defects` does with the same settings.
+
+    Raises:
+        DataError: The folder cannot be read or split.
+        UsageError: A setting is wrong.
+    """
+    usable = [s for s in open_dataset(real, layout).samples if s.source in ("real", "procedural") and s.has_pixels]
+    if not usable:
+        what = f"{real}: no real image with known pixels in it; see `check-data {real}` for what was read"
+        raise DataError(what, code="E-mix-no-images")
+    samples, _ = with_groups(usable)
+    known = None if split_from in ("none", "auto", "column") else read_generator_split(Path(split_from))
+    hashes = hashes_by_name(samples) if known is not None else {}
+    fractions = {"val": val, "test": test}
+    return split_real(samples, fractions, seed, known=known, hashes=hashes, column=split_from == "column")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from augment.mixing.leak_check import NearDuplicates
+import numpy as np
+from numpy.typing import NDArray
+
+from augment.balancing.strata import StrataFill
+from augment.mixing.held_out import NearDuplicates
 from augment.mixing.request import SOURCES, Request
-from augment.mixing.selection import EpochSampling, StrataFill
-from augment.mixing.sources import Cropper, Dropped, count_dropped
+from augment.mixing.sources import Cropper, Dropped, Source, count_dropped
 from augment.transforms.pipeline import Pipeline
 from defects.formats.listing import SPLITS
 from defects.sample import GOOD, Sample
+from engine.errors import DataError, UsageError
 from engine.files.atomic import sha256_bytes, to_json
+from engine.seeding import numpy_generator, seed_for
 
 
 @dataclass(frozen=True)
@@ -167,3 +173,114 @@ def _counts(items: Sequence[Item]) -> dict[str, dict[str, int]]:
         for source in SOURCES
     }
     return {source: row for source, row in rows.items() if row}
+
+
+def check_sampling_weights(weights: Mapping[str, float], available: Mapping[str, int]) -> dict[str, float]:
+    """The share of each source in an epoch; by the number of images where no weights are given.
+
+    Raises:
+        UsageError: A name is unknown or missing, a share is out of range, they do not sum to 1, or a source has a
+            share and no image.
+    """
+    known = [name for name, count in available.items() if count]
+    if not weights:
+        return {name: available[name] / sum(available.values()) for name in known}
+    problem = ""
+    for name, share in weights.items():
+        if not 0 <= share <= 1:
+            problem = problem or f"{name}={share:g} is no share; give a number from 0 to 1"
+        elif share > 0 and not available.get(name):
+            problem = problem or f"there is no {name} image to train on; there are {', '.join(known)}"
+    missing = [name for name in known if name not in weights]
+    if not problem and missing:
+        problem = f"{missing[0]} is not named; give {missing[0]}=0 to leave it out, or its share"
+    if not problem and abs(sum(weights.values()) - 1) > 1e-6:
+        problem = f"the shares sum to {sum(weights.values()):g}; make them sum to 1"
+    if problem:
+        raise UsageError(f"--sampling-weights: {problem}", code="E-mix-bad-weights")
+    return dict(weights)
+
+
+def whole_draws(weights: Mapping[str, float], length: int) -> dict[str, int]:
+    """Number of images of each source in an epoch, by largest remainders.
+
+    >>> whole_draws({"real": 0.5, "synthetic": 0.3, "pasted": 0.2}, 9)
+    {'real': 4, 'synthetic': 3, 'pasted': 2}
+    """
+    exact = {name: share * length for name, share in weights.items()}
+    counts = {name: math.floor(value + 1e-9) for name, value in exact.items()}
+    for name in sorted(exact, key=lambda name: (counts[name] - exact[name], list(exact).index(name))):
+        if sum(counts.values()) >= length:
+            break
+        counts[name] += 1
+    return counts
+
+
+@dataclass(frozen=True)
+class EpochSampling:
+    """The training images of each epoch.
+
+    Attributes:
+        members: Numbers of the training images of each source.
+        weights: Share of each source, summing to 1.
+        length: Images per epoch.
+        variants: Of every training image: the image itself and its augmentations.
+        seed: Of the order.
+    """
+
+    members: Mapping[str, Sequence[int]]
+    weights: Mapping[str, float]
+    length: int
+    variants: int = 1
+    seed: int = 0
+
+    @property
+    def draws(self) -> dict[str, int]:
+        """Number of images of each source in an epoch."""
+        return whole_draws(self.weights, self.length)
+
+    def epoch(self, number: int) -> NDArray[np.int64]:
+        """The training indices of one epoch, in order.
+
+        Every source is sampled in shuffled passes that continue from epoch to epoch, so that none of its images comes
+        twice before each came once; each pass takes the next variant. The draws of all sources are shuffled together.
+
+        Args:
+            number: From 0.
+
+        Returns:
+            (length,) indices `image * variants + variant`.
+        """
+        by_source = [self._draw(source, count, number) for source, count in self.draws.items() if count]
+        draws = np.concatenate(by_source) if by_source else np.empty(0, np.int64)
+        shuffled: NDArray[np.int64] = draws[numpy_generator(self.seed, "epoch", number).permutation(len(draws))]
+        return shuffled
+
+    def _draw(self, source: str, count: int, epoch: int) -> NDArray[np.int64]:
+        images = np.asarray(self.members[source], np.int64)
+        positions = np.arange(epoch * count, (epoch + 1) * count)
+        passes = positions // len(images)
+        indices = []
+        for number in np.unique(passes):
+            order = numpy_generator(self.seed, "pass", source, int(number)).permutation(len(images))
+            picked = images[order[positions[passes == number] % len(images)]]
+            # The first variant differs from image to image, so that a pass has variants of all numbers.
+            first = [seed_for(self.seed, "version", int(image)) % self.variants for image in picked]
+            indices.append(picked * self.variants + (np.asarray(first, np.int64) + number) % self.variants)
+        return np.concatenate(indices)
+
+
+def items_by_split(
+    real: Mapping[str, Sequence[Sample]],
+    selected: Sequence[tuple[Source, Sample]],
+    hashes: Mapping[str, Mapping[str, str]],
+) -> dict[str, list[Item]]:
+    def item(folder: str, origin: str, sample: Sample, split: str) -> Item:
+        return Item(f"{folder}/{sample.name}", sample, origin, split, hashes[folder][sample.name])
+
+    items = {split: [item("real", "real", sample, split) for sample in real[split]] for split in SPLITS}
+    items["train"] += [item(source.name, source.origin, sample, "train") for source, sample in selected]
+    if not items["train"]:
+        what = "nothing is left to train on; lower the thresholds or change the ratio"
+        raise DataError(what, code="E-mix-no-training-images")
+    return items

@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import heapq
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
-from augment.balancing.output import write_plan
-from augment.balancing.plan import make_generation_plan
-from augment.balancing.plan_commands import read_generator
-from augment.mixing import leak_check, selection, splits
+from augment.balancing.strata import StrataFill, Stratifier
 from augment.mixing.filtering import filter_by_scores, read_scores
-from augment.mixing.plan import Item, Plan
+from augment.mixing.held_out import (
+    NearDuplicates,
+    SplitResult,
+    check_leaks,
+    find_near_duplicates,
+    identical_files,
+    pasted_leaks,
+    split_real,
+    with_groups,
+)
+from augment.mixing.plan import Plan, check_sampling_weights, items_by_split
 from augment.mixing.request import SOURCES, Request
-from augment.mixing.selection import StrataFill, Stratifier, select
-from augment.mixing.sources import Cropper, Dropped, Source, Sources, cropper_for, open_sources
-from augment.mixing.splits import GeneratorSplit, SplitResult
+from augment.mixing.sources import (
+    Cropper,
+    Dropped,
+    GeneratorSplit,
+    Source,
+    Sources,
+    check_generator,
+    cropper_for,
+    from_held_out_masks,
+    hashes_by_name,
+    open_sources,
+    read_generator_split,
+)
 from augment.transforms.pipeline import Pipeline
-from defects.formats.listing import SPLITS
 from defects.images.decode import image_info, read_mask
 from defects.sample import GOOD, Sample
-from engine.errors import DataError, UsageError
+from engine.errors import UsageError
+from engine.seeding import numpy_generator
 
 _EXAMPLES = 3
+T = TypeVar("T")
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 
-class Counter(Protocol):
+class ProgressCounter(Protocol):
     """Counts progress."""
 
     def update(self, n: int = 1) -> None:
         """Counts `n` more."""
 
 
-OpenProgress = Callable[[int, str], AbstractContextManager[Counter | None]]
+OpenProgress = Callable[[int, str], AbstractContextManager[ProgressCounter | None]]
 
 
 def make_plan(
@@ -69,28 +91,28 @@ class _Planning:
         pipeline = Pipeline.from_preset(request.augment) if request.augment else None
         sources = open_sources(request)
         self.warnings += sources.warnings
-        real, message = splits.with_groups(sources.real.samples)
+        real, message = with_groups(sources.real.samples)
         self.warnings += [message] if message else []
-        real_hashes = splits.hashes_by_name(real)
+        real_hashes = hashes_by_name(real)
         split = self._split(sources, real, real_hashes)
         self.warnings += split.warnings
         self._check_generators(sources, split.held_out, real_hashes)
         train = self._with_pixels("real", split.samples["train"])
         passed = self._passed_scores(sources)
         passed = {name: self._with_pixels(name, samples) for name, samples in passed.items()}
-        hashes = {name: splits.hashes_by_name(samples) for name, samples in passed.items()} | {"real": real_hashes}
+        hashes = {name: hashes_by_name(samples) for name, samples in passed.items()} | {"real": real_hashes}
         cropper = cropper_for(request, sources)
         leaks, near_duplicates = self._leaks(sources, train, passed, split.held_out, hashes, cropper, record)
         if not request.drop_near_duplicates:
-            leak_check.check_leaks(leaks)
+            check_leaks(leaks)
         self.dropped += leaks
         leaking = {(drop.source, drop.name) for drop in leaks}
         train = [sample for sample in train if ("real", sample.name) not in leaking]
         passed = {name: [s for s in some if (name, s.name) not in leaking] for name, some in passed.items()}
         train, selected, fill = self._select(sources, train, passed, cropper)
-        items = _items({**split.samples, "train": train}, selected, hashes)
+        items = items_by_split({**split.samples, "train": train}, selected, hashes)
         counts = {name: sum(item.source == name for item in items["train"]) for name in SOURCES}
-        weights = selection.check_sampling_weights(request.sampling_weights, counts)
+        weights = check_sampling_weights(request.sampling_weights, counts)
         return Plan(
             request, items, cropper, pipeline, weights, self.dropped, fill, split.method, near_duplicates, self.warnings
         )
@@ -104,15 +126,15 @@ class _Planning:
                     one = GeneratorSplit(frozenset(source.provenance.test), source.provenance.train_sha256)
                     known = one if known is None else known | one
         elif request.split_from not in ("none", "column"):
-            known = splits.read_generator_split(Path(request.split_from))
+            known = read_generator_split(Path(request.split_from))
         fractions = {"val": request.val, "test": request.test}
         column = request.split_from == "column"
-        return splits.split_real(real, fractions, request.seed, known=known, hashes=hashes, column=column)
+        return split_real(real, fractions, request.seed, known=known, hashes=hashes, column=column)
 
     def _check_generators(self, sources: Sources, held_out: Sequence[Sample], hashes: Mapping[str, str]) -> None:
         for source in sources.synthetic:
-            leak_check.check_generator(source, held_out, hashes)
-            generated = leak_check.from_held_out_masks(source, held_out)
+            check_generator(source, held_out, hashes)
+            generated = from_held_out_masks(source, held_out)
             if generated:
                 self.warnings.append(
                     f"{source.root}: {len(generated)} images are generated from masks of held-out images, "
@@ -162,19 +184,19 @@ class _Planning:
         hashes: Mapping[str, Mapping[str, str]],
         cropper: Cropper,
         record: Path | None,
-    ) -> tuple[list[Dropped], leak_check.NearDuplicates | None]:
+    ) -> tuple[list[Dropped], NearDuplicates | None]:
         by_hash = {hashes["real"][sample.name]: sample.name for sample in held_out}
-        leaks = leak_check.identical_files("real", train, hashes["real"], by_hash)
+        leaks = identical_files("real", train, hashes["real"], by_hash)
         for source in sources.training_only:
-            leaks += leak_check.identical_files(source.name, passed[source.name], hashes[source.name], by_hash)
+            leaks += identical_files(source.name, passed[source.name], hashes[source.name], by_hash)
             if source.origin == "pasted":
-                leaks += leak_check.pasted_leaks(source, by_hash)
+                leaks += pasted_leaks(source, by_hash)
         near_duplicates = None
         if self.request.check == "near-duplicates" and held_out:
             files = {str(s.image): hashes["real"][s.name] for s in (*train, *held_out)}
             files |= {str(s.image): hashes[name][s.name] for name, samples in passed.items() for s in samples}
             with self.open_progress(len(train) + sum(map(len, passed.values())), "leak check") as counter:
-                near_duplicates = leak_check.find_near_duplicates(
+                near_duplicates = find_near_duplicates(
                     train,
                     passed,
                     held_out,
@@ -198,7 +220,7 @@ class _Planning:
             for origin in ("synthetic", "pasted")
         }
         available = {"real": len(train), **{origin: len(some) for origin, some in by_origin.items()}}
-        counts = selection.counts_for(request.ratio, available)
+        counts = counts_for(request.ratio, available)
         real = train if counts["real"] else []
         selected: list[tuple[Source, Sample]] = []
         if not request.balance:
@@ -208,63 +230,91 @@ class _Planning:
         total = sum(sample.label != GOOD for sample in train) + sum(map(len, by_origin.values()))
         with self.open_progress(total, "measuring") as counter:
             report = None if counter is None else counter.update
-            strata = Stratifier(request.balance, train, cropper, workers=self.workers, on_progress=report)
+            strata = Stratifier(request.balance, train, cropper.read, workers=self.workers, on_progress=report)
             keys = {origin: strata.keys([s for _, s in some]) for origin, some in by_origin.items()}
         added: list[tuple[str, ...]] = []
         for origin, some in by_origin.items():
             now = strata.fill(added).after
-            count = counts[origin] if request.ratio else selection.count_to_level(keys[origin], now)
+            count = counts[origin] if request.ratio else count_to_level(keys[origin], now)
             numbers = select(range(len(some)), count, keys=keys[origin], start=now, seed=request.seed, name=origin)
             selected += [some[i] for i in numbers]
             added += [keys[origin][i] for i in numbers]
         return real, selected, strata.fill(added)
 
 
-def _items(
-    real: Mapping[str, Sequence[Sample]],
-    selected: Sequence[tuple[Source, Sample]],
-    hashes: Mapping[str, Mapping[str, str]],
-) -> dict[str, list[Item]]:
-    def item(folder: str, origin: str, sample: Sample, split: str) -> Item:
-        return Item(f"{folder}/{sample.name}", sample, origin, split, hashes[folder][sample.name])
-
-    items = {split: [item("real", "real", sample, split) for sample in real[split]] for split in SPLITS}
-    items["train"] += [item(source.name, source.origin, sample, "train") for source, sample in selected]
-    if not items["train"]:
-        what = "nothing is left to train on; lower the thresholds or change the ratio"
-        raise DataError(what, code="E-mix-no-training-images")
-    return items
-
-
-def write_generation_plan(
-    plan: Plan, out: Path, *, checkpoint: Path | None = None, dry_run: bool = False
-) -> dict[str, Any]:
-    """Writes masks, guides and commands for `gen-defects`, from the real training images only.
+def counts_for(ratio: Sequence[float], available: Mapping[str, int]) -> dict[str, int]:
+    """The number of training images of each source.
 
     Args:
-        plan: Of the mixture.
-        out: Folder of the masks and the commands.
-        checkpoint: Generator the plan is for; else that of the first synthetic folder.
-        dry_run: Only describe the plan.
+        ratio: Real : synthetic [: pasted]; empty takes all. With a positive number all real images train; with 0, as
+            many of the others as their own ratio allows.
+        available: Number of `real`, `synthetic` and `pasted` images.
 
-    Returns:
-        `lines` for a terminal and the content of `plan.json`.
+    >>> counts_for((1, 2), {"real": 10, "synthetic": 25, "pasted": 0})
+    {'real': 10, 'synthetic': 20, 'pasted': 0}
 
     Raises:
-        DataError: No real training image has a marked defect.
-        OutputError: The folder is not empty or cannot be written.
-        UsageError: No real image trains.
+        UsageError: There are too few; the error names a ratio that is possible.
     """
-    train = [item.sample for item in plan.items["train"] if item.source == "real"]
-    if not train:
-        what = "--plan: no real image trains, so there is no mask to plan from; leave --plan out"
-        raise UsageError(what, code="E-plan-no-defect")
-    known = [path for path in plan.request.synthetic.values() if (path / "generator.json").is_file()]
-    path = checkpoint or (known[0] if known else None)
-    generator = read_generator(path) if path is not None else None
-    generation = make_generation_plan(train, plan.cropper.crop_spec, generator=generator, seed=plan.request.seed)
-    lines = [f"plan: {line}" for line in generation.lines()]
-    if not dry_run:
-        write_plan(generation, out)
-        lines.append(f"plan written: sh {out}/commands.sh")
-    return {"folder": str(out), "lines": lines, **generation.to_dict()}
+    if not ratio:
+        return {name: available[name] for name in SOURCES}
+    shares = dict(zip(SOURCES, [*ratio, 0.0][:3], strict=True))
+    used = [name for name in SOURCES if shares[name] > 0]
+    unit = available["real"] / shares["real"] if shares["real"] > 0 else min(available[n] / shares[n] for n in used)
+    # Rounded half up; the count of an available source must not be short by the error of a division.
+    counts = {name: math.floor(unit * shares[name] + 0.5) for name in SOURCES}
+    short = [name for name in used if counts[name] > available[name]]
+    if short:
+        # At most three digits behind the point, never rounded up.
+        possible = [available[n] / unit if n in short else shares[n] for n in SOURCES[: len(ratio)]]
+        text = ":".join(f"{share:g}" for share in (math.floor(share * 1000 + 1e-6) / 1000 for share in possible))
+        raise UsageError(
+            f"--ratio {':'.join(f'{share:g}' for share in ratio)}: {available['real']} real training images need "
+            f"{', '.join(f'{counts[name]} {name} images' for name in short)}, there are "
+            f"{', '.join(f'{available[name]}' for name in short)}; generate {counts[short[0]] - available[short[0]]} "
+            f"more {short[0]} ones, or give --ratio {text}",
+            code="E-mix-too-few-images",
+        )
+    return counts
+
+
+def select(
+    items: Sequence[T],
+    count: int,
+    *,
+    keys: Sequence[KeyT] | None = None,
+    start: Mapping[KeyT, int] | None = None,
+    seed: int = 0,
+    name: str = "",
+) -> list[T]:
+    """Selects `count` of the items, each at most once, in their given order.
+
+    Args:
+        items: To select from.
+        count: How many; all where there are fewer.
+        keys: The stratum of every item: the next item is of the stratum with the fewest so far. None: at random.
+        start: How many each stratum has already.
+        seed: Of the selection within a stratum.
+        name: Of the source.
+    """
+    order = [int(i) for i in numpy_generator(seed, "choose", name).permutation(len(items))]
+    if keys is None:
+        return [items[i] for i in sorted(order[:count])]
+    waiting: dict[KeyT, list[int]] = defaultdict(list)
+    for index in reversed(order):
+        waiting[keys[index]].append(index)
+    heap = [((start or {}).get(key, 0), str(key), key) for key in waiting]
+    heapq.heapify(heap)
+    selected: list[int] = []
+    while heap and len(selected) < count:
+        filled, text, key = heapq.heappop(heap)
+        selected.append(waiting[key].pop())
+        if waiting[key]:
+            heapq.heappush(heap, (filled + 1, text, key))
+    return [items[i] for i in sorted(selected)]
+
+
+def count_to_level(keys: Sequence[KeyT], start: Mapping[KeyT, int]) -> int:
+    """Number of items that fill every stratum up to the fullest, as far as there are items for it."""
+    level = max(start.values(), default=0)
+    return sum(min(number, max(0, level - start.get(key, 0))) for key, number in Counter(keys).items())

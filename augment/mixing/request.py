@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from augment.balancing.strata import AXES
 from engine.config import nearest
 from engine.errors import UsageError
 
 SOURCES = ("real", "synthetic", "pasted")
-AXES = ("class", "size", "brightness")
 CHECKS = ("near-duplicates", "files")
 DEVICES = ("", "auto", "cpu", "cuda")
 # As they stand in files: mix.json and summary.json keep the words of their first version.

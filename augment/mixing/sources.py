@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,13 @@ from defects.formats.dataset import open_dataset
 from defects.images.crops import CropSpec, read_crop
 from defects.images.decode import image_info, read_sample
 from defects.masks.width import Mask
-from defects.provenance import Provenance, read_provenance
+from defects.provenance import Provenance, image_hashes, read_provenance
 from defects.sample import GOOD, Sample
 from engine.config import nearest
 from engine.errors import DataError, UsageError
+from engine.files.atomic import from_json
+
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True)
@@ -222,3 +226,81 @@ def cropper_for(request: Request, sources: Sources) -> Cropper:
             raise DataError(what, code="E-mix-no-size")
         return Cropper(CropSpec(height, None, channels))
     return Cropper(None)
+
+
+@dataclass(frozen=True)
+class GeneratorSplit:
+    """The split that a generator was trained with.
+
+    Attributes:
+        test: Names of its held-out images.
+        train_sha256: Of its training image files.
+    """
+
+    test: frozenset[str] = frozenset()
+    train_sha256: frozenset[str] = frozenset()
+
+    def __or__(self, other: GeneratorSplit) -> GeneratorSplit:
+        return GeneratorSplit(self.test | other.test, self.train_sha256 | other.train_sha256)
+
+
+def read_generator_split(path: Path) -> GeneratorSplit:
+    """The split in a `generator.json`, a checkpoint's JSON file, or a folder with the former.
+
+    Raises:
+        DataError: The file is missing or has no split.
+    """
+    file = path / "generator.json" if path.is_dir() else path
+    try:
+        content: Any = from_json(file.read_bytes())
+        data = content.get("meta", content)["data"]
+        test, trained = data["test"], data["train_sha256"]
+        if not all(isinstance(value, str) for value in (*test, *trained)):
+            raise TypeError
+    except OSError as error:
+        what = f"{file}: {error.strerror}; give a generator.json or a checkpoint's .json"
+        raise DataError(what, code="E-mix-no-split") from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        what = f"{file}: has no split; give a generator.json or a checkpoint's .json"
+        raise DataError(what, code="E-mix-no-split") from None
+    return GeneratorSplit(frozenset(test), frozenset(trained))
+
+
+def hashes_by_name(samples: Sequence[Sample]) -> dict[str, str]:
+    """SHA-256 of every image file, by sample name; computed, not read from a manifest.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    return dict(zip((sample.name for sample in samples), image_hashes(samples), strict=True))
+
+
+def check_generator(source: Source, held_out: Sequence[Sample], hashes: Mapping[str, str]) -> None:
+    """Raises an error for a synthetic folder whose generator was trained on held-out images.
+
+    Raises:
+        DataError: It was.
+    """
+    if source.provenance is None:
+        return
+    trained = [sample.name for sample in held_out if hashes[sample.name] in source.provenance.train_sha256]
+    if trained:
+        raise DataError(
+            f"{source.root}: its generator was trained on {len(trained)} of the {len(held_out)} images held out for "
+            f"validation and test, such as {', '.join(trained[:_EXAMPLES])}; use the split of the generator by "
+            f"--split-from {source.root}/generator.json, or train it again without them",
+            code="E-mix-generator-leak",
+        )
+
+
+def from_held_out_masks(source: Source, held_out: Sequence[Sample]) -> list[str]:
+    """Names of synthetic images generated from the mask of a held-out image, by their `mask_source`."""
+    masks = {sample.mask.stem for sample in held_out if sample.mask is not None}
+    names = {sample.name for sample in held_out}
+    generated = []
+    for sample in source.samples:
+        mask = str(sample.metadata.get("mask_source") or "")
+        stem = mask.rpartition("/")[2].rpartition(".")[0]
+        if mask.rpartition(".")[0] in names or (len(stem) > 4 and stem in masks):
+            generated.append(sample.name)
+    return generated

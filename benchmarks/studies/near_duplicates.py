@@ -27,7 +27,7 @@ from augment.leakage.near_duplicates import (
     find_keypoints,
     small_gray,
 )
-from augment.mixing.splits import training_split
+from augment.mixing.mixture import training_split
 from defects.images.crops import CropSpec, read_crop
 from defects.images.decode import read_image
 from defects.sample import Sample

@@ -11,7 +11,7 @@ from typing import Any
 
 from augment.mixing.dataset import MixedFolder
 from augment.mixing.folder import REQUEST
-from augment.mixing.selection import EpochSampling
+from augment.mixing.plan import EpochSampling
 from classify.config import ClassifierConfig
 from classify.data.examples import Examples, classes_of, examples_of
 from classify.data.leaks import REAL, check_training, originals, reject_trained

@@ -21,7 +21,7 @@ from engine.errors import DataError
 from engine.runtime.cache import BoundedCache
 
 if TYPE_CHECKING:
-    from augment.mixing.selection import EpochSampling
+    from augment.mixing.plan import EpochSampling
 
 _CACHE_BYTES = 6 << 30
 

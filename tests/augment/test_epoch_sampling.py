@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from augment.mixing.dataset import rank_indices
-from augment.mixing.selection import EpochSampling, check_sampling_weights, whole_draws
+from augment.mixing.plan import EpochSampling, check_sampling_weights, whole_draws
 from engine.errors import UsageError
 
 MEMBERS = {"real": list(range(30)), "synthetic": list(range(30, 330)), "pasted": list(range(330, 340))}

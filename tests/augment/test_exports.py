@@ -16,8 +16,7 @@ from defects.formats.dataset import open_dataset
 from defects.formats.export import export
 from defects.formats.listing import ExportRows
 from defects.formats.webdataset import write as write_shards
-from defects.images.decode import read_image, read_mask_image, read_sample
-from defects.images.header import image_info
+from defects.images.decode import image_info, read_image, read_mask_image, read_sample
 from defects.sample import Sample
 from engine.files.atomic import sha256_file
 from tests import builders

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from augment.mixing.planning import make_plan
+from augment.mixing.held_out import split_real
+from augment.mixing.planning import count_to_level, counts_for, make_plan, select
 from augment.mixing.request import Request, named_folders, parse_ratio
-from augment.mixing.selection import count_to_level, counts_for, select
-from augment.mixing.splits import GeneratorSplit, split_real
+from augment.mixing.sources import GeneratorSplit
 from defects.sample import Sample
 from tests.builders.errors import raises
 from tests.builders.mixing import provenance, real_images, synthetic_images

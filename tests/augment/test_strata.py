@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from augment.balancing.strata import BRIGHTNESSES, SIZES, Terciles, measure_samples, strata_of, stratum_of
+from augment.balancing.report import strata_of
+from augment.balancing.strata import BRIGHTNESSES, SIZES, Terciles, measure_samples, stratum_of
 from defects.images.crops import CropSpec
 from tests.builders.surfaces import defective, good
 

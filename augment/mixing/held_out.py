@@ -1,39 +1,26 @@
-"""Splits: which real images train, validate and test. Synthetic and pasted images only train."""
+"""Which real images train, validate and test; and that no training image is, nearly, a held-out one."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from augment.leakage.near_duplicates import MIN_CROP_SIMILARITY, ReferenceImages, Similarity, calibrated_threshold
 from augment.mixing.request import STORED
-from defects.formats.dataset import open_dataset
+from augment.mixing.sources import Cropper, Dropped, GeneratorSplit, Source
 from defects.formats.listing import SPLITS
-from defects.provenance import image_hashes
+from defects.images.decode import image_info
 from defects.sample import GOOD, Sample
 from defects.splits import check_no_leak, near_duplicate_groups, split
 from engine.errors import DataError, UsageError
-from engine.files.atomic import from_json
+from engine.files.atomic import from_json, sha256_bytes, to_json
 
 _EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class GeneratorSplit:
-    """The split that a generator was trained with.
-
-    Attributes:
-        test: Names of its held-out images.
-        train_sha256: Of its training image files.
-    """
-
-    test: frozenset[str] = frozenset()
-    train_sha256: frozenset[str] = frozenset()
-
-    def __or__(self, other: GeneratorSplit) -> GeneratorSplit:
-        return GeneratorSplit(self.test | other.test, self.train_sha256 | other.train_sha256)
+_VERSION = 2
+_FOR_CALIBRATION = 200
 
 
 @dataclass(frozen=True)
@@ -56,15 +43,6 @@ class SplitResult:
         return [*self.samples["val"], *self.samples["test"]]
 
 
-def hashes_by_name(samples: Sequence[Sample]) -> dict[str, str]:
-    """SHA-256 of every image file, by sample name; computed, not read from a manifest.
-
-    Raises:
-        DataError: A file cannot be read.
-    """
-    return dict(zip((sample.name for sample in samples), image_hashes(samples), strict=True))
-
-
 def with_groups(samples: Sequence[Sample]) -> tuple[list[Sample], str]:
     """The samples with groups, those of near-duplicates where no sample has one; and a message about it.
 
@@ -76,28 +54,6 @@ def with_groups(samples: Sequence[Sample]) -> tuple[list[Sample], str]:
     groups = near_duplicate_groups(samples)
     grouped = [replace(sample, group=group) for sample, group in zip(samples, groups, strict=True)]
     return grouped, f"no groups are given: {len(samples)} images form {len(set(groups))} groups of near-duplicates"
-
-
-def read_generator_split(path: Path) -> GeneratorSplit:
-    """The split in a `generator.json`, a checkpoint's JSON file, or a folder with the former.
-
-    Raises:
-        DataError: The file is missing or has no split.
-    """
-    file = path / "generator.json" if path.is_dir() else path
-    try:
-        content: Any = from_json(file.read_bytes())
-        data = content.get("meta", content)["data"]
-        test, trained = data["test"], data["train_sha256"]
-        if not all(isinstance(value, str) for value in (*test, *trained)):
-            raise TypeError
-    except OSError as error:
-        what = f"{file}: {error.strerror}; give a generator.json or a checkpoint's .json"
-        raise DataError(what, code="E-mix-no-split") from None
-    except (ValueError, TypeError, KeyError, AttributeError):
-        what = f"{file}: has no split; give a generator.json or a checkpoint's .json"
-        raise DataError(what, code="E-mix-no-split") from None
-    return GeneratorSplit(frozenset(test), frozenset(trained))
 
 
 def split_real(
@@ -222,21 +178,141 @@ def _missing_classes(by_split: Mapping[str, Sequence[Sample]], needed: set[str])
     return lines
 
 
-def training_split(
-    real: Path, *, layout: str = "auto", val: float = 0.1, test: float = 0.2, split_from: str = "none", seed: int = 0
-) -> SplitResult:
-    """Splits the images of a folder as `mix-defects` does with the same settings.
+@dataclass(frozen=True)
+class NearDuplicates:
+    """The result of a search for near-duplicates.
+
+    Attributes:
+        drops: Near-duplicates of held-out images.
+        threshold: Similarity above which an image counts as one.
+        record: The similarities of all images, as JSON, so that a resumed run need not compute them again.
+    """
+
+    drops: list[Dropped]
+    threshold: float
+    record: dict[str, Any]
+
+
+def _read_record(path: Path | None, key: str) -> list[list[Similarity]] | None:
+    """The similarities recorded for the same images, of images and of crops; None where there are none."""
+    if path is None:
+        return None
+    try:
+        content = from_json(path.read_bytes())
+        if content["key"] != key:
+            return None
+        return [[Similarity(str(n), float(v)) for n, v in pairs] for pairs in (content["found"], content["pieces"])]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def find_near_duplicates(
+    train: Sequence[Sample],
+    training_only: Mapping[str, Sequence[Sample]],
+    held_out: Sequence[Sample],
+    *,
+    hashes: Mapping[str, str],
+    cropper: Cropper | None = None,
+    workers: int = 2,
+    on_progress: Callable[[int], object] | None = None,
+    record: Path | None = None,
+) -> NearDuplicates:
+    """Finds training images that are near-duplicates of a held-out image, or of a region of one.
+
+    Whole images are compared. Where crops are taken from far larger images, images of the size of a crop are compared
+    with crops of the held-out images too, at the scale of the crops.
+
+    Args:
+        train: Real training images, of other groups than the held-out ones.
+        training_only: Synthetic and pasted images by the name of their folder.
+        held_out: Images of validation and test.
+        hashes: SHA-256 of every file involved, by its path.
+        cropper: How the images are cropped.
+        workers: Threads.
+        on_progress: Called with the number of images compared since the last call.
+        record: File with the record of an earlier check.
 
     Raises:
-        DataError: The folder cannot be read or split.
-        UsageError: A setting is wrong.
+        DataError: An image does not open.
     """
-    usable = [s for s in open_dataset(real, layout).samples if s.source in ("real", "procedural") and s.has_pixels]
-    if not usable:
-        what = f"{real}: no real image with known pixels in it; see `check-data {real}` for what was read"
-        raise DataError(what, code="E-mix-no-images")
-    samples, _ = with_groups(usable)
-    known = None if split_from in ("none", "auto", "column") else read_generator_split(Path(split_from))
-    hashes = hashes_by_name(samples) if known is not None else {}
-    fractions = {"val": val, "test": test}
-    return split_real(samples, fractions, seed, known=known, hashes=hashes, column=split_from == "column")
+    if not held_out:
+        return NearDuplicates([], 1.0, {})
+    queries = [("real", sample) for sample in train]
+    queries += [(name, sample) for name, samples in training_only.items() for sample in samples]
+    crop = cropper.crop_spec.crop if cropper is not None and cropper.crop_spec is not None else None
+    order = [[name, hashes[str(sample.image)]] for name, sample in queries]
+    key = sha256_bytes(to_json([_VERSION, crop, [[s.name, hashes[str(s.image)]] for s in held_out], order]))
+    small = [pair for pair in queries if crop is not None and min(image_info(pair[1].image).upright) <= 2 * crop]
+    for_calibration = train[:: max(1, len(train) // _FOR_CALIBRATION)]
+    known = _read_record(record, key)
+    if known is None:
+        references = ReferenceImages(held_out, workers=workers)
+        of_images = list(references.compare((s for _, s in queries), workers=workers, on_progress=on_progress))
+        of_crops: list[Similarity] = []
+        if small and cropper is not None:
+            references = ReferenceImages(held_out, crop=crop, workers=workers)
+            of_crops = list(references.compare((s for _, s in small), workers=workers))
+            of_crops += references.compare(for_calibration, read=lambda s: cropper.read(s)[0], workers=workers)
+        known = [[Similarity(each.name, round(each.value, 6)) for each in some] for some in (of_images, of_crops)]
+    of_images, of_crops = known
+    searches = [(queries, of_images, calibrated_threshold([each.value for each in of_images[: len(train)]]))]
+    if of_crops:
+        of_real = [each.value for each in of_crops[len(small) :]]
+        searches.append((small, of_crops[: len(small)], calibrated_threshold(of_real, MIN_CROP_SIMILARITY)))
+    drops: dict[tuple[str, str], Dropped] = {}
+    for some, similarities, threshold in searches:
+        for (name, sample), each in zip(some, similarities, strict=True):
+            if each.value > threshold:
+                detail = f"near-duplicate of the held-out {each.name} (similarity {each.value:.2f})"
+                drops.setdefault((name, sample.name), Dropped(name, sample.name, "held-out", detail))
+    stored = {
+        "key": key,
+        "found": [[e.name, e.value] for e in of_images],
+        "pieces": [[e.name, e.value] for e in of_crops],
+    }
+    return NearDuplicates(list(drops.values()), searches[0][2], stored)
+
+
+def check_leaks(drops: Sequence[Dropped]) -> None:
+    """Raises an error for training images that leak.
+
+    Raises:
+        DataError: There are any.
+    """
+    if drops:
+        named = "; ".join(f"{drop.source}/{drop.name}: {drop.detail}" for drop in drops[:_EXAMPLES])
+        more = f"; and {len(drops) - _EXAMPLES} more" if len(drops) > _EXAMPLES else ""
+        raise DataError(
+            f"{len(drops)} training images leak held-out images: {named}{more}; "
+            "remove them, or add --drop-near-duplicates to leave them out",
+            code="E-mix-leak",
+        )
+
+
+def pasted_leaks(source: Source, held_out: Mapping[str, str]) -> list[Dropped]:
+    """Pasted images whose background or defect is a held-out image.
+
+    Args:
+        source: The pasted folder; its columns `ground` and `defect` name the images it was pasted from.
+        held_out: Name of every held-out image by SHA-256.
+    """
+    drops = []
+    for sample in source.samples:
+        for column, role in (("ground", "background"), ("defect", "defect")):
+            origin = sample.metadata.get(column)
+            name = held_out.get(str(origin.get("sha256"))) if isinstance(origin, Mapping) else None
+            if name is not None:
+                drops.append(Dropped(source.name, sample.name, "held-out", f"its {role} is the held-out {name}"))
+                break
+    return drops
+
+
+def identical_files(
+    source: str, samples: Sequence[Sample], hashes: Mapping[str, str], held_out: Mapping[str, str]
+) -> list[Dropped]:
+    """Images that are, byte for byte, files of held-out images."""
+    return [
+        Dropped(source, sample.name, "held-out", f"is the file of the held-out {held_out[hashes[sample.name]]}")
+        for sample in samples
+        if hashes.get(sample.name) in held_out
+    ]
