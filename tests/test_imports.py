@@ -12,12 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Two packages of one floor never import each other.
-FLOORS = [{"gan", "classify"}, {"metrics", "augment"}, {"defects"}, {"engine"}, {"configs"}]
-FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
-PACKAGES = sorted(package for package in FLOOR_OF if (ROOT / package).is_dir())
+# Two packages of one level never import each other.
+LEVELS = [{"gan", "classify"}, {"metrics", "augment"}, {"defects"}, {"engine"}, {"configs"}]
+LEVEL_OF = {package: level for level, packages in enumerate(LEVELS) for package in packages}
+PACKAGES = sorted(package for package in LEVEL_OF if (ROOT / package).is_dir())
 
-# The rooms of each package, floors from the lowest; a room imports rooms of lower floors only. The package itself, its
+# The rooms of each package, levels from the lowest; a room imports rooms of lower levels only. The package itself, its
 # `__init__`, stands on top of all of them.
 ROOMS: dict[str, list[set[str]]] = {
     "engine": [
@@ -80,13 +80,13 @@ def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def upward_imports(root: Path) -> list[str]:
-    """Every import of a package on the same floor or above, or relative, as `file:line: module`."""
+    """Every import of a package on the same level or above, or relative, as `file:line: module`."""
     found = []
-    for package, floor in FLOOR_OF.items():
+    for package, level in LEVEL_OF.items():
         for path in sorted((root / package).rglob("*.py")):
             for line, module in _imports(ast.parse(path.read_text(encoding="utf-8"))):
                 target = module.split(".")[0]
-                wrong = target in FLOOR_OF and target != package and FLOOR_OF[target] <= floor
+                wrong = target in LEVEL_OF and target != package and LEVEL_OF[target] <= level
                 if wrong or module.startswith(".") or target == "tests":
                     found.append(f"{path.relative_to(root)}:{line}: {module}")
     return found
@@ -95,19 +95,19 @@ def upward_imports(root: Path) -> list[str]:
 def upward_rooms(root: Path) -> list[str]:
     """Every import within a package that does not go to a lower room, as `file:line: module`; unknown rooms too."""
     found = []
-    for package, floors in ROOMS.items():
-        floor_of = {room: floor for floor, rooms in enumerate(floors) for room in rooms}
+    for package, levels in ROOMS.items():
+        level_of = {room: level for level, rooms in enumerate(levels) for room in rooms}
         for path in sorted((root / package).rglob("*.py")):
             here = path.relative_to(root / package).with_suffix("").parts[0]
             if here == "__init__":
                 continue
-            if here not in floor_of:
+            if here not in level_of:
                 found.append(f"{path.relative_to(root)}: {here} is no room of {package}")
                 continue
             for line, module in _imports(ast.parse(path.read_text(encoding="utf-8"))):
                 owner, _, rest = module.partition(".")
                 there = rest.split(".")[0]
-                if owner == package and there != here and floor_of.get(there, len(floors)) >= floor_of[here]:
+                if owner == package and there != here and level_of.get(there, len(levels)) >= level_of[here]:
                     found.append(f"{path.relative_to(root)}:{line}: {module}")
     return found
 
@@ -131,14 +131,14 @@ def module_cycles(root: Path) -> list[set[str]]:
 
 
 def _reached(graph: dict[str, set[str]], start: str) -> set[str]:
-    seen: set[str] = set()
+    reached: set[str] = set()
     waiting = [start]
     while waiting:
         for module in graph[waiting.pop()]:
-            if module in graph and module not in seen:
-                seen.add(module)
+            if module in graph and module not in reached:
+                reached.add(module)
                 waiting.append(module)
-    return seen
+    return reached
 
 
 def test_imports_go_down_only() -> None:

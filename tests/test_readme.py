@@ -1,4 +1,4 @@
-"""The Python of the README runs as it stands there, on tiny folders and with trainings made short."""
+"""The Python of the README runs as it stands there, on tiny folders and with short trainings."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     mask[60:66, 30:90] = True
     background = np.random.default_rng(0).integers(90, 160, (160, 160, 3), dtype=np.uint8)
     examples = str(Path(__file__).parent.parent / "examples" / "masks")
-    assert main(app, ["--masks", examples, "--label", "crack", "--device", "cpu", "--out", "syn"]) == 0
+    assert main(app, ["--masks", examples, "--label", "crack", "--num", "2", "--device", "cpu", "--out", "syn"]) == 0
     shutil.copytree("syn/images", "fake")
     names: dict[str, object] = {"mask": mask, "background": background, "image": background}
     found: dict[str, object] = {}

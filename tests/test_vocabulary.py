@@ -121,7 +121,8 @@ def test_no_retired_word_in_the_comments_of_the_configurations() -> None:
 def test_modules_are_not_called_by_retired_words() -> None:
     modules = files([ROOT / package for package in CODE], (".py",))
     words = _NAMES | {"looks", "written", "shown", "held", "opening", "utils", "helpers", "common", "misc"}
-    assert [str(path) for path in modules if set(path.stem.split("_")) & words] == []
+    stems = {path: path.stem.replace("held_out", "") for path in modules}  # a term of the field, unlike "held"
+    assert [str(path) for path, stem in stems.items() if set(stem.split("_")) & words] == []
 
 
 def test_the_check_fires() -> None:

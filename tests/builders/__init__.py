@@ -22,7 +22,7 @@ Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 SIZE = (24, 32)
-BOX = (8, 10, 6, 12)  # row, column, height, width of the defect in every picture with one
+BOX = (8, 10, 6, 12)  # row, column, height, width of the defect in every image with one
 
 
 def noise_image(seed: int = 0, *, size: tuple[int, int] = SIZE, channels: int = 3, defect: bool = True) -> Pixels:
@@ -68,12 +68,12 @@ def folders(root: Path, count: int = 4) -> Path:
 
 
 def magnetic_tile(root: Path) -> Path:
-    """Two tiles of three exposures, of kinds Crack and Free, with masks as PNG."""
+    """Two tiles of three photos each, of the classes Crack and Free, with masks as PNG."""
     for class_name, first in (("Crack", 1000), ("Free", 5000)):
-        for exposure in (1, 2, 3):
-            stem = f"exp{exposure}_num_{first + 20 * exposure}"
+        for shot in (1, 2, 3):
+            stem = f"exp{shot}_num_{first + 20 * shot}"
             defect = class_name != "Free"
-            save(root / f"MT_{class_name}" / "Imgs" / f"{stem}.jpg", noise_image(exposure, channels=1, defect=defect))
+            save(root / f"MT_{class_name}" / "Imgs" / f"{stem}.jpg", noise_image(shot, channels=1, defect=defect))
             save(root / f"MT_{class_name}" / "Imgs" / f"{stem}.png", bar() if defect else np.zeros(SIZE, dtype=bool))
     return root
 
@@ -126,7 +126,7 @@ def yolo(root: Path) -> Path:
 
 
 def sample_folder(root: Path, count: int = 4) -> Path:
-    """Images, masks and a manifest; the last one is good; two of one part."""
+    """Images, masks and a manifest; the last one is good; two of one group."""
     rows = []
     for index in range(count):
         good = index == count - 1

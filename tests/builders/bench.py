@@ -31,7 +31,7 @@ def folder(
     good: int = 0,
     value: int | None = None,
 ) -> Path:
-    """A sample folder of pits and scratches, two images a part; `value` makes every image that flat colour."""
+    """A sample folder of pits and scratches, two images a part; `value` makes every image that flat color."""
     rng = np.random.default_rng(seed)
     rows = []
     for index in range(count + good):

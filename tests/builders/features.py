@@ -35,7 +35,7 @@ class DummyImages:
 
 
 class MeanExtractor:
-    """Features are the channels' means, logits their sums; it counts what it was shown."""
+    """Features are the channels' means, logits their sums; it notes the size of every batch."""
 
     name = "mean"
     fingerprint = "mean 1"
@@ -45,11 +45,11 @@ class MeanExtractor:
     resize = "none"
 
     def __init__(self) -> None:
-        self.seen: list[int] = []
+        self.batches_given: list[int] = []
 
     def __call__(self, images: Tensor) -> Extracted:
         assert images.dtype == torch.uint8
-        self.seen.append(len(images))
+        self.batches_given.append(len(images))
         means = images.float().mean((2, 3))
         return Extracted(means, means.sum(1, keepdim=True).expand(-1, 2).contiguous())
 

@@ -1,4 +1,4 @@
-"""Procedural surfaces with dark scratches and pits, with labels that are true, of nothing, or beside the defect."""
+"""Procedural surfaces with dark scratches and pits, with labels that are true, of nothing, or next to the defect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def surface(rng: np.random.Generator) -> Pixels:
-    """(64, 64, 1) grained ground under uneven light."""
+    """(64, 64, 1) grained surface under uneven light."""
     grain = cv2.GaussianBlur(rng.normal(size=(SIDE, SIDE)), (0, 0), 1.0)
     slope = np.linspace(-1, 1, SIDE) * rng.uniform(-15, 15)
     return np.clip(150 + 25 * grain + slope + rng.uniform(-15, 15), 0, 255).astype(np.uint8)[..., None]
@@ -37,16 +37,16 @@ def defect(rng: np.random.Generator, class_name: str) -> Mask:
     return mask > 0
 
 
-def painted(ground: Pixels, mask: Mask, depth: float = 90.0) -> Pixels:
-    """The ground, darker by `depth` grey levels where the mask is."""
+def with_defect(background: Pixels, mask: Mask, depth: float = 90.0) -> Pixels:
+    """The surface, darker by `depth` gray levels where the mask is."""
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)[..., None]
-    return np.clip(ground - depth * soft, 0, 255).astype(np.uint8)
+    return np.clip(background - depth * soft, 0, 255).astype(np.uint8)
 
 
 def surfaces(
     root: Path, count: int, *, seed: int = 0, good: int = 0, sampled: bool = True, label_shift: int = 0
 ) -> ImageSet:
-    """`count` images with a defect in turns of two kinds, then `good` ones without.
+    """`count` images with a defect in turns of two classes, then `good` ones without.
 
     Args:
         root: Where the files are written.
@@ -54,15 +54,15 @@ def surfaces(
         seed: Of everything.
         good: Images without.
         sampled: Whether the defects are in the images, or in the labels only.
-        label_shift: Pixels by which labels lie beside the defects.
+        label_shift: Pixels by which labels lie next to the defects.
     """
     rng = np.random.default_rng(seed)
     samples = []
     for index in range(count + good):
         class_name = GOOD if index >= count else ("scratch", "pit")[index % 2]
         mask = np.zeros((SIDE, SIDE), bool) if class_name == GOOD else defect(rng, class_name)
-        ground = surface(rng)
-        image = save(root / "images" / f"{index:03}.png", painted(ground, mask) if sampled else ground)
+        background = surface(rng)
+        image = save(root / "images" / f"{index:03}.png", with_defect(background, mask) if sampled else background)
         label = np.roll(mask, label_shift, axis=(0, 1))
         samples.append(Sample(f"{index:03}", image, save(root / "masks" / f"{index:03}.png", label), label=class_name))
     return ImageSet(root.name, samples, CropSpec(SIDE, None, 1))

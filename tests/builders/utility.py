@@ -20,7 +20,7 @@ from defects.manifest import row_of, write_manifest
 from defects.sample import GOOD, Sample
 from metrics.features.cache import FeatureCache
 from tests.builders import save
-from tests.builders.scratches import SIDE, defect, painted, surface
+from tests.builders.scratches import SIDE, defect, surface, with_defect
 
 DEPTH = 34.0
 
@@ -61,7 +61,9 @@ def folder(root: Path, defective: int, good: int, *, seed: int, labels: str = "t
         mask = defect(rng, "scratch" if label == GOOD else label)
         background = surface(rng)
         visible = {"true": label != GOOD, "empty": False, "swapped": label == GOOD}[labels]
-        image = save(root / "images" / f"{index:04}.png", painted(background, mask, DEPTH) if visible else background)
+        image = save(
+            root / "images" / f"{index:04}.png", with_defect(background, mask, DEPTH) if visible else background
+        )
         file = save(root / "masks" / f"{index:04}.png", mask if label != GOOD else np.zeros_like(mask))
         rows.append(row_of(Sample(f"{index:04}", image, file, (), label, f"{root.name}-{index // parts}"), root))
     write_manifest(root, rows)
@@ -110,7 +112,7 @@ def spindles(root: Path, count: int = 36) -> Path:
         mask = np.zeros((SIDE, 3 * SIDE), bool)
         mask[:, (index % 3) * SIDE :][:, :SIDE] = defect(rng, "pit")
         background = np.concatenate([surface(rng) for _ in range(3)], axis=1)
-        image = save(root / "images" / f"{index:04}.png", painted(background, mask, DEPTH))
+        image = save(root / "images" / f"{index:04}.png", with_defect(background, mask, DEPTH))
         file = save(root / "masks" / f"{index:04}.png", mask)
         rows.append(row_of(Sample(f"{index:04}", image, file, (), "pit", f"place-{index // 3}"), root))
     write_manifest(root, rows)

@@ -1,4 +1,4 @@
-"""The ground around a defect is read off its surroundings, never off the defect."""
+"""The background of a defect is read off its surroundings, never off the defect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def patch(side: int = 40) -> np.ndarray:
     return mask
 
 
-def test_level_and_grain_of_a_known_ground_whatever_the_defect_looks_like() -> None:
+def test_level_and_grain_of_a_known_background_whatever_the_defect() -> None:
     rng = np.random.default_rng(0)
     image = np.clip(rng.normal(100, 12, (40, 40, 1)), 0, 255).astype(np.uint8)
     mask = patch()
@@ -38,7 +38,7 @@ def test_an_empty_mask_lies_on_nothing() -> None:
         background_around(np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8), bool), 3)
 
 
-def test_the_setting_tells_of_the_edge_of_a_part_and_of_the_place_in_the_photograph() -> None:
+def test_the_setting_holds_the_edge_of_a_part_and_the_place_in_the_image() -> None:
     image = np.full((40, 60, 1), 200, np.uint8)
     image[:10] = 20  # beyond the part
     mask = np.zeros((40, 60), bool)
@@ -48,7 +48,7 @@ def test_the_setting_tells_of_the_edge_of_a_part_and_of_the_place_in_the_photogr
     assert (setting.x, setting.y) == (0.0, pytest.approx(10 / 36))
     assert setting.above < -0.3
     assert setting.below > 0.2
-    assert setting.left == 0.0  # the photograph ends there
+    assert setting.left == 0.0  # the image ends there
     across = background_around(np.swapaxes(image, 0, 1), mask.T, 6).setting
     assert across is not None
     assert (across.left, across.right) == pytest.approx((setting.above, setting.below), abs=0.02)
@@ -58,9 +58,9 @@ def test_the_setting_tells_of_the_edge_of_a_part_and_of_the_place_in_the_photogr
     assert across.y == setting.x
 
 
-def test_a_ground_is_a_row_of_numbers_and_back_and_nonsense_is_refused() -> None:
-    ground = BackgroundStats(0.5, 0.1, Setting(0.0, 1.0, -0.2, 0.1, 0.0, 0.1))
-    assert BackgroundStats.of(ground.numbers()) == ground
+def test_background_statistics_are_a_row_of_numbers_and_back_and_nonsense_is_refused() -> None:
+    stats = BackgroundStats(0.5, 0.1, Setting(0.0, 1.0, -0.2, 0.1, 0.0, 0.1))
+    assert BackgroundStats.of(stats.numbers()) == stats
     assert BackgroundStats.of([0.5, 0.1]) == BackgroundStats(0.5, 0.1)
     for wrong in ([0.5, 1.1], [0.5, float("nan")], [0.5], [0.5, 0.1, 0.2], [0.5, 0.1, 0, 0, 2, 0, 0, 0]):
         with pytest.raises(ValueError, match="expected background statistics"):

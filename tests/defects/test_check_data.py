@@ -1,4 +1,4 @@
-"""`check-data` lists every fault of a folder at once, says what is in it, and what to do next."""
+"""`check-data` lists every issue of a folder at once, says what is in it, and what to do next."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_sound_folder_of_any_layout_exits_0_and_names_the_next_command(
     assert out.rstrip().endswith(f"next: train-gan '{root}'")
 
 
-def test_the_table_says_kinds_sizes_channels_groups_and_thickness(
+def test_the_table_says_classes_sizes_channels_groups_and_thickness(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, out, _ = _run(capsys, builders.sample_folder(tmp_path))
@@ -77,7 +77,7 @@ PLANTED: dict[str, tuple[bytes, str]] = {
 }
 
 
-def test_every_fault_of_a_folder_is_listed_at_once_with_its_remedy(
+def test_every_issue_of_a_folder_is_listed_at_once_with_its_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = builders.folders(tmp_path / "data", count=6)
@@ -103,7 +103,7 @@ def test_every_fault_of_a_folder_is_listed_at_once_with_its_remedy(
     assert "next:" not in out
 
 
-def test_faults_in_json_are_listed_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_issues_in_json_are_listed_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = builders.folders(tmp_path)
     (root / "images" / "part_0.png").write_bytes(b"")
     code, out, _ = _run(capsys, root, "--json")
@@ -119,7 +119,7 @@ def test_faults_in_json_are_listed_and_exit_1(tmp_path: Path, capsys: pytest.Cap
     ]
 
 
-def test_grey_and_empty_masks_are_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gray_and_empty_masks_are_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = builders.folders(tmp_path)
     gray = bar().astype(np.uint8) * 255
     gray[0, :] = 90
@@ -133,7 +133,7 @@ def test_grey_and_empty_masks_are_warnings(tmp_path: Path, capsys: pytest.Captur
     assert "no issues, 2 warnings" in out
 
 
-def test_many_warnings_alike_are_one_line_unless_all_are_wanted(
+def test_many_warnings_alike_are_one_line_unless_all_are_requested(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = builders.folders(tmp_path, count=7)
@@ -146,13 +146,13 @@ def test_many_warnings_alike_are_one_line_unless_all_are_wanted(
     assert _run(capsys, root, "--all")[1].count("warning: ") == 6
 
 
-def test_a_good_picture_with_marks_is_a_fault(tmp_path: Path) -> None:
+def test_a_good_image_with_marks_is_an_issue(tmp_path: Path) -> None:
     root = builders.magnetic_tile(tmp_path)
     save(root / "MT_Free" / "Imgs" / "exp1_num_5020.png", bar())
     assert "called good but 72 pixels are marked; name its class" in str(check_images(open_dataset(root))[0])
 
 
-def test_a_turned_picture_with_an_untagged_mask_is_a_warning(tmp_path: Path) -> None:
+def test_a_turned_image_with_an_untagged_mask_is_a_warning(tmp_path: Path) -> None:
     root = builders.folders(tmp_path)
     (root / "images" / "part_0.png").write_bytes(with_orientation(noise_image(), 6))
     issues = check_images(open_dataset(root))
@@ -171,9 +171,9 @@ def test_a_changed_image_is_found_with_verify(tmp_path: Path, capsys: pytest.Cap
 
 def test_wrong_usage_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, code, says in (
-        ([tmp_path / "none"], 1, "no such folder"),
-        ([tmp_path], 1, "the folder is empty"),
-        ([tmp_path, "--layout", "voc"], 2, "unknown layout 'voc'"),
+        ([tmp_path / "none"], 1, "[E-dataset-no-folder]"),
+        ([tmp_path], 1, "[E-dataset-empty]"),
+        ([tmp_path, "--layout", "voc"], 2, "[E-dataset-unknown-layout]"),
         ([], 2, "DIR"),
         ([tmp_path, "--deep"], 2, "--deep"),
     ):
@@ -183,7 +183,7 @@ def test_wrong_usage_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert len(err.strip().splitlines()) == 1
 
 
-def test_a_name_that_is_no_utf8_is_shown_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_no_utf8_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = builders.folders(tmp_path)
     (root / "images" / "caf\udce9.png").write_bytes(b"")
     for arguments in ([root], [root, "--json"]):

@@ -38,10 +38,10 @@ def schemas(draw: st.DrawFn) -> GuideSchema:
     return GuideSchema(tuple(entries))
 
 
-def square(tone: int, ground: int, channels: int = 3) -> tuple[np.ndarray, Mask]:
+def block(tone: int, background: int, channels: int = 3) -> tuple[np.ndarray, Mask]:
     mask = np.zeros((40, 40), bool)
     mask[14:20, 12:30] = True
-    image = np.full((40, 40, channels), ground, np.uint8)
+    image = np.full((40, 40, channels), background, np.uint8)
     image[mask] = tone
     return image, mask
 
@@ -119,32 +119,32 @@ def test_absent_values_are_zeros_and_unknown_categories_refused() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_brightness_is_negative_for_a_dark_defect_and_positive_for_a_bright_one(channels: int) -> None:
-    assert brightness(*square(50, 150, channels)) == pytest.approx(-100 / 255, abs=0.005)
-    assert brightness(*square(250, 100, channels)) == pytest.approx(150 / 255, abs=0.005)
-    assert brightness(*square(90, 90, channels)) == pytest.approx(0.0, abs=1e-6)
+    assert brightness(*block(50, 150, channels)) == pytest.approx(-100 / 255, abs=0.005)
+    assert brightness(*block(250, 100, channels)) == pytest.approx(150 / 255, abs=0.005)
+    assert brightness(*block(90, 90, channels)) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_brightness_compares_with_the_surroundings_alone() -> None:
-    image, mask = square(200, 100)
+    image, mask = block(200, 100)
     image[:3] = 255
     assert brightness(image, mask) == pytest.approx(100 / 255, abs=0.005)
 
 
 def test_the_ring_leaves_out_the_defect_and_its_soft_edge() -> None:
-    _, mask = square(0, 0)
+    _, mask = block(0, 0)
     around = ring(mask, 3)
     assert not around[12:22, 10:32].any()
     assert around[10, 20]
     assert not around[8, 20]
 
 
-def test_a_defect_that_fills_the_image_is_compared_with_mid_grey() -> None:
+def test_a_defect_that_fills_the_image_is_compared_with_mid_gray() -> None:
     image = np.full((8, 8, 1), 255, np.uint8)
     assert brightness(image, np.ones((8, 8), bool)) == pytest.approx(0.5)
 
 
 def test_measuring_gives_thickness_in_px_and_brightness_and_nothing_for_a_good_part() -> None:
-    image, mask = square(250, 100)
+    image, mask = block(250, 100)
     values = measure(image, mask)
     assert values["thickness"] == pytest.approx(6.0, abs=0.1)
     assert values["brightness"] == pytest.approx(150 / 255, abs=0.005)

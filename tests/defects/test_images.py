@@ -24,12 +24,12 @@ from tests.builders.errors import raises
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("format", ["png", "jpg", "webp"])
-def test_an_encoded_picture_reads_back_with_its_channels(tmp_path: Path, channels: int, format: str) -> None:
+def test_an_encoded_image_reads_back_with_its_channels(tmp_path: Path, channels: int, format: str) -> None:
     smooth = np.linspace(40, 200, 24 * 32 * channels).reshape(24, 32, channels).astype(np.uint8)
     path = tmp_path / f"a.{format}"
     path.write_bytes(encode_image(smooth, format))  # type: ignore[arg-type]
     back = read_image(path)
-    if format == "webp":  # knows no grey
+    if format == "webp":  # knows no gray
         assert back.shape == (24, 32, 3)
     else:
         assert back.shape == smooth.shape
@@ -53,7 +53,7 @@ def test_a_mask_is_written_as_black_and_white(tmp_path: Path) -> None:
     "wrong",
     [np.zeros((4, 4), np.uint16), np.zeros((4, 4, 4), np.uint8), np.zeros(4, np.uint8), np.zeros((4, 4), np.float32)],
 )
-def test_encoding_refuses_what_is_no_picture(wrong: np.ndarray) -> None:
+def test_encoding_refuses_what_is_no_image(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="expected uint8"):
         encode_image(wrong)
 
@@ -79,7 +79,7 @@ def test_exif_rotation_is_applied_once_and_as_pillow_does(tmp_path: Path, orient
 
 
 @pytest.mark.parametrize("tagged", [True, False], ids=["mask with tag", "mask as stored"])
-def test_a_mask_turns_with_its_picture(tmp_path: Path, tagged: bool) -> None:
+def test_a_mask_turns_with_its_image(tmp_path: Path, tagged: bool) -> None:
     (tmp_path / "a.png").write_bytes(with_orientation(noise_image(), 6))
     stored = bar().astype(np.uint8) * 255
     (tmp_path / "m.png").write_bytes(with_orientation(stored[..., None], 6) if tagged else encode_image(bar()))
@@ -89,7 +89,7 @@ def test_a_mask_turns_with_its_picture(tmp_path: Path, tagged: bool) -> None:
     assert (image[mask] == 20).all()
 
 
-def test_a_mask_drawn_on_the_upright_picture_is_not_turned_again(tmp_path: Path) -> None:
+def test_a_mask_of_the_upright_image_is_not_turned_again(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(with_orientation(noise_image(), 6))
     save(tmp_path / "m.png", np.ascontiguousarray(np.rot90(bar(), -1)))
     image, mask = read_sample(Sample("a", tmp_path / "a.png", tmp_path / "m.png", label="crack"))
@@ -102,7 +102,7 @@ def _sixteen_bit() -> bytes:
 
 FAULTY = {
     "0 bytes": b"",
-    "corrupt": b"\x89PNG\r\n\x1a\nnot a picture at all",
+    "corrupt": b"\x89PNG\r\n\x1a\nnot an image at all",
     "not a readable image": b"just some text",
     "truncated png": encode_image(noise_image())[:-40],
     "truncated jpeg": encode_image(noise_image(), "jpg")[:-60],
@@ -129,7 +129,7 @@ CODES = {
 
 
 @pytest.mark.parametrize("issue", FAULTY)
-def test_a_faulty_picture_is_one_line_with_file_and_remedy(tmp_path: Path, issue: str) -> None:
+def test_a_faulty_image_is_one_line_with_file_and_remedy(tmp_path: Path, issue: str) -> None:
     path = tmp_path / "bad ünï.png"
     path.write_bytes(FAULTY[issue])
     with raises(CODES[issue]) as caught:
@@ -148,7 +148,7 @@ def test_a_flipped_bit_in_a_png_is_found(tmp_path: Path) -> None:
 
 
 @given(st.integers(1, 400))
-def test_no_cut_of_a_file_passes_as_a_picture(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+def test_no_cut_of_a_file_passes_as_an_image(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     for format in ("png", "jpg"):
         data = encode_image(noise_image(), format)
         path = tmp_path_factory.mktemp("cut") / f"a.{format}"
@@ -166,7 +166,7 @@ def test_a_jpeg_whose_end_is_only_zeros_is_truncated(tmp_path: Path) -> None:
     assert read_image(tmp_path / "b.jpg").shape == (200, 300, 3)
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with raises("E-image-missing"):
         read_image(tmp_path / "none.png")
 
@@ -188,7 +188,7 @@ def test_16_bit_is_scaled_only_on_purpose(tmp_path: Path) -> None:
     assert image_info(tmp_path / "a.png").depth == 16
 
 
-def test_a_grey_mask_is_thresholded_at_half_and_says_so(tmp_path: Path) -> None:
+def test_a_gray_mask_is_thresholded_at_half_and_says_so(tmp_path: Path) -> None:
     path = save(tmp_path / "m.png", np.array([[0, 127, 128, 255]], np.uint8))
     mask, binary = read_mask_image(path)
     assert mask.tolist() == [[False, False, True, True]]
@@ -201,7 +201,7 @@ def test_class_numbers_are_a_mask_too(tmp_path: Path) -> None:
     assert np.array_equal(mask, bar())
 
 
-def test_a_palette_mask_is_read_by_its_colour(tmp_path: Path) -> None:
+def test_a_palette_mask_is_read_by_its_color(tmp_path: Path) -> None:
     indexed = Image.fromarray(bar().astype(np.uint8)).convert("P")
     indexed.putpalette([0, 0, 0, 128, 0, 0] + [0] * 762)
     indexed.save(tmp_path / "m.png")
@@ -261,5 +261,5 @@ def test_no_damage_raises_anything_but_a_data_error(
     path = tmp_path_factory.mktemp("fuzz") / "a"
     path.write_bytes(damaged)
     with warnings.catch_warnings(), suppress(DataError):
-        warnings.simplefilter("ignore")  # Pillow's remarks on damaged tags
+        warnings.simplefilter("ignore")  # Pillow's warnings of damaged tags
         assert read_image(path).ndim == 3

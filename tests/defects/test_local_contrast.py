@@ -1,4 +1,4 @@
-"""Relief: what varies within a defect, whatever its contrast and the light it lies in."""
+"""Local contrast: what varies within a defect, whatever its contrast and the light it lies in."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_a_symlink_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     assert "leaves the folder by a symlink" in str(read_manifest(root)[1][0])
 
 
-def test_duplicate_and_colliding_names_are_faults(tmp_path: Path) -> None:
+def test_duplicate_and_colliding_names_are_issues(tmp_path: Path) -> None:
     root = sample_folder(tmp_path)
     first = _rows(root)[0]
     save(root / "images" / "PART_0.png", noise_image())

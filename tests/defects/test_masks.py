@@ -1,4 +1,4 @@
-"""Masks: width, bringing it to a wish, parts, and fitting to a square."""
+"""Masks: width, setting it, parts, and padding to a fixed size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from defects.masks.width import Mask, bounding_box, pad_and_resize, set_width, s
 from tests.builders.components import components
 
 SIDE = 72
-MARGIN = 16  # a shape that reaches the border of the picture cannot grow any further
+MARGIN = 16  # a shape that reaches the border of the image cannot grow any further
 
 
 def bar(thick: int, length: int = 60) -> Mask:
@@ -24,7 +24,7 @@ def bar(thick: int, length: int = 60) -> Mask:
 
 @st.composite
 def shapes(draw: st.DrawFn) -> Mask:
-    """One to three lines, discs and ellipses in the middle of a square."""
+    """One to three lines, discs and ellipses in the middle of a mask."""
     canvas = np.zeros((SIDE, SIDE), np.uint8)
     place = st.integers(MARGIN, SIDE - MARGIN - 1)
     for _ in range(draw(st.integers(1, 3))):
@@ -57,32 +57,32 @@ def test_an_empty_mask_has_no_width_and_stays_empty() -> None:
 
 
 @pytest.mark.parametrize("thick", [1, 3, 6])
-@pytest.mark.parametrize("wanted", [1.0, 2.0, 4.0, 9.0])
-def test_a_bar_is_brought_to_the_width_on_its_own_axis(thick: int, wanted: float) -> None:
-    result = set_width(bar(thick), wanted)
-    assert width(result) == pytest.approx(wanted, rel=0.08)
+@pytest.mark.parametrize("target", [1.0, 2.0, 4.0, 9.0])
+def test_a_bar_is_set_to_the_width_on_its_own_axis(thick: int, target: float) -> None:
+    result = set_width(bar(thick), target)
+    assert width(result) == pytest.approx(target, rel=0.08)
     rows = np.flatnonzero(result.any(axis=1))
     assert rows.mean() == pytest.approx(20 + (thick - 1) / 2, abs=1.0)
 
 
 @settings(max_examples=40)
 @given(shapes(), st.floats(1.0, 12.0))
-def test_any_shape_reaches_the_requested_width(mask: Mask, wanted: float) -> None:
-    assert width(set_width(mask, wanted)) == pytest.approx(wanted, rel=0.25, abs=0.7)
+def test_any_shape_reaches_the_requested_width(mask: Mask, target: float) -> None:
+    assert width(set_width(mask, target)) == pytest.approx(target, rel=0.25, abs=0.7)
 
 
 @settings(max_examples=40)
 @given(shapes(), st.floats(0.3, 12.0))
-def test_no_part_vanishes_whatever_the_width(mask: Mask, wanted: float) -> None:
-    result = set_width(mask, wanted)
+def test_no_part_vanishes_whatever_the_width(mask: Mask, target: float) -> None:
+    result = set_width(mask, target)
     assert all((part.mask & result).any() for part in components(mask))
     assert result.shape == mask.shape
     assert result.dtype == np.bool_
 
 
-@pytest.mark.parametrize("wanted", [0.2, 0.9, 1.0, 1.3, 2.0, 5.0])
+@pytest.mark.parametrize("target", [0.2, 0.9, 1.0, 1.3, 2.0, 5.0])
 @pytest.mark.parametrize("refine", [0, 5])
-def test_specks_of_a_few_pixels_survive_alone_and_beside_a_line(wanted: float, refine: int) -> None:
+def test_specks_of_a_few_pixels_survive_alone_and_next_to_a_line(target: float, refine: int) -> None:
     for height in range(1, 5):
         for breadth in range(1, 5):
             speck = np.zeros((20, 24), bool)
@@ -90,7 +90,7 @@ def test_specks_of_a_few_pixels_survive_alone_and_beside_a_line(wanted: float, r
             line = np.zeros_like(speck)
             line[2:4] = True
             for mask in (speck, speck | line):
-                result = set_width(mask, wanted, refine=refine)
+                result = set_width(mask, target, refine=refine)
                 assert all((part.mask & result).any() for part in components(mask)), (height, breadth)
 
 
@@ -98,8 +98,8 @@ def test_specks_of_a_few_pixels_survive_alone_and_beside_a_line(wanted: float, r
 def test_no_speck_of_a_noisy_mask_vanishes(seed: int) -> None:
     rng = np.random.default_rng(seed)
     mask = rng.random((16, 16)) < rng.uniform(0.02, 0.6)
-    for wanted in (0.3, 1.0, 2.0, 5.0):
-        result = set_width(mask, wanted)
+    for target in (0.3, 1.0, 2.0, 5.0):
+        result = set_width(mask, target)
         assert all((part.mask & result).any() for part in components(mask))
 
 
@@ -113,10 +113,10 @@ def test_the_same_width_leaves_the_mask_alone_and_never_hands_out_the_argument(m
     assert np.array_equal(mask, before)
 
 
-@pytest.mark.parametrize("wanted", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_width_that_is_none_is_refused(wanted: float) -> None:
+@pytest.mark.parametrize("target", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_width_that_is_none_is_refused(target: float) -> None:
     with pytest.raises(ValueError, match="expected a width in px above 0"):
-        set_width(bar(3), wanted)
+        set_width(bar(3), target)
 
 
 def test_components_are_the_eight_connected_parts_with_area_and_box() -> None:
@@ -152,7 +152,7 @@ def test_a_single_pixel_survives_the_fitting_wherever_it_is(size: int) -> None:
 
 @settings(max_examples=30)
 @given(st.integers(20, 200), st.integers(20, 200), st.sampled_from([32, 64, 128]))
-def test_the_aspect_of_a_defect_is_kept(height: int, breadth: int, size: int) -> None:
+def test_the_aspect_of_a_defect_is_preserved(height: int, breadth: int, size: int) -> None:
     mask = np.zeros((height, breadth), bool)
     mask[height // 4 : height // 4 + height // 2, breadth // 4 : breadth // 4 + breadth // 2] = True
     _, _, w, h = bounding_box(pad_and_resize(mask, size)) or (0, 0, 0, 0)
@@ -161,7 +161,7 @@ def test_the_aspect_of_a_defect_is_kept(height: int, breadth: int, size: int) ->
     assert h == pytest.approx(height // 2 * zoom, abs=1.5)
 
 
-def test_a_square_mask_of_the_right_size_is_left_as_it_is() -> None:
+def test_a_mask_of_the_right_size_is_left_as_it_is() -> None:
     mask = np.random.default_rng(0).random((32, 32)) < 0.3
     assert np.array_equal(pad_and_resize(mask, 32), mask)
 
@@ -173,15 +173,15 @@ def test_where_a_defect_lies_does_not_matter_to_its_skeleton_when_fitted(size: i
         mask = np.zeros((50, 70), bool)
         top, left = rng.integers(0, 30, 2)
         mask[top : top + 20, left : left + 40] = rng.random((20, 40)) < 0.4
-        square = np.pad(mask, ((10, 10), (0, 0)))
-        ys, xs = np.nonzero(skeletonize(square))
+        padded = np.pad(mask, ((10, 10), (0, 0)))
+        ys, xs = np.nonzero(skeletonize(padded))
         ys, xs = (
             ((2 * ys + 1) * size // 140, (2 * xs + 1) * size // 140)
             if size > 70
             else (ys * size // 70, xs * size // 70)
         )
         assert pad_and_resize(mask, size)[ys, xs].all()
-        assert np.array_equal(pad_and_resize(mask, size), pad_and_resize(square, size))
+        assert np.array_equal(pad_and_resize(mask, size), pad_and_resize(padded, size))
 
 
 def test_the_width_is_that_of_exact_distances_to_the_last_bit() -> None:

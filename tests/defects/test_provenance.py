@@ -35,7 +35,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, provenance: Provenance) ->
     assert read_provenance(written(tmp_path, provenance.to_dict())) == provenance
 
 
-def test_the_framing_is_that_of_the_training(tmp_path: Path) -> None:
+def test_the_crop_spec_is_that_of_the_training(tmp_path: Path) -> None:
     assert FULL.crop_spec == CropSpec(128, 256, 1)
     assert Provenance("ab", 64, 3).crop_spec == CropSpec(64, None, 3)
 

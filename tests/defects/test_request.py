@@ -96,7 +96,7 @@ def test_every_form_is_read(text: str, name: str, value: object) -> None:
         ("kind=measured", "E-guide-not-measurable"),
     ],
 )
-def test_every_mistake_is_one_line_that_names_the_cure(text: str, code: str) -> None:
+def test_every_mistake_is_one_line_that_names_its_flag(text: str, code: str) -> None:
     with raises(code) as caught:
         parse_guide(text, SCHEMA)
     assert "\n" not in str(caught.value)
@@ -123,7 +123,7 @@ def test_lists_span_a_grid_with_the_first_entry_varying_slowest() -> None:
     assert all(set(c) == set(SCHEMA.names) for c in grid_points)
 
 
-def test_fixed_values_ranges_and_measurements_reach_the_image() -> None:
+def test_fixed_values_ranges_and_measurements_are_those_of_the_image() -> None:
     values = resolved("thickness=measured,brightness=0.25..0.35,background=light,kind=pit")
     assert values["thickness"] == pytest.approx(0.5)
     assert 0.25 <= float(str(values["brightness"])) <= 0.35
@@ -143,7 +143,7 @@ def test_random_entries_come_from_one_training_row_with_the_fixed_categories(see
     assert values in [SCHEMA.scale(row) for row in TABLE if row["background"] == "light"]
 
 
-def test_another_choice_for_one_entry_leaves_the_draws_of_the_others_alone() -> None:
+def test_another_value_of_one_entry_changes_no_sample_of_the_others() -> None:
     fixed = resolved("brightness=0.1..0.9,thickness=0.3,background=dark", 5)
     ranged = resolved("brightness=0.1..0.9,thickness=0.2..0.4,background=dark", 5)
     assert {n: v for n, v in fixed.items() if n != "thickness"} == {n: v for n, v in ranged.items() if n != "thickness"}
@@ -158,7 +158,7 @@ def test_random_needs_no_table_and_fills_gaps_of_its_rows() -> None:
         assert vector[2:4].sum() == vector[4:].sum() == 1.0
 
 
-def test_measured_falls_back_to_a_draw_where_the_mask_says_nothing() -> None:
+def test_measured_falls_back_to_a_sampled_value_where_the_mask_says_nothing() -> None:
     request: GuideRequest = parse_guide("thickness=measured", SCHEMA)
     values = request.resolve(request.grid_points()[0], np.random.default_rng(0), {}, TABLE)
     assert 0.0 <= float(str(values["thickness"])) <= 1.0

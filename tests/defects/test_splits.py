@@ -1,4 +1,4 @@
-"""No part is in two sets, every set has its share of every kind, and the same seed gives the same split."""
+"""No group is in two splits, every split has its share of every class, and the same seed gives the same split."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from tests.builders.errors import raises
 
 
 def _samples(parts: int = 30, shots: int = 4) -> list[Sample]:
-    kinds = ("good", "good", "crack", "pit", "good", "crack")
+    classes = ("good", "good", "crack", "pit", "good", "crack")
     return [
-        Sample(f"{part:03}_{shot}", Path(f"{part:03}_{shot}.png"), label=kinds[part % len(kinds)], group=f"part_{part}")
+        Sample(
+            f"{part:03}_{shot}", Path(f"{part:03}_{shot}.png"), label=classes[part % len(classes)], group=f"part_{part}"
+        )
         for part in range(parts)
         for shot in range(shots)
     ]
@@ -41,14 +43,14 @@ def test_every_sample_is_in_one_part_and_every_group_whole(rows: list[tuple[str,
                 check_no_leak(parts[a], parts[b])
 
 
-def test_every_kind_has_its_share() -> None:
+def test_every_class_has_its_share() -> None:
     samples = _samples(60)
     counts = Counter(sample.label for sample in split(samples, {"train": 0.75, "test": 0.25}, 3)["test"])
     for label, total in Counter(sample.label for sample in samples).items():
         assert counts[label] == pytest.approx(total / 4, abs=4)  # one group of four
 
 
-def test_a_rare_kind_reaches_every_part() -> None:
+def test_a_rare_class_reaches_every_split() -> None:
     samples = [*_samples(20), *(Sample(f"rare_{i}", Path("x"), label="rare", group=f"rare_{i}") for i in range(2))]
     for part in split(samples, {"train": 0.9, "test": 0.1}, 0).values():
         assert any(sample.label == "rare" for sample in part)
@@ -81,7 +83,7 @@ def test_a_leak_by_group_file_or_hash_is_named() -> None:
 
 
 def _tile(folder: Path, name: str, seed: int, *, gain: float = 1.0, shift: int = 0, defect: bool = True) -> Sample:
-    """A smooth random texture under an exposure."""
+    """A smooth random texture under a light."""
     rng = np.random.default_rng(seed)
     coarse = rng.normal(0, 1, (16, 20)).repeat(8, axis=0).repeat(8, axis=1)
     pixels = np.clip(128 * gain + 30 * gain * np.roll(coarse, shift, axis=1), 0, 255).astype(np.uint8)
@@ -90,7 +92,7 @@ def _tile(folder: Path, name: str, seed: int, *, gain: float = 1.0, shift: int =
     return Sample(name, image, mask, label="crack" if defect else "good")
 
 
-def test_exposures_of_one_part_are_found_and_other_parts_are_not(tmp_path: Path) -> None:
+def test_images_of_one_part_are_found_and_other_parts_are_not(tmp_path: Path) -> None:
     shots = [
         _tile(tmp_path, "a1", 1), _tile(tmp_path, "b1", 2), _tile(tmp_path, "a2", 1, gain=0.6),
         _tile(tmp_path, "a3", 1, gain=1.2, defect=False), _tile(tmp_path, "c1", 3), _tile(tmp_path, "b2", 2, shift=1),
@@ -98,7 +100,7 @@ def test_exposures_of_one_part_are_found_and_other_parts_are_not(tmp_path: Path)
     assert near_duplicate_groups(shots, threshold=0.8) == ["a1", "b1", "a1", "a1", "c1", "b1"]
 
 
-def test_pictures_alike_with_other_defects_are_not_joined(tmp_path: Path) -> None:
+def test_images_alike_with_other_defects_are_not_joined(tmp_path: Path) -> None:
     a, b = _tile(tmp_path, "a", 1), _tile(tmp_path, "b", 1)
     assert b.mask is not None
     save(b.mask, np.flipud(bar((128, 160))))

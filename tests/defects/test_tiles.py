@@ -1,4 +1,4 @@
-"""Tiles cover a photograph, and their maps make it whole again."""
+"""Tiles cover an image, and their maps are joined to one of the whole image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.builders.errors import raises
 
 
 @given(st.integers(8, 60), st.integers(8, 60), st.integers(0, 7))
-def test_every_pixel_is_covered_and_no_tile_leaves_the_photograph(height: int, width: int, overlap: int) -> None:
+def test_every_pixel_is_covered_and_no_tile_leaves_the_image(height: int, width: int, overlap: int) -> None:
     covered = np.zeros((height, width), int)
     for x, y, w, h in boxes(height, width, TileRule(8, overlap)):
         assert x >= 0
@@ -46,7 +46,7 @@ def test_one_percent_of_a_tile_is_501_pixels_of_224_squared() -> None:
     assert is_defective(mask.reshape(224, 224), TileRule(224, 2, share=0.01))
 
 
-def test_a_photograph_smaller_than_a_tile_is_told_by_name() -> None:
+def test_an_image_smaller_than_a_tile_is_refused_by_name() -> None:
     with raises("E-data-small-image", r"a.png: 50 x 20 px is smaller than a tile of 32 px; choose a smaller tile"):
         boxes(20, 50, TileRule(32), where="a.png")
 

@@ -99,7 +99,7 @@ def test_a_run_folder_gives_best_then_last_then_the_highest_number(
         assert load_checkpoint(tmp_path)[1] == {"name": name}
 
 
-def test_a_removed_checkpoint_is_gone(tmp_path: Path) -> None:
+def test_a_removed_checkpoint_is_no_longer_there(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "epoch-1", _tensors(), {})
     remove_checkpoint(tmp_path / "epoch-1")
     remove_checkpoint(tmp_path / "epoch-1")

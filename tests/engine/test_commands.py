@@ -71,7 +71,7 @@ ISSUES = IssuesError(
         (KeyboardInterrupt(), 130, ["interrupted; run the same command with --resume to go on"]),
     ],
 )
-def test_a_fault_is_its_line_and_its_exit_code(
+def test_an_error_is_its_line_and_its_exit_code(
     error: BaseException, code: int, lines: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(_app(_raise(error)), []) == code
@@ -93,7 +93,7 @@ def test_an_error_of_the_system_is_one_line(number: int, capsys: pytest.CaptureF
     )
 
 
-def test_an_unexpected_error_is_one_line_that_tells_how_to_see_more(
+def test_an_unexpected_error_is_one_line_that_says_how_to_see_more(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(_app(_raise(RuntimeError("shapes\n  differ"))), []) == 1
@@ -129,7 +129,7 @@ def test_a_command_that_cannot_resume_does_not_promise_it(capsys: pytest.Capture
     assert capsys.readouterr().err == "interrupted; run the same command again\n"
 
 
-def test_of_several_verbs_the_one_that_was_said_decides_what_an_interrupt_promises(
+def test_of_several_verbs_the_given_one_decides_what_an_interrupt_promises(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     app = typer.Typer()

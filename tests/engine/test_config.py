@@ -141,6 +141,6 @@ def test_a_former_key_is_read_with_one_line(sets: list[str], caplog: pytest.LogC
     assert caplog.messages == ["warning: defaults: data.colour is now called data.color; write that"]
 
 
-def test_a_former_key_beside_the_present_one_is_refused() -> None:
+def test_a_former_key_next_to_the_present_one_is_refused() -> None:
     with raises("E-config-value", r"data\.colour"):
         config.load_config(None, Whole, ["data.colour=0.5", "data.color=0.2"])

@@ -55,7 +55,7 @@ def test_symlinks_may_stay_in_the_folder_but_not_leave_it(tmp_path: Path) -> Non
 
 
 @given(st.text(max_size=30))
-def test_whatever_is_asked_for_stays_inside_or_is_refused(name: str) -> None:
+def test_whatever_is_requested_stays_inside_or_is_refused(name: str) -> None:
     root = Path("/no/such/root")
     try:
         path = inside(root, name)

@@ -27,7 +27,7 @@ def test_what_is_no_json_or_too_deep_is_a_value_error(text: str | bytes) -> None
         from_json(text)
 
 
-def test_a_row_of_a_manifest_nested_too_deeply_is_a_fault(tmp_path: Path) -> None:
+def test_a_row_of_a_manifest_nested_too_deeply_is_refused(tmp_path: Path) -> None:
     builders.sample_folder(tmp_path)
     with (tmp_path / "metadata.jsonl").open("a") as file:
         file.write(f"{DEEP}\n")
@@ -36,7 +36,7 @@ def test_a_row_of_a_manifest_nested_too_deeply_is_a_fault(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("start", ["", '{"annotations": [], "images": '])
-def test_an_annotation_file_nested_too_deeply_is_a_fault(tmp_path: Path, start: str) -> None:
+def test_an_annotation_file_nested_too_deeply_is_refused(tmp_path: Path, start: str) -> None:
     file = builders.coco(tmp_path) / "annotations" / "instances.json"
     file.write_text(start + DEEP)
     with raises("E-dataset-no-layout"):
@@ -45,13 +45,13 @@ def test_an_annotation_file_nested_too_deeply_is_a_fault(tmp_path: Path, start: 
         open_dataset(tmp_path, "coco")
 
 
-def test_an_outline_file_nested_too_deeply_is_a_fault(tmp_path: Path) -> None:
+def test_an_outline_file_nested_too_deeply_is_refused(tmp_path: Path) -> None:
     next((builders.bsdata(tmp_path) / "label").glob("*.json")).write_text(DEEP)
     with raises("E-format-bad-annotation"):
         open_dataset(tmp_path)
 
 
-def test_yaml_nested_too_deeply_is_a_fault(tmp_path: Path) -> None:
+def test_yaml_nested_too_deeply_is_refused(tmp_path: Path) -> None:
     from classify.config import ClassifierConfig
 
     (builders.yolo(tmp_path) / "data.yaml").write_text(DEEP[:2000])
@@ -63,7 +63,7 @@ def test_yaml_nested_too_deeply_is_a_fault(tmp_path: Path) -> None:
         load_config("quick", ClassifierConfig, [f"name={DEEP[:2000]}"], folder="classify")
 
 
-def test_a_log_and_a_checkpoint_nested_too_deeply_are_faults(tmp_path: Path) -> None:
+def test_a_log_and_a_checkpoint_nested_too_deeply_are_refused(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text(f'{DEEP}\n{{"a": 1}}\n')
     with raises("E-log-damaged"):
         LineLog(tmp_path / "log.jsonl")

@@ -31,7 +31,7 @@ with lock_folder(sys.argv[1]):
 """
 
 
-def test_a_second_process_is_refused_and_told_who_writes(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_and_learns_who_writes(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()

@@ -1,4 +1,4 @@
-"""Progress: on stderr only, in lines a machine can read where asked."""
+"""Progress: on stderr only, in lines a machine can read on request."""
 
 from __future__ import annotations
 

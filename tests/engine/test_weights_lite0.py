@@ -51,7 +51,7 @@ def test_another_file_than_the_published_one_is_refused(
     shutil.rmtree(tmp_path / "models")
 
 
-def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.weights.imagenet.find_spec", lambda name: None)
     with raises("E-weights-missing"):
         lite0_weights()

@@ -75,7 +75,7 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path: Path) -> None:
         style_vgg_weights(tmp_path / "x.pth")
 
 
-def test_without_a_network_the_line_tells_how_to_give_a_file(
+def test_without_a_network_the_line_says_how_to_give_a_file(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -101,17 +101,17 @@ def test_a_cached_download_with_the_wrong_hash_is_refused(tmp_path: Path) -> Non
 def test_a_download_is_announced_and_checked_against_the_hash_in_its_name(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked: list[str | None] = []
+    requested: list[str | None] = []
 
     def download(url: str, file: str, hash_prefix: str | None, progress: bool = True) -> None:
-        asked.append(hash_prefix)
+        requested.append(hash_prefix)
         torch.save({f"features.{name}": torch.zeros(shape) for name, shape in SHAPES.items()}, file)
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     monkeypatch.setattr("engine.weights.download.sha256_file", lambda file: "397923af" + "0" * 56)
     with caplog.at_level(logging.WARNING):
         tensors, name = style_vgg_weights()
-    assert asked == ["397923af"]
+    assert requested == ["397923af"]
     assert "https://download.pytorch.org" in caplog.text
     assert len(tensors) == 26
     assert "vgg16-397923af.pth sha256:397923af" in name

@@ -1,4 +1,4 @@
-"""What is measured of which images: planted copies, wrong labels, guide values, by a segmenter that knows the truth."""
+"""What is measured of which images: memorized ones, wrong labels, guide values, by a segmenter that knows the truth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from defects.images.crops import CropSpec
 from engine.files.atomic import sha256_file
-from metrics.bench import evaluation as judging
+from metrics.bench import evaluation
 from metrics.bench.comparison import Comparison, Request, open_comparison
 from metrics.bench.derived_scores import further_scores, score_names
 from metrics.bench.evidence import Evidence
@@ -33,7 +33,7 @@ class Dark:
 
 @pytest.fixture
 def comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Comparison:
-    monkeypatch.setattr(judging, "load_or_train", lambda *_, **__: Dark())
+    monkeypatch.setattr(evaluation, "load_or_train", lambda *_, **__: Dark())
     real = folder(tmp_path / "real", 24, good=2)
     fake = trained_on(folder(tmp_path / "fake", 14, seed=1, source="synthetic"), *images_of(real)[:12])
     copier = trained_on(folder(tmp_path / "copier", 12, seed=0, source="synthetic"), *images_of(real)[:12])
@@ -45,7 +45,7 @@ def measured(comparison: Comparison, skip: frozenset[str] = frozenset()) -> Evid
     return measure(comparison, [net], Options(resamples=20, skip=skip))
 
 
-def test_framings_and_sets(comparison: Comparison) -> None:
+def test_crop_specs_and_sets(comparison: Comparison) -> None:
     assert comparison.crop_spec == CropSpec(32, None, 1)
     assert (len(comparison.real), len(comparison.train), len(comparison.held)) == (12, 12, 12)
     assert [len(source.training_images) for source in comparison.sources] == [12, 12]
@@ -64,7 +64,7 @@ def test_a_copier_is_caught_and_an_honest_generator_is_not(comparison: Compariso
     assert all(row.nearest_ratio == pytest.approx(0, abs=1e-3) for row in rows)
 
 
-def test_every_name_that_a_gate_may_ask_for_has_a_score(comparison: Comparison) -> None:
+def test_every_name_of_a_gate_has_a_score(comparison: Comparison) -> None:
     found = measured(comparison)
     results = results_of(comparison, found, {})
     names = score_names(["onnx_net"], [SCHEMA])
@@ -98,7 +98,7 @@ def test_the_page_shows_every_part_of_every_source(comparison: Comparison) -> No
     assert len(render(page)) < 8_000_000
 
 
-def test_labels_beside_the_defect_fail_visibly(comparison: Comparison) -> None:
+def test_labels_next_to_the_defect_fail_visibly(comparison: Comparison) -> None:
     source = comparison.sources[0]
     shifted = [
         dataclasses.replace(sample, mask=source.images.samples[at - 1].mask)
@@ -121,7 +121,7 @@ def test_halved_real_images_are_one_group_on_the_map(tmp_path: Path) -> None:
     assert {missing.what for missing in found.missing} == {"control", "labels", "memorisation"}
 
 
-def test_real_training_images_set_the_floor_where_they_are_at_hand(comparison: Comparison) -> None:
+def test_real_training_images_give_the_baseline_where_they_are_at_hand(comparison: Comparison) -> None:
     found = measured(comparison, frozenset({"labels", "control", "memorisation", "tsne"}))
     scores = {score.name: score for score in found.sources["magna"].scores}
     assert scores["fid_onnx_net"].estimator.endswith("; baseline: real halves, groups not split")  # only 12 of them
@@ -142,7 +142,7 @@ def test_as_many_training_images_as_synthetic_ones_are_scored(tmp_path: Path) ->
     assert baseline < value
 
 
-def test_the_judge_has_not_learnt_from_photographs_of_parts_that_were_drawn_into(tmp_path: Path) -> None:
+def test_the_segmenter_is_not_trained_on_the_backgrounds_of_blended_images(tmp_path: Path) -> None:
     real = folder(tmp_path / "real", 16, good=4)
     files = images_of(real)
     fake = trained_on(folder(tmp_path / "fake", 6, seed=2, source="synthetic"), *files[:8], *files[16:])
@@ -151,6 +151,6 @@ def test_the_judge_has_not_learnt_from_photographs_of_parts_that_were_drawn_into
     (fake / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     opened = open_comparison(Request(real, (("blend", fake),), held_out=True))
     left_out = {sample.image for sample in opened.train.samples} - {
-        sample.image for sample in judging.without_backgrounds(opened).samples
+        sample.image for sample in evaluation.without_backgrounds(opened).samples
     }
     assert left_out == {files[16], files[17]}

@@ -19,11 +19,11 @@ from metrics.conditioning.control import EntryControl, control, disturbance
 from metrics.conditioning.readings import near
 from metrics.data.image_set import ImageSet
 from tests.builders import save
-from tests.builders.scratches import SIDE, DarkSpots, painted, surface, surfaces
+from tests.builders.scratches import SIDE, DarkSpots, surface, surfaces, with_defect
 
 THICKNESS, BRIGHTNESS = NumericEntry("thickness", 3.0, 11.0, "px"), NumericEntry("brightness", -0.5, -0.2)
-KIND = CategoricalEntry("kind", ("pit", "scratch"))
-SCHEMA = GuideSchema((THICKNESS, BRIGHTNESS, KIND))
+CLASS = CategoricalEntry("kind", ("pit", "scratch"))
+SCHEMA = GuideSchema((THICKNESS, BRIGHTNESS, CLASS))
 
 
 def _bar(thickness: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
@@ -32,8 +32,8 @@ def _bar(thickness: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
     return mask > 0
 
 
-def _asked(root: Path, count: int = 24, *, obedient: bool = True, label_true: bool = True) -> ImageSet:
-    """Bars whose width and darkness are those asked for, or drawn anew when the generator does not listen."""
+def _requested(root: Path, count: int = 24, *, obedient: bool = True, label_true: bool = True) -> ImageSet:
+    """Bars whose width and darkness are the requested ones, or sampled anew when the generator ignores its guide."""
     rng = np.random.default_rng(0)
     samples = []
     for index in range(count):
@@ -53,7 +53,7 @@ def _asked(root: Path, count: int = 24, *, obedient: bool = True, label_true: bo
         samples.append(
             Sample(
                 f"{index:03}",
-                save(root / "images" / f"{index:03}.png", painted(surface(rng), mask, generated["depth"])),
+                save(root / "images" / f"{index:03}.png", with_defect(surface(rng), mask, generated["depth"])),
                 save(root / "masks" / f"{index:03}.png", label),
                 label="scratch",
                 source="synthetic",
@@ -74,8 +74,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
     return surfaces(tmp_path_factory.mktemp("real"), 16, seed=7)
 
 
-def test_a_guide_that_is_obeyed_is_seen_to_be(real: ImageSet, tmp_path: Path) -> None:
-    entries = _entries(_asked(tmp_path), real)
+def test_a_guide_that_is_obeyed_has_a_high_score(real: ImageSet, tmp_path: Path) -> None:
+    entries = _entries(_requested(tmp_path), real)
     for name in ("thickness", "brightness"):
         entry = entries[name]
         assert entry.spearman is not None, name
@@ -87,8 +87,8 @@ def test_a_guide_that_is_obeyed_is_seen_to_be(real: ImageSet, tmp_path: Path) ->
     assert entries["thickness"].reference < 0.2
 
 
-def test_a_guide_that_is_ignored_is_seen_to_be_even_where_the_labels_obey(real: ImageSet, tmp_path: Path) -> None:
-    entries = _entries(_asked(tmp_path, obedient=False, label_true=False), real)
+def test_a_guide_that_is_ignored_has_a_low_score_even_where_the_labels_obey(real: ImageSet, tmp_path: Path) -> None:
+    entries = _entries(_requested(tmp_path, obedient=False, label_true=False), real)
     for name in ("thickness", "brightness"):
         spearman = entries[name].spearman
         assert spearman is not None, name
@@ -97,15 +97,15 @@ def test_a_guide_that_is_ignored_is_seen_to_be_even_where_the_labels_obey(real: 
     assert entries["thickness"].calibration_error > 0.25
 
 
-def test_a_defect_that_is_not_drawn_has_no_width(real: ImageSet, tmp_path: Path) -> None:
-    images = _asked(tmp_path)
+def test_a_defect_that_is_not_there_has_no_width(real: ImageSet, tmp_path: Path) -> None:
+    images = _requested(tmp_path)
     found = control(images, SCHEMA, real=real, segmenter=DarkSpots(), predicted=np.zeros((24, SIDE, SIDE), bool))
     assert found.entries[0].measured == (None,) * 24
     assert "not found where the labels are" in found.entries[0].why
 
 
 def test_what_cannot_be_measured_says_why(real: ImageSet, tmp_path: Path) -> None:
-    images = _asked(tmp_path, 4)
+    images = _requested(tmp_path, 4)
     schema = GuideSchema((*SCHEMA.entries, NumericEntry("roughness", 0, 1), NumericEntry("age", 0, 1)))
     for sample, value in zip(images.samples, (0.1, 0.2, 0.3, 0.4), strict=True):
         sample.metadata["guide_scaled"]["roughness"] = value
@@ -119,7 +119,7 @@ def test_what_cannot_be_measured_says_why(real: ImageSet, tmp_path: Path) -> Non
     }
 
 
-def _with_kinds(images: ImageSet, classes: list[str]) -> ImageSet:
+def _with_classes(images: ImageSet, classes: list[str]) -> ImageSet:
     samples = [
         replace(sample, metadata={**sample.metadata, "guide_scaled": {"kind": class_name}})
         for sample, class_name in zip(images.samples, classes, strict=True)
@@ -127,10 +127,10 @@ def _with_kinds(images: ImageSet, classes: list[str]) -> ImageSet:
     return ImageSet(images.name, samples, images.crop_spec)
 
 
-def test_kinds_are_recognised_by_what_real_images_look_like(real: ImageSet, tmp_path: Path) -> None:
+def test_classes_are_recognized_by_what_real_images_look_like(real: ImageSet, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     classes = ["pit", "scratch"] * 12
-    images = _with_kinds(_asked(tmp_path), classes)
+    images = _with_classes(_requested(tmp_path), classes)
     real_features = (
         rng.normal(size=(16, 8)) + 6 * np.asarray([class_name == "pit" for class_name in real.labels])[:, None]
     )
@@ -144,15 +144,20 @@ def test_kinds_are_recognised_by_what_real_images_look_like(real: ImageSet, tmp_
     assert swapped.confusion == ((0, 12), (12, 0))
 
 
-def test_a_category_that_real_images_do_not_carry_is_compared_among_other_masks(real: ImageSet, tmp_path: Path) -> None:
+def test_a_class_entry_that_real_images_do_not_carry_is_compared_among_other_masks(
+    real: ImageSet, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(0)
-    background_stats = [f"ground-{1 + index % 2}" for index in range(24)]
-    images = _asked(tmp_path)
-    for sample, ground in zip(images.samples, background_stats, strict=True):
-        sample.metadata["guide_scaled"]["background"] = ground
+    background_stats = [f"background-{1 + index % 2}" for index in range(24)]
+    images = _requested(tmp_path)
+    for sample, background in zip(images.samples, background_stats, strict=True):
+        sample.metadata["guide_scaled"]["background"] = background
         sample.metadata["mask_source"] = f"{rng.integers(6)}.png"  # type: ignore[index]
-    schema = GuideSchema((CategoricalEntry("background", ("ground-1", "ground-2")),))
-    shown = rng.normal(size=(24, 8)) + 6 * np.asarray([ground == "ground-1" for ground in background_stats])[:, None]
+    schema = GuideSchema((CategoricalEntry("background", ("background-1", "background-2")),))
+    shown = (
+        rng.normal(size=(24, 8))
+        + 6 * np.asarray([background == "background-1" for background in background_stats])[:, None]
+    )
     (obeyed,) = control(images, schema, real=real, features=shown, real_features=rng.normal(size=(16, 8))).entries
     assert obeyed.accuracy == 1
     assert "of other masks" in obeyed.how
@@ -169,7 +174,7 @@ def test_found_pixels_far_from_the_label_do_not_count() -> None:
     np.testing.assert_array_equal(np.flatnonzero(near(found, label).any(axis=1)), np.arange(21, 26))
 
 
-def test_an_entry_that_moves_another_shows_beside_the_diagonal() -> None:
+def test_an_entry_that_moves_another_shows_next_to_the_diagonal() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.random(200), rng.random(200)
     matrix = disturbance([a.tolist(), b.tolist()], [a.tolist(), (b + 0.7 * a).tolist()])
@@ -191,7 +196,7 @@ def test_requests_that_rise_together_are_not_taken_for_disturbance() -> None:
     assert min(matrix[0, 0], matrix[1, 1]) > 0.75
 
 
-def test_a_category_can_disturb_and_be_disturbed() -> None:
+def test_a_class_entry_can_disturb_and_be_disturbed() -> None:
     rng = np.random.default_rng(0)
     classes = rng.choice(["x", "y", "z"], 300)
     a = rng.random(300)

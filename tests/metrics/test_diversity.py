@@ -50,7 +50,7 @@ def test_without_repeats_or_real_images_the_reason_is_given() -> None:
     assert "more real images" in alone.why
 
 
-def test_a_cell_is_one_mask_and_one_guide() -> None:
+def test_a_cluster_is_of_one_mask_and_one_guide() -> None:
     def generated(mask: str, thickness: float) -> Sample:
         metadata = {"mask_source": mask, "guide_scaled": {"thickness": thickness}, "seed": 3}
         return Sample("x", Path("x.png"), label="crack", source="synthetic", metadata=metadata)

@@ -66,7 +66,7 @@ def test_rows_are_written_while_a_long_run_goes_on(tmp_path: Path) -> None:
     assert len(segments(tmp_path)) == 1
 
 
-def test_rows_computed_before_a_failure_are_kept(tmp_path: Path) -> None:
+def test_rows_computed_before_a_failure_stay(tmp_path: Path) -> None:
     def failing_run() -> None:
         with FeatureCache(tmp_path).open("a") as rows:
             rows.put(key(1), row(1))
@@ -106,7 +106,7 @@ def test_a_foreign_file_is_left_out(tmp_path: Path) -> None:
     assert rows.get(key(1)) is not None
 
 
-def test_a_segment_another_run_removed_is_no_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_segment_another_run_removed_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fill(tmp_path, range(2))
     rows = FeatureCache(tmp_path).open("a")
     segments(tmp_path)[0].unlink()
@@ -138,7 +138,7 @@ def test_a_cache_smaller_than_one_segment_keeps_the_newest(tmp_path: Path) -> No
     assert len(segments(tmp_path)) == 1
 
 
-def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_folder_nothing_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with FeatureCache(None).open("a") as rows:
         rows.put(key(1), row(1))
@@ -146,7 +146,7 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_the_run_goes_on(
+def test_a_folder_that_cannot_be_written_gives_a_warning_and_the_run_continues(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")

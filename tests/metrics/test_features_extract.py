@@ -35,17 +35,17 @@ def test_rows_stand_in_the_order_of_the_images_for_any_batch_size(batch_size: in
     np.testing.assert_allclose(features.logits[:, 0], features.values.sum(1), rtol=1e-6)
 
 
-def test_a_grey_image_is_repeated() -> None:
+def test_a_gray_image_is_repeated() -> None:
     images = DummyImages(noise(2, channels=1))
     values = extract(images, MeanExtractor(), cache=FeatureCache(None)).values
     np.testing.assert_allclose(values, np.repeat(expected(images), 3, axis=1), rtol=1e-6)
 
 
-def test_a_second_run_asks_the_network_nothing(tmp_path: Path) -> None:
+def test_a_second_run_needs_no_network(tmp_path: Path) -> None:
     images, first, second = DummyImages(noise(5)), MeanExtractor(), MeanExtractor()
     before = extract(images, first, cache=FeatureCache(tmp_path), batch_size=2)
     after = extract(images, second, cache=FeatureCache(tmp_path), batch_size=3)
-    assert (first.seen, second.seen) == ([2, 2, 1], [])
+    assert (first.batches_given, second.batches_given) == ([2, 2, 1], [])
     np.testing.assert_array_equal(before.values, after.values)
     assert before.logits is not None
     assert after.logits is not None
@@ -58,7 +58,7 @@ def test_only_what_is_new_is_computed_and_in_full_batches(tmp_path: Path) -> Non
     extractor = MeanExtractor()
     mixed = DummyImages(images)
     features = extract(mixed, extractor, cache=FeatureCache(tmp_path), batch_size=2)
-    assert extractor.seen == [2, 2]
+    assert extractor.batches_given == [2, 2]
     np.testing.assert_allclose(features.values, expected(mixed), rtol=1e-6)
 
 
@@ -66,7 +66,7 @@ def test_equal_images_are_computed_once() -> None:
     image = noise(1)[0]
     images, extractor = DummyImages([image, *noise(1, seed=1), image]), MeanExtractor()
     features = extract(images, extractor, cache=FeatureCache(None))
-    assert extractor.seen == [2]
+    assert extractor.batches_given == [2]
     np.testing.assert_allclose(features.values, expected(images), rtol=1e-6)
 
 
@@ -77,7 +77,7 @@ def test_another_fingerprint_has_other_rows(tmp_path: Path) -> None:
     extract(DummyImages(noise(2)), MeanExtractor(), cache=FeatureCache(tmp_path))
     other = Other()
     extract(DummyImages(noise(2)), other, cache=FeatureCache(tmp_path))
-    assert other.seen == [2]
+    assert other.batches_given == [2]
 
 
 def test_progress_counts_every_image_once(tmp_path: Path) -> None:
@@ -89,11 +89,11 @@ def test_progress_counts_every_image_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_nan_features_are_told_with_the_name_of_the_image_and_not_kept(tmp_path: Path, bad: float) -> None:
+def test_nan_features_are_refused_by_the_name_of_the_image_and_not_cached(tmp_path: Path, bad: float) -> None:
     class Sick(MeanExtractor):
         def __call__(self, images: Tensor) -> Extracted:
             features, logits = super().__call__(images)
-            if len(self.seen) == 2:
+            if len(self.batches_given) == 2:
                 features[1, 2] = bad
             return Extracted(features, logits)
 
@@ -102,26 +102,26 @@ def test_nan_features_are_told_with_the_name_of_the_image_and_not_kept(tmp_path:
         extract(images, Sick(), cache=FeatureCache(tmp_path), batch_size=2)
     healthy = MeanExtractor()
     extract(images, healthy, cache=FeatureCache(tmp_path))
-    assert healthy.seen == [1]
+    assert healthy.batches_given == [1]
 
 
-def test_an_empty_set_is_told() -> None:
+def test_an_empty_set_is_refused() -> None:
     with raises("E-features-no-images"):
         extract(DummyImages([]), MeanExtractor(), cache=FeatureCache(None))
 
 
-def test_an_image_that_does_not_open_is_told_and_the_rest_is_kept(tmp_path: Path) -> None:
+def test_an_image_that_does_not_open_is_refused_and_the_rest_is_cached(tmp_path: Path) -> None:
     samples = []
     for index in range(3):
         path = save(tmp_path / f"{index}.png", noise_image(index))
         samples.append(Sample(str(index), path))
-    (tmp_path / "2.png").write_bytes(b"no picture")
+    (tmp_path / "2.png").write_bytes(b"no image")
     images = ImageSet("real", samples, CropSpec(16))
     with raises("E-image-damaged", r"2\.png"):
         extract(images, MeanExtractor(), cache=FeatureCache(tmp_path / "cache"), batch_size=1)
     again = MeanExtractor()
     extract(images.part([0, 1]), again, cache=FeatureCache(tmp_path / "cache"))
-    assert again.seen == []
+    assert again.batches_given == []
 
 
 def test_reading_ahead_keeps_order_and_raises_where_it_happened() -> None:

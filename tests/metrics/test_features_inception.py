@@ -78,7 +78,7 @@ def test_features_and_logits_are_those_of_torch_fidelity(
     np.testing.assert_allclose(found.features, features, rtol=1e-4, atol=1e-4 * float(features.abs().mean()))
     assert found.logits is not None
     np.testing.assert_allclose(found.logits, logits, rtol=1e-4, atol=1e-4 * float(logits.abs().mean()))
-    assert float((features[0] - features[1]).abs().max()) > 0.01  # the images are told apart
+    assert float((features[0] - features[1]).abs().max()) > 0.01  # the images are distinguished
 
 
 def test_pytorch_and_onnx_runtime_agree(weights: dict[str, Tensor], ours: Inception) -> None:
@@ -128,7 +128,7 @@ def test_a_cuda_device_gives_the_same_features(weights: dict[str, Tensor], ours:
     np.testing.assert_allclose(ours(images(1)).features, features, rtol=1e-3, atol=1e-3)
 
 
-def test_a_file_of_the_published_kind_is_converted_and_serves(
+def test_a_file_of_the_published_format_is_converted_and_serves(
     weights: dict[str, Tensor], ours: Inception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

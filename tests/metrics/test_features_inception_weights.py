@@ -46,7 +46,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
 
 
-def test_without_a_network_one_line_tells_how_to_give_a_file(
+def test_without_a_network_one_line_says_how_to_give_a_file(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     no_network(monkeypatch)
@@ -96,7 +96,7 @@ def test_a_given_pth_is_converted_and_then_no_longer_needed(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("victim", ["inception-v3-compat.safetensors", "inception-v3-compat.json"])
-def test_a_damaged_conversion_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str) -> None:
+def test_a_damaged_conversion_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: str) -> None:
     file = published(tmp_path / "w.pth", monkeypatch)
     find_inception_weights(file)
     path = user_cache("weights", victim)
@@ -106,7 +106,7 @@ def test_a_damaged_conversion_is_made_again(tmp_path: Path, monkeypatch: pytest.
     assert torch.equal(find_inception_weights().read()["fc.weight"], torch.ones(4, 3))
 
 
-def test_a_cache_that_cannot_be_written_is_told_and_the_weights_serve(
+def test_a_cache_that_cannot_be_written_gives_a_warning_and_the_weights_serve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "cache").write_text("in the way", encoding="utf-8")
@@ -143,13 +143,13 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, monkeypatch: pyt
         find_inception_weights(tmp_path / "w.safetensors").read()
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     for name in ("w.pth", "w.safetensors"):
         with raises("E-weights-unreadable", rf"{name}: No such file or directory; give torch-fidelity's"):
             find_inception_weights(tmp_path / name)
 
 
-def test_rubbish_called_safetensors_is_told(tmp_path: Path) -> None:
+def test_rubbish_called_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "w.safetensors").write_bytes(b"rubbish, not tensors")
     with raises("E-weights-format"):
         find_inception_weights(tmp_path / "w.safetensors").read()

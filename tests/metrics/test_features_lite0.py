@@ -30,7 +30,7 @@ def thumbnail(name: str) -> Tensor:
 @pytest.mark.parametrize(
     ("name", "classes"), [("coffee", [ESPRESSO]), ("cat", [TABBY, TIGER_CAT, EGYPTIAN_CAT]), ("camera", [TRIPOD])]
 )
-def test_a_natural_picture_is_recognised(lite0: Lite0, name: str, classes: list[int]) -> None:
+def test_a_natural_image_is_recognized(lite0: Lite0, name: str, classes: list[int]) -> None:
     logits = lite0(thumbnail(name)).logits
     assert logits is not None
     shares = logits.softmax(1)[0]
@@ -63,7 +63,7 @@ def test_pixels_are_scaled_as_the_network_was_trained() -> None:
     assert float((pixels[1] - 1).abs().max()) < 1e-5
 
 
-def test_grey_or_float_images_are_refused(lite0: Lite0) -> None:
+def test_gray_or_float_images_are_refused(lite0: Lite0) -> None:
     for batch in (torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.zeros(1, 3, 8, 8)):
         with pytest.raises(ValueError, match=r"expected uint8 images \(N, 3, H, W\)"):
             lite0(batch)

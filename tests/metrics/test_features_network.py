@@ -68,7 +68,9 @@ def test_the_networks_own_preprocessing_is_used(tmp_path: Path, caplog: pytest.L
     np.testing.assert_allclose(logits, 4 * target.sum(1, keepdim=True).expand(-1, 2), atol=1e-4)
 
 
-def test_what_the_network_does_not_say_is_imagenets_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_network_does_not_say_is_imagenets_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = export(tmp_path / "tiny.onnx", shape=("n", 3, "h", "w"))
     with caplog.at_level(logging.WARNING):
         network = Network(file)
@@ -78,7 +80,7 @@ def test_what_the_network_does_not_say_is_imagenets_and_told(tmp_path: Path, cap
     np.testing.assert_allclose(white[0], (1 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225], rtol=1e-3)
 
 
-def test_a_grey_network_sees_luminance(tmp_path: Path) -> None:
+def test_a_gray_network_gets_luminance(tmp_path: Path) -> None:
     said = {"mean": "0", "std": "1", "channels": "1"}
     network = Network(export(tmp_path / "grey.onnx", said, shape=("n", 1, 8, 8)))
     target = (images().double() * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1).mean((1, 2)) / 255
@@ -125,12 +127,12 @@ def test_a_changed_network_has_another_fingerprint(tmp_path: Path) -> None:
         ({"std": "[1, 1, 0]"}, "a std of .*expected above 0"),
     ],
 )
-def test_metadata_that_cannot_be_are_told(tmp_path: Path, metadata: dict[str, str], line: str) -> None:
+def test_impossible_metadata_are_refused(tmp_path: Path, metadata: dict[str, str], line: str) -> None:
     with raises("E-network-metadata", rf"tiny\.onnx: .*{line}.*; export it again"):
         Network(export(tmp_path / "tiny.onnx", {**METADATA, **metadata}))
 
 
-def test_a_network_without_the_output_is_told_what_there_is(tmp_path: Path) -> None:
+def test_a_network_without_the_output_is_answered_with_its_outputs(tmp_path: Path) -> None:
     file = export(tmp_path / "tiny.onnx", outputs=("embedding", "logits"))
     with raises("E-network-output", "has no output 'features', only embedding, logits; name the one"):
         Network(file)
@@ -138,7 +140,7 @@ def test_a_network_without_the_output_is_told_what_there_is(tmp_path: Path) -> N
         Network(file, features="embedding", logits="classes")
 
 
-def test_features_that_were_not_pooled_are_told(tmp_path: Path) -> None:
+def test_features_that_were_not_pooled_are_refused(tmp_path: Path) -> None:
     with raises("E-network-output"):
         Network(export(tmp_path / "tiny.onnx", METADATA, pooled=False))(images())
 

@@ -127,12 +127,12 @@ def test_both_flags_exclude_one_another(real: list[Sample]) -> None:
         divide(real, {"magna": None}, held_out=True, allow_trained=True)
 
 
-def test_nothing_left_is_told(real: list[Sample]) -> None:
+def test_nothing_left_is_refused(real: list[Sample]) -> None:
     with raises("E-held-out-too-few"):
         divide(real, {"magna": frozenset(image_hashes(real))}, held_out=True)
 
 
-def test_a_file_that_has_gone_is_told(real: list[Sample]) -> None:
+def test_a_file_that_has_vanished_is_refused(real: list[Sample]) -> None:
     real[0].image.unlink()
     with raises("E-image-unreadable"):
         divide(real, {"magna": None})

@@ -16,7 +16,7 @@ def images(tmp_path: Path) -> ImageSet:
     return ImageSet("real", open_dataset(sample_folder(tmp_path / "set", 5)).samples, CropSpec(16, None, 1))
 
 
-def test_images_and_masks_are_cut_to_the_square(images: ImageSet) -> None:
+def test_images_and_masks_are_cut_to_the_crop(images: ImageSet) -> None:
     image, mask = images.read(0)
     assert image.shape == (16, 16, 1)
     assert image.dtype == np.uint8
@@ -53,7 +53,7 @@ def test_memory_is_bounded_and_images_are_read_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(images.read(1)[0], second)
 
 
-def test_what_is_kept_cannot_be_written_to(images: ImageSet) -> None:
+def test_what_is_cached_cannot_be_written_to(images: ImageSet) -> None:
     with pytest.raises(ValueError, match="read-only"):
         images.read(0)[0][:] = 0
 

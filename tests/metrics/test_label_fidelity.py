@@ -1,4 +1,4 @@
-"""Label fidelity: what a generator that draws nothing, or beside its mask, must not get away with."""
+"""Label fidelity: what a generator whose defects are missing, or next to their masks, must not get away with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from metrics.labels.segmenter import Segmenter, train_segmenter
 from tests.builders.scratches import DarkSpots, surfaces
 
 
-def _square(at: int, side: int = 4) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def _block(at: int, side: int = 4) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
     mask = np.zeros((16, 16), bool)
     mask[at : at + side, at : at + side] = True
     return mask
@@ -29,8 +29,8 @@ EMPTY = np.zeros((16, 16), bool)
 
 
 def test_overlap_is_intersection_over_union_and_1_for_two_empty_masks() -> None:
-    found = np.stack([_square(2), _square(4), _square(9), EMPTY, EMPTY])
-    written = np.stack([_square(2), _square(2), _square(2), EMPTY, _square(2)])
+    found = np.stack([_block(2), _block(4), _block(9), EMPTY, EMPTY])
+    written = np.stack([_block(2), _block(2), _block(2), EMPTY, _block(2)])
     np.testing.assert_allclose(overlaps(found, written), [1, 4 / 28, 0, 1, 0])
 
 
@@ -39,9 +39,9 @@ def test_masks_of_other_shapes_are_refused() -> None:
         overlaps(EMPTY[None], np.stack([EMPTY, EMPTY]))
 
 
-def test_means_stand_by_kind_by_size_and_for_defects_alone() -> None:
-    written = np.stack([_square(2, 2), _square(2, 4), _square(2, 8), EMPTY, EMPTY])
-    found = np.stack([_square(2, 2), _square(2, 4), EMPTY, EMPTY, _square(3)])
+def test_means_stand_by_class_by_size_and_for_defects_alone() -> None:
+    written = np.stack([_block(2, 2), _block(2, 4), _block(2, 8), EMPTY, EMPTY])
+    found = np.stack([_block(2, 2), _block(2, 4), EMPTY, EMPTY, _block(3)])
     result = fidelity(found, written, classes=["pit", "pit", "scratch", "good", "good"])
     assert result.mean == pytest.approx(3 / 5)
     assert result.defective.value == pytest.approx(2 / 3)
@@ -58,8 +58,8 @@ def test_means_stand_by_kind_by_size_and_for_defects_alone() -> None:
     assert "per_image" not in json.dumps(result.to_dict())
 
 
-def test_size_bounds_of_another_set_are_kept() -> None:
-    written = np.stack([_square(2, 2), _square(2, 3)])
+def test_size_bounds_of_another_set_are_used() -> None:
+    written = np.stack([_block(2, 2), _block(2, 3)])
     result = fidelity(written, written, classes=["pit", "pit"], size_bounds=(20.0, 30.0))
     assert [result.by_size[size].count for size in ("small", "medium", "large")] == [2, 0, 0]
     assert result.by_size["large"].value is None
@@ -67,8 +67,8 @@ def test_size_bounds_of_another_set_are_kept() -> None:
 
 def test_images_of_one_part_widen_the_interval() -> None:
     values = np.asarray([1, 0] * 20, bool)
-    found = values[:, None, None] & _square(2)
-    written = np.broadcast_to(_square(2), found.shape)
+    found = values[:, None, None] & _block(2)
+    written = np.broadcast_to(_block(2), found.shape)
     classes = ["pit"] * 40
     alone = fidelity(found, written, classes=classes)
     together = fidelity(found, written, classes=classes, parts=[str(v) + str(i // 10) for i, v in enumerate(values)])
@@ -91,7 +91,7 @@ def test_an_empty_set_is_refused(tmp_path: Path) -> None:
         fidelity(np.zeros((0, 8, 8), bool), np.zeros((0, 8, 8), bool), classes=[])
 
 
-def test_labels_of_defects_that_are_not_drawn_or_lie_beside_them_have_no_fidelity(tmp_path: Path) -> None:
+def test_labels_of_defects_that_are_missing_or_lie_next_to_them_have_no_fidelity(tmp_path: Path) -> None:
     finder = DarkSpots()
     true = label_fidelity(finder, surfaces(tmp_path / "true", 12, good=2))
     nothing = label_fidelity(finder, surfaces(tmp_path / "nothing", 12, sampled=False))
@@ -108,7 +108,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
     return train_segmenter(train, settings=SegmenterSettings(steps=40, batch=6, learning_rate=4e-3, warmup=5))
 
 
-def test_a_trained_segmenter_sees_defects_that_are_missing_or_beside_their_labels(
+def test_a_trained_segmenter_sees_defects_that_are_missing_or_next_to_their_labels(
     trained: Segmenter, tmp_path: Path
 ) -> None:
     true = label_fidelity(trained, surfaces(tmp_path / "true", 10, seed=2, good=4))
@@ -120,7 +120,7 @@ def test_a_trained_segmenter_sees_defects_that_are_missing_or_beside_their_label
 
 
 @pytest.mark.slow
-def test_on_procedural_fasteners_true_labels_stand_and_planted_faults_fall(tmp_path: Path) -> None:
+def test_on_procedural_fasteners_true_labels_stand_and_planted_errors_fall(tmp_path: Path) -> None:
     dataset(tmp_path, 90, size=128, seed=5)
     samples = open_dataset(tmp_path).samples
     crop_spec = CropSpec(128, None, 3)

@@ -1,4 +1,4 @@
-"""Localisation scores by closed form, by the gate on the classifier's answer, and against scikit-learn."""
+"""Localization scores by closed form, by the gate on the classifier's answer, and against scikit-learn."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_counted_pixels_at_the_threshold_are_not_found() -> None:
     assert counter.result().by_pixel.recall == 0.5
 
 
-def test_nothing_counted_and_maps_that_do_not_fit_are_told() -> None:
+def test_nothing_counted_and_maps_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="expected at least one map"):
         LocalizationCounter().result()
     with pytest.raises(ValueError, match="expected a map and a mask of one shape"):

@@ -1,4 +1,4 @@
-"""Memorisation: a copier is caught, a fair sample is not."""
+"""Memorization: a copier is caught, a fair sample is not."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy.typing as npt
 import pytest
 
 from metrics.memorization import copying_score, memorization, nearest
-from tests.builders.scratches import SIDE, defect, painted, surface
+from tests.builders.scratches import SIDE, defect, surface, with_defect
 
 Features = npt.NDArray[np.float64]
 
 
-def _drawn(seed: int, count: int, width: int = 16) -> Features:
+def _sampled(seed: int, count: int, width: int = 16) -> Features:
     return np.random.default_rng(seed).normal(size=(count, width))
 
 
-def _pictures(seed: int, count: int) -> list[npt.NDArray[np.uint8]]:
+def _images(seed: int, count: int) -> list[npt.NDArray[np.uint8]]:
     rng = np.random.default_rng(seed)
-    return [painted(surface(rng), defect(rng, ("scratch", "pit")[index % 2])) for index in range(count)]
+    return [with_defect(surface(rng), defect(rng, ("scratch", "pit")[index % 2])) for index in range(count)]
 
 
 def _looks(thumbnails: list[npt.NDArray[np.uint8]]) -> Features:
@@ -30,7 +30,7 @@ def _looks(thumbnails: list[npt.NDArray[np.uint8]]) -> Features:
     return np.stack(small).reshape(len(small), -1).astype(np.float64)
 
 
-TRAIN, TEST = _pictures(0, 120), _pictures(1, 60)
+TRAIN, TEST = _images(0, 120), _images(1, 60)
 
 
 def test_training_images_saved_as_jpeg_with_a_little_noise_are_caught() -> None:
@@ -60,28 +60,28 @@ def test_mirrored_training_images_are_caught_when_the_training_set_is_given_mirr
 def test_a_fair_sample_is_not_accused() -> None:
     train, test = _looks(TRAIN), _looks(TEST)
     for seed in range(3, 9):
-        result = memorization(train=train, test=test, fake=_looks(_pictures(seed, 60)))
+        result = memorization(train=train, test=test, fake=_looks(_images(seed, 60)))
         assert not result.memorized, seed
         assert result.c_t is not None
         assert abs(result.c_t) < 3
 
 
-def test_a_few_copies_among_many_others_are_caught() -> None:
-    train, fair = _drawn(0, 400), _drawn(1, 190)
-    memorized = train[:25] + 0.05 * _drawn(2, 25)
-    result = memorization(train=train, test=_drawn(3, 150), fake=np.concatenate([fair, memorized]))
+def test_a_few_memorized_images_among_many_others_are_caught() -> None:
+    train, fair = _sampled(0, 400), _sampled(1, 190)
+    memorized = train[:25] + 0.05 * _sampled(2, 25)
+    result = memorization(train=train, test=_sampled(3, 150), fake=np.concatenate([fair, memorized]))
     assert result.memorized
     assert {pair.fake for pair in result.closest(25)} == set(range(190, 215))
     assert {pair.train for pair in result.closest(25)} == set(range(25))
 
 
-def test_copying_that_another_mix_of_images_hides_shows_in_the_cells() -> None:
+def test_memorization_that_another_mix_of_images_hides_shows_in_the_clusters() -> None:
     def mixed(seed: int, tight: int, wide: int) -> Features:
-        return np.concatenate([_drawn(seed, tight), 5 * _drawn(seed + 1, wide) + 60])
+        return np.concatenate([_sampled(seed, tight), 5 * _sampled(seed + 1, wide) + 60])
 
     train, test = mixed(0, 200, 200), mixed(2, 100, 40)
-    # Copies of both sorts, but mostly of the sort whose images are farther apart.
-    noisy = train + 0.5 * np.concatenate([_drawn(4, 200), 5 * _drawn(5, 200)])
+    # Memorized rows of both sorts, but mostly of the sort whose images are farther apart.
+    noisy = train + 0.5 * np.concatenate([_sampled(4, 200), 5 * _sampled(5, 200)])
     result = memorization(train=train, test=test, fake=np.concatenate([noisy[180:200], noisy[200:]]), clusters=2)
     assert result.c_t is not None
     assert result.c_t > 0
@@ -90,8 +90,8 @@ def test_copying_that_another_mix_of_images_hides_shows_in_the_cells() -> None:
     assert result.memorized
 
 
-def test_images_far_from_the_training_images_are_said_to_be_far() -> None:
-    result = memorization(train=_drawn(0, 200), test=_drawn(1, 80), fake=2 * _drawn(2, 80))
+def test_images_far_from_the_training_images_are_marked_as_far() -> None:
+    result = memorization(train=_sampled(0, 200), test=_sampled(1, 80), fake=2 * _sampled(2, 80))
     assert not result.memorized
     assert result.c_t is not None
     assert result.c_t > 3
@@ -105,15 +105,15 @@ def test_the_score_is_the_mann_whitney_z_and_changes_sign_with_the_sides() -> No
     assert copying_score(np.ones(5), np.ones(5)) == 0
 
 
-def test_nearest_keeps_the_small_distances_of_copies() -> None:
-    among = _drawn(0, 50) + 1e6
+def test_nearest_keeps_the_small_distances_of_memorized_rows() -> None:
+    among = _sampled(0, 50) + 1e6
     index, distance = nearest(among[::-1] + 1e-3, among)
     assert index.tolist() == list(range(50))[::-1]
     np.testing.assert_allclose(distance, 4e-3, rtol=1e-4)
 
 
 def test_too_few_images_are_measured_but_not_tested() -> None:
-    result = memorization(train=_drawn(0, 10), test=_drawn(1, 3), fake=_drawn(2, 8))
+    result = memorization(train=_sampled(0, 10), test=_sampled(1, 3), fake=_sampled(2, 8))
     assert result.c_t is None
     assert not result.memorized
     assert "the test needs 5 of each" in result.why
@@ -123,6 +123,6 @@ def test_too_few_images_are_measured_but_not_tested() -> None:
 
 def test_features_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected test features \(N, 16\), got \(5, 8\)"):
-        memorization(train=_drawn(0, 10), test=_drawn(1, 5, 8), fake=_drawn(2, 8))
+        memorization(train=_sampled(0, 10), test=_sampled(1, 5, 8), fake=_sampled(2, 8))
     with pytest.raises(ValueError, match="expected finite fake features"):
-        memorization(train=_drawn(0, 10), test=_drawn(1, 5), fake=np.full((5, 16), np.nan))
+        memorization(train=_sampled(0, 10), test=_sampled(1, 5), fake=np.full((5, 16), np.nan))

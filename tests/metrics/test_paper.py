@@ -1,4 +1,4 @@
-"""`bench-fid --table paper`: runs that belong together, sets that are made once, and what the table says of them."""
+"""`bench-fid --table paper`: runs that belong together, sets generated once, and what the table says of them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_an_epoch_that_was_trained_twice_counts_once(tmp_path: Path) -> None:
     assert (found.images, found.seconds, found.timed) == (16, 40.0, 1.0)
 
 
-def test_epochs_that_were_not_timed_are_taken_for_as_long_and_said(tmp_path: Path) -> None:
+def test_epochs_that_were_not_timed_are_taken_for_as_long_with_a_note(tmp_path: Path) -> None:
     log(tmp_path, "metrics.jsonl", [{"epoch": number} for number in (1, 2, 3, 4)])
     log(tmp_path, "timing.jsonl", [{"epoch": number, "images": 8, "seconds": 5.0} for number in (3, 4)])
     found = read_training(tmp_path)
@@ -73,14 +73,14 @@ def test_epochs_that_were_not_timed_are_taken_for_as_long_and_said(tmp_path: Pat
     assert read_training(tmp_path / "none") is None
 
 
-def test_runs_that_held_out_other_photographs_are_refused(tmp_path: Path, held: list[str]) -> None:
+def test_runs_that_held_out_other_images_are_refused(tmp_path: Path, held: list[str]) -> None:
     a = run_of(tmp_path / "a", "magna", held)
     b = run_of(tmp_path / "b", "pix2pix", held[1:])
     with raises("E-paper-runs-differ"):
         open_runs([("a", a), ("b", b)])
 
 
-def test_runs_on_other_windows_of_a_photograph_are_refused(tmp_path: Path, held: list[str]) -> None:
+def test_runs_on_other_crops_of_an_image_are_refused(tmp_path: Path, held: list[str]) -> None:
     a, b = run_of(tmp_path / "a", "magna", held), run_of(tmp_path / "b", "pix2pix", held, crop=64)
     with raises("E-paper-runs-differ"):
         open_runs([("a", a), ("b", b)])
@@ -97,7 +97,7 @@ def runs_of(root: Path, held: Sequence[str]) -> list[Run]:
     return open_runs([*named, ("blend", run_of(root / "blend", "blend", held, size=2 * SIDE))])
 
 
-def test_magna_blend_draws_into_good_photographs_at_the_size_of_the_others(
+def test_magna_blend_blends_into_good_images_at_the_size_of_the_others(
     tmp_path: Path, real: Path, held: list[str]
 ) -> None:
     commands = set_commands(runs_of(tmp_path, held), real, tmp_path / "sets", num=3, seed=0)
@@ -109,13 +109,13 @@ def test_magna_blend_draws_into_good_photographs_at_the_size_of_the_others(
     assert commands["pasted"][commands["pasted"].index("--num") + 1] == str(3 * len(held))
 
 
-def test_without_good_photographs_defects_are_painted_out(tmp_path: Path) -> None:
+def test_without_good_images_defects_are_inpainted(tmp_path: Path) -> None:
     real = folder(tmp_path / "defective", 8)
     held = [sample.name for sample in read_dataset(real).samples][:4]
     assert "--inpaint" in set_commands(runs_of(tmp_path, held), real, tmp_path / "sets", num=1, seed=0)["blend"]
 
 
-def test_photographs_without_the_held_out_ones_are_refused(tmp_path: Path, real: Path) -> None:
+def test_images_without_the_held_out_ones_are_refused(tmp_path: Path, real: Path) -> None:
     with raises("E-paper-no-masks"):
         set_commands(runs_of(tmp_path, ["elsewhere"]), real, tmp_path / "sets", num=1, seed=0)
 
@@ -147,7 +147,7 @@ class Commands:
         return json.dumps({"written": 10, "seconds": 2.0}) + "\n"
 
 
-def test_sets_are_made_once_and_say_how_fast(tmp_path: Path, real: Path, held: list[str]) -> None:
+def test_sets_are_generated_once_and_say_how_fast(tmp_path: Path, real: Path, held: list[str]) -> None:
     runs, sets, commands = runs_of(tmp_path, held), tmp_path / "sets", Commands()
     words = set_commands(runs, real, sets, num=1, seed=0)
     generated = make_sets(words, runs, real, sets, call=commands)
@@ -157,7 +157,7 @@ def test_sets_are_made_once_and_say_how_fast(tmp_path: Path, real: Path, held: l
     assert len(list((sets / "masks").rglob("*.png"))) == len(held)
 
 
-def test_a_matched_set_is_tried_before_anything_is_made(tmp_path: Path, real: Path, held: list[str]) -> None:
+def test_a_matched_set_is_tried_before_anything_is_generated(tmp_path: Path, real: Path, held: list[str]) -> None:
     runs, sets, commands = runs_of(tmp_path, held), tmp_path / "sets", Commands()
     words = set_commands(runs, real, sets, num=1, seed=0, matched=True)
     assert {"--match-difficulty", "--write-best", "--backgrounds"} < set(words["blend-matched"])
@@ -170,7 +170,7 @@ def test_a_matched_set_is_tried_before_anything_is_made(tmp_path: Path, real: Pa
         set_commands(taken, real, sets, num=1, seed=0, matched=True)
 
 
-def test_a_set_that_was_begun_is_gone_on_with_and_has_no_speed(tmp_path: Path, real: Path, held: list[str]) -> None:
+def test_a_set_that_was_begun_is_resumed_and_has_no_speed(tmp_path: Path, real: Path, held: list[str]) -> None:
     runs, sets, commands = runs_of(tmp_path, held), tmp_path / "sets", Commands()
     (sets / "magna").mkdir(parents=True)
     (sets / "magna" / "half").touch()
@@ -224,7 +224,7 @@ def test_the_table_says_whether_the_order_of_the_source_holds(tmp_path: Path, he
     assert json.loads(json.dumps(found.to_dict()))["rows"][0]["cells"]["blend"]["value"] == 15.0
 
 
-def test_an_order_that_does_not_hold_or_is_not_sure_is_said(tmp_path: Path, held: list[str]) -> None:
+def test_an_order_that_does_not_hold_or_is_not_sure_has_a_note(tmp_path: Path, held: list[str]) -> None:
     turned = {"cyclegan": 40.0, "pix2pix": 60.0, "magna": 50.0, "blend": 15.0}
     assert "does not hold here" in table_of(tmp_path / "a", held, turned).findings[0]
     close = {"cyclegan": 62.0, "pix2pix": 61.0, "magna": 60.0, "blend": 15.0}
@@ -242,31 +242,31 @@ def test_a_table_takes_runs_and_no_training_images(tmp_path: Path, real: Path, h
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "code"),
     [
-        (["--run", "a=b"], "--run: is for the source's table; add --table paper"),
-        (["--table", "thesis"], "--table: 'thesis' is unknown; the only one is paper"),
-        ([], "--fake: no synthetic images to compare; give --fake NAME=DIR, or --table paper"),
-        (["--table", "paper"], "--table paper: compares training runs"),
+        (["--run", "a=b"], "E-bench-flags"),
+        (["--table", "thesis"], "E-bench-flags"),
+        ([], "E-bench-no-fakes"),
+        (["--table", "paper"], "E-paper-flags"),
     ],
 )
 def test_wrong_use_is_one_line(
-    words: list[str], said: str, tmp_path: Path, real: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], code: str, tmp_path: Path, real: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     assert main(app, ["--real", str(real), "--out", str(out), *words], name="bench-fid") == 2
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 1
-    assert said in errors[0]
+    assert errors[0].endswith(f" [{code}]")
     assert not out.exists()
 
 
-def test_the_whole_command_writes_the_table_beside_the_report(
+def test_the_whole_command_writes_the_table_next_to_the_report(
     tmp_path: Path, real: Path, held: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = {sample.name: sample.image for sample in read_dataset(real).samples}
-    seen = [path for name, path in images.items() if name not in held]
-    fakes = trained_on(folder(tmp_path / "fakes", 12, seed=3, source="synthetic"), *seen)
+    training = [path for name, path in images.items() if name not in held]
+    fakes = trained_on(folder(tmp_path / "fakes", 12, seed=3, source="synthetic"), *training)
 
     def call(words: Sequence[str]) -> str:
         out = Path(words[words.index("--out") + 1])

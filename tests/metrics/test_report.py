@@ -66,7 +66,7 @@ def full_page(name: str = "magna") -> Page:
     rows = [Row(name, 0, score(), strip(Interval(61.5, 50, 70), 30.0, (0, 80), series=0, words="fid 61.5"))]
     missing = Row(name, 0, score(value=None, low=None, high=None, baseline=None, why="too few"), Markup(""))
     return Page(
-        title="Synthetic defects beside real ones",
+        title="Synthetic defects next to real ones",
         first_line=f"{name} against 51 real images",
         alarm=False,
         warnings=["a warning"],
@@ -89,7 +89,7 @@ def full_page(name: str = "magna") -> Page:
                 name,
                 0,
                 [Curve("Thickness", svg, "Sentence.")],
-                [("kind", "0.9 recognised")],
+                [("kind", "0.9 recognized")],
                 Matrix(["thickness", "kind"], [("thickness", [0.9, None]), ("kind", [-0.1, 0.8])]),
                 [("background", "nothing sees it")],
                 "Varied.",
@@ -112,7 +112,7 @@ VOID = {"meta", "img", "input", "br"}
 
 
 class Checker(html.parser.HTMLParser):
-    """Collects what a page would load, its ids, its pictures without words, and tags left open."""
+    """Collects what a page would load, its ids, its images without words, and tags left open."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -195,7 +195,7 @@ def test_thumbnails_are_small_whatever_the_image() -> None:
 
 
 def test_a_page_of_four_sources_stays_below_its_size() -> None:
-    """Kinds x shelves x 8, 12 worst and 8 x 3 closest of each source, six groups of dots."""
+    """Classes x shelves x 8, 12 worst and 8 x 3 closest of each source, six groups of dots."""
     shelf, dot = 6000 * 4 / 3, galleries._PLACE_BYTES * 4 / 3
     thumbnails = galleries._CLASSES * 5 * galleries._IN_SHELF + 4 * (galleries._WORST + 3 * galleries._PAIRS)
     assert thumbnails * shelf + 6 * closeness._MAPPED * dot < 7.5e6
@@ -224,7 +224,7 @@ def test_a_curve_leaves_out_what_was_not_measured() -> None:
     assert curve(values, values, name="x", unit="px", series=0, words="x").count("<circle") == 2
 
 
-def test_a_strip_shows_value_interval_and_floor_within_its_line() -> None:
+def test_a_strip_shows_value_interval_and_baseline_within_its_line() -> None:
     svg = strip(Interval(5.0, 4.0, 600.0), 1.0, (0.0, 10.0), series=0, words="x")
     assert svg.count('class="dot') == svg.count('class="whisker') == svg.count('class="baseline') == 1
     assert max(float(x) for x in re.findall(r'x2="([\d.]+)"', svg)) <= 150
@@ -254,7 +254,7 @@ def test_every_score_has_a_plain_sentence(name: str) -> None:
     assert found.title.startswith("Fréchet distance, extrapolated") == name.startswith("fid_infinity")
 
 
-def test_numbers_are_shown_with_digits_that_help() -> None:
+def test_numbers_have_the_digits_that_help() -> None:
     assert formatted(float("nan")) == "–"
     assert formatted(-12.34) == "\u221212.3"
 

@@ -121,7 +121,7 @@ def test_numpy_torch_and_float32_are_taken_alike() -> None:
 
 @pytest.mark.parametrize(("n", "m", "columns"), [(12, 9, 30), (40, 35, 8), (40, 7, 12)])
 def test_influence_is_the_derivative_by_a_rows_weight(n: int, m: int, columns: int) -> None:
-    """Against a difference quotient: moments with weights, the divisor N - 1 kept relative to their sum."""
+    """Against a difference quotient: moments with weights, the divisor N - 1 taken relative to their sum."""
     real, fake = rows(n, columns, 1), rows(m, columns, 2, 1.5, 0.2)
 
     def moments(x: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

@@ -83,7 +83,7 @@ def test_extrapolated_interval_holds_the_true_distance_where_the_plain_one_does_
     assert share([bootstrap(frechet_influence(*p), seed=r) for r, p in enumerate(pairs)], truth) < 0.2
 
 
-def test_frechet_interval_is_not_pushed_up_by_copies() -> None:
+def test_frechet_interval_is_not_pushed_up_by_repeated_rows() -> None:
     """The plain bootstrap's own distances lie above the estimate almost without exception; the interval is about it."""
     real, fake = pair(0, 60, 100, 0.2, 1.2)
     value = frechet_distance(real=real, fake=fake)

@@ -67,8 +67,8 @@ def test_precision_and_recall_are_those_of_torch_fidelity() -> None:
     assert (ours.precision, ours.recall) == pytest.approx((theirs["precision"], theirs["recall"]), abs=1e-7)
 
 
-def test_mode_collapse_tells_real_from_synthetic() -> None:
-    """Ten modes, of which the generator draws one: all it draws is right, and most is never drawn."""
+def test_mode_collapse_distinguishes_real_from_synthetic() -> None:
+    """Ten modes, of which the generator has one: all it samples is right, and most is never sampled."""
     centers = 10 * np.eye(10)
     real = np.concatenate([center + rows(30, 10, i, 0.5) for i, center in enumerate(centers)])
     fake = centers[0] + rows(300, 10, 99, 0.4)
@@ -82,7 +82,7 @@ def test_mode_collapse_tells_real_from_synthetic() -> None:
     assert turned.precision < 0.15
 
 
-def test_a_set_covers_itself_and_copies_count_as_inside() -> None:
+def test_a_set_covers_itself_and_repeated_rows_count_as_inside() -> None:
     real = rows(40, 6)
     found = manifold_scores(real=real, fake=real)
     assert (found.precision, found.recall, found.coverage) == (1, 1, 1)
@@ -128,7 +128,7 @@ def test_realism_falls_with_distance_and_a_copy_is_finite() -> None:
     assert realism(real=real, fake=real[:1]).shape == (1,)
 
 
-def test_too_few_rows_for_the_neighbour_are_refused() -> None:
+def test_too_few_rows_for_the_neighbor_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 6 fake rows, got 5"):
         manifold_scores(real=rows(9, 2), fake=rows(5, 2))
     with pytest.raises(ValueError, match="k of at least 1"):

@@ -1,4 +1,4 @@
-"""The table: every score has its counts, interval, floor and warning, or says why it has no value."""
+"""The table: every score has its counts, interval, baseline and warning, or says why it has no value."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_same_seed_same_table_and_other_networks_are_named() -> None:
     assert [s.name for s in named] == [f"{name}_efficientnet_lite0" for name in NAMES]
 
 
-def test_the_floor_is_what_a_second_real_sample_scores() -> None:
-    """Synthetic images from the real distribution, half as many: their scores lie about the floor."""
+def test_the_real_baseline_is_what_a_second_real_sample_scores() -> None:
+    """Synthetic images from the real distribution, half as many: their scores lie about the baseline."""
     found = table(rows(400, 6, 1), rows(200, 6, 2))
     for name in ("precision", "recall", "density", "coverage"):
         value, baseline = found[name].value, found[name].baseline
@@ -119,7 +119,7 @@ def test_what_cannot_be_computed_says_why_and_the_rest_goes_on() -> None:
     assert found["is"].why == "this network has no class logits"
     assert found["fid"].value is not None
     assert found["kid"].value is not None
-    # Halves of too few real images: a score without a floor.
+    # Halves of too few real images: a score without a baseline.
     assert table(rows(10), rows(20))["precision"].baseline is None
 
 
@@ -142,7 +142,7 @@ BROKEN[3, 4] = math.nan
         (rows(20, 0), rows(20, 0), r"shape \(N, D\), got \(20, 0\)"),
     ],
 )
-def test_bad_features_are_refused_by_functions_and_told_in_the_table(
+def test_bad_features_are_refused_by_functions_and_stand_in_the_table(
     real: NDArray[np.float32], fake: NDArray[np.float32], message: str
 ) -> None:
     for function in (frechet_distance, kernel_distance):
@@ -153,7 +153,7 @@ def test_bad_features_are_refused_by_functions_and_told_in_the_table(
         assert score.why, name
 
 
-def test_bad_features_are_refused_by_neighbours_too() -> None:
+def test_bad_features_are_refused_by_neighbors_too() -> None:
     with pytest.raises(ValueError, match="finite fake features"):
         manifold_scores(real=rows(20), fake=BROKEN)
     with pytest.raises(ValueError, match="one dimension, got 12 real and 9 fake"):

@@ -1,4 +1,4 @@
-"""The segmenter: trained on real images, kept by their content, the same for the same seed."""
+"""The segmenter: trained on real images, cached by their content, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_another_seed_gives_other_weights(few: ImageSet, brief: Segmenter) -> No
     assert other.fingerprint != brief.fingerprint
 
 
-def test_an_image_is_judged_alike_alone_and_among_others(few: ImageSet, brief: Segmenter) -> None:
+def test_an_image_is_predicted_alike_alone_and_among_others(few: ImageSet, brief: Segmenter) -> None:
     crops = np.stack([few.read(index)[0] for index in range(len(few))])
     together = brief.probabilities(crops)
     alone = np.concatenate([brief.probabilities(crops[index : index + 1]) for index in range(len(crops))])
@@ -65,7 +65,7 @@ def test_sides_that_32_does_not_divide_are_taken(brief: Segmenter) -> None:
     assert brief.probabilities(np.full((1, 40, 40, 3), 90, np.uint8)).shape == (1, 40, 40)
 
 
-def test_a_kept_segmenter_is_loaded_and_not_trained_again(few: ImageSet, brief: Segmenter, tmp_path: Path) -> None:
+def test_a_cached_segmenter_is_loaded_and_not_trained_again(few: ImageSet, brief: Segmenter, tmp_path: Path) -> None:
     first = load_or_train(few, tmp_path, settings=BRIEF, seed=3)
     steps: list[int] = []
     second = load_or_train(few, tmp_path, settings=BRIEF, seed=3, on_progress=steps.append)
