@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from engine.config import load_config
-from engine.errors import UsageError
 from engine.seeding import torch_generator
 from engine.training.optimizer import MasterAdam
 from gan.config import CycleGanNetwork, GanConfig, Pix2PixNetwork
@@ -16,6 +15,7 @@ from gan.networks.cyclegan import CycleDiscriminators, CycleGenerator, History
 from gan.networks.pix2pix import LAYERS, DeepPatchDiscriminator, Pix2PixGenerator
 from gan.networks.registry import AVERAGED, build_networks
 from gan.training.baseline_steps import CycleStep, Pix2PixStep
+from tests.builders.errors import raises
 from tests.builders.gan import SCHEMA, receptive_field
 
 TINY = (
@@ -119,5 +119,5 @@ def test_histories_are_part_of_the_state() -> None:
 
 
 def test_terms_without_effect_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"loss.kl would do nothing with network.architecture pix2pix"):
+    with raises("E-config-value", "loss.kl would do nothing with network.architecture pix2pix"):
         load_config("pix2pix", GanConfig, ["loss.kl=0.1"])

@@ -12,7 +12,8 @@ import gan.training.loop
 from defects.images.decode import read_image
 from gan.checkpoint import load_generator
 from gan.networks.blend_generator import BlendGenerator
-from tests.builders.gan import error_line, metrics, sample_folder, train_gan, tree
+from tests.builders.errors import error_codes
+from tests.builders.gan import metrics, sample_folder, train_gan, tree
 
 BLEND: dict[str, dict[str, Any]] = {
     "network": {"architecture": "blend", "blend_radius": 3, "latent": 6, "spectral": True},
@@ -80,18 +81,18 @@ def test_it_learns_the_tone_of_the_defects(parts: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sections", "text"),
+    "sections",
     [
-        ({"loss": {"style": 0.1}}, "loss.style would do nothing"),
-        ({"loss": {"swap": 1.0}}, "loss.swap would do nothing"),
-        ({"network": {"encoder": False}}, "network.encoder would do nothing"),
-        ({"network": {"crop": 64}}, "network.crop 64 exceeds network.size 32"),
+        {"loss": {"style": 0.1}},
+        {"loss": {"swap": 1.0}},
+        {"network": {"encoder": False}},
+        {"network": {"crop": 64}},
     ],
 )
 def test_what_would_be_ignored_is_refused(
-    parts: Path, tmp_path: Path, sections: dict[str, Any], text: str, capsys: pytest.CaptureFixture[str]
+    parts: Path, tmp_path: Path, sections: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     merged = {name: {**BLEND.get(name, {}), **sections.get(name, {})} for name in {*BLEND, *sections}}
     assert train_gan(parts, tmp_path / "run", **merged) == 2
-    assert text in error_line(capsys)
+    assert error_codes(capsys) == ["E-config-value"]
     assert not (tmp_path / "run").exists()

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from engine.config import config_names, load_config
-from engine.errors import UsageError
 from gan.config import BlendNetwork, GanConfig
 from gan.data.loader import learning_rate
+from tests.builders.errors import raises
 from tests.builders.gan import tiny
 
 
@@ -34,7 +34,7 @@ from tests.builders.gan import tiny
     ],
 )
 def test_a_wrong_key_or_value_is_named(override: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with raises("E-config-value", message):
         load_config("magna", GanConfig, [override])
 
 
@@ -79,7 +79,7 @@ def test_the_literal_recipe_holds_what_the_source_says() -> None:
     ],
 )
 def test_what_does_not_fit_together_is_one_line(overrides: list[str], message: str) -> None:
-    with pytest.raises(UsageError, match=f"magna: {message}.+; correct it in the file or by --set") as caught:
+    with raises("E-config-value", f"magna: {message}.+; correct it in the file or by --set") as caught:
         load_config("magna", GanConfig, overrides)
     assert "\n" not in str(caught.value)
 
@@ -95,7 +95,7 @@ def test_what_does_not_fit_together_is_one_line(overrides: list[str], message: s
     ],
 )
 def test_what_does_not_fit_blend_is_one_line(overrides: list[str], message: str) -> None:
-    with pytest.raises(UsageError, match=message) as caught:
+    with raises("E-config-value", message) as caught:
         load_config("blend_bsdata", GanConfig, overrides)
     assert "\n" not in str(caught.value)
 

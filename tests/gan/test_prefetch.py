@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from defects.formats.dataset import open_dataset
-from engine.errors import DataError
 from gan.data.crops import TrainingCrop
 from gan.data.dataset import Prepared, prepare
 from gan.data.loader import epoch_crops
+from tests.builders.errors import raises
 from tests.builders.gan import sample_folder, tiny
 
 CONFIG = tiny(train={"batch_size": 2}, data={"test_fraction": 0.0, "good_per_defect": 1.0})
@@ -53,7 +53,7 @@ def test_an_image_that_is_missing_is_named(tmp_path: Path) -> None:
     parts = prepare(open_dataset(sample_folder(tmp_path / "data")), CONFIG)
     parts.train.samples[3].image.unlink()
     parts.train._cache.clear()
-    with pytest.raises(DataError, match=parts.train.samples[3].image.name):
+    with raises("E-image-missing", parts.train.samples[3].image.name):
         list(epoch_crops(parts, CONFIG, 0))
 
 

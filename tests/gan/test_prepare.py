@@ -11,10 +11,10 @@ from defects.attributes.appearance import local_contrast
 from defects.attributes.guide import CategoricalEntry, NumericEntry
 from defects.formats.dataset import open_dataset
 from defects.sample import GOOD
-from engine.errors import DataError, UsageError
 from engine.files.atomic import sha256_file
 from gan.data.attributes import background_statistics, cluster_backgrounds
 from gan.data.dataset import prepare, thinned
+from tests.builders.errors import raises
 from tests.builders.gan import dataset, part, prepared, sample_folder, tiny
 
 CLASSES = ("crack", "pit") * 6 + (GOOD,) * 6
@@ -22,7 +22,7 @@ CLASSES = ("crack", "pit") * 6 + (GOOD,) * 6
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("grouped", [1, 2, 3])
-def test_no_part_is_both_trained_on_and_held_out(tmp_path: Path, seed: int, grouped: int) -> None:
+def test_no_group_is_both_trained_on_and_held_out(tmp_path: Path, seed: int, grouped: int) -> None:
     config = tiny(train={"seed": seed}, data={"test_fraction": 0.3, "good_per_defect": 1.0})
     result = prepared(tmp_path / "data", config, CLASSES, grouped=grouped)
     assert {s.group for s in result.train.samples}.isdisjoint({s.group for s in result.test})
@@ -118,13 +118,13 @@ def test_declared_columns_become_entries_numbers_and_words_alike(tmp_path: Path)
 def test_a_declared_column_that_is_missing_is_named_with_its_image(tmp_path: Path) -> None:
     columns = {"depth": [None if i == 3 else 1.0 + i for i in range(len(CLASSES))]}
     config = tiny(data={"columns": ("depth",), "test_fraction": 0.0})
-    with pytest.raises(UsageError, match=r"part_03\.png: no column 'depth', which the config declares a guide"):
+    with raises("E-data-missing-column", r"part_03\.png: no column 'depth', which the config declares a guide"):
         prepared(tmp_path / "data", config, CLASSES, columns=columns)
 
 
 @pytest.mark.parametrize("classes", [(GOOD,) * 5, ("crack",) + (GOOD,) * 5])
 def test_fewer_than_two_defects_are_too_few(tmp_path: Path, classes: tuple[str, ...]) -> None:
-    with pytest.raises(DataError, match=r"defective training images with a mask, at least 2 are needed") as caught:
+    with raises("E-train-few-images") as caught:
         prepared(tmp_path / "data", tiny(data={"test_fraction": 0.0}), classes)
     assert "\n" not in str(caught.value)
 

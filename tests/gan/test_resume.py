@@ -11,6 +11,7 @@ import pytest
 import gan.training.loop
 from engine.commands import main
 from gan.cli.train import app
+from tests.builders.errors import error_codes
 from tests.builders.gan import LITERAL, arguments, error_line, sample_folder, save_vgg, train_gan, tree
 from tests.builders.killing import train_with_kills
 
@@ -19,7 +20,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "spectral": {"network": {"spectral": True}},
     "zeros": {"network": {"padding": "zeros"}},
     "bf16": {"train": {"precision": "bf16"}},
-    "grey": {"network": {"channels": 1}},
+    "gray": {"network": {"channels": 1}},
 }
 
 
@@ -151,7 +152,7 @@ def test_a_folder_that_holds_something_else_is_not_resumed(
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
     assert train_gan(data, tmp_path / "run", "--resume") == 1
-    assert "holds no config.yaml, so this is no run to resume" in error_line(capsys)
+    assert error_codes(capsys) == ["E-resume-foreign"]
     assert set(tree(tmp_path / "run")) == {"notes.txt"}
 
 
@@ -160,10 +161,10 @@ def test_a_damaged_configuration_of_a_run_is_one_line(
 ) -> None:
     out = tmp_path / "run"
     out.mkdir()
-    for text, message in (("train: {epoch: 3}", "unknown key train.epoch"), ("train: [", "is no YAML")):
+    for text, code in (("train: {epoch: 3}", "E-config-value"), ("train: [", "E-config-yaml")):
         (out / "config.yaml").write_text(text)
         assert main(app, [str(data), "--out", str(out), "--device", "cpu", "--resume"], name="train-gan") == 2
-        assert f"{out / 'config.yaml'}: {message}" in error_line(capsys)
+        assert error_codes(capsys) == [code]
 
 
 def test_a_run_is_not_resumed_on_other_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +173,7 @@ def test_a_run_is_not_resumed_on_other_images(tmp_path: Path, capsys: pytest.Cap
     assert train_gan(few, out, train={"epochs": 1}) == 0
     before = tree(out)
     assert train_gan(more, out, "--resume", train={"epochs": 1}) == 2
-    assert "was begun with another train_sha256" in error_line(capsys)
+    assert error_codes(capsys) == ["E-resume-settings"]
     assert tree(out) == before
 
 

@@ -21,6 +21,7 @@ from gan.checkpoint import load_generator
 from gan.cli.train import app
 from gan.config import GanConfig
 from gan.data.dataset import prepare
+from tests.builders.errors import error_codes
 from tests.builders.gan import error_line, metrics, overrides, sample_folder, save_vgg, tiny, train_gan, trainer, tree
 
 
@@ -45,7 +46,7 @@ def test_the_metrics_have_one_finite_row_an_epoch(whole: Path) -> None:
     assert terms <= set(rows[0])
 
 
-def test_the_samples_show_real_image_mask_and_three_draws_for_each_column(whole: Path) -> None:
+def test_the_samples_show_real_image_mask_and_three_fakes_for_each_column(whole: Path) -> None:
     sheet = read_image(whole / "samples" / "epoch-0004.png")
     assert sheet.shape[0] == 5 * 32
     assert sheet.shape[1] % 32 == 0
@@ -135,29 +136,29 @@ def test_a_folder_that_holds_something_is_not_written_to_without_resume(
 ) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert train_gan(data, tmp_path) == 1
-    assert "is not empty; add --resume" in error_line(capsys)
+    assert error_codes(capsys) == ["E-out-not-empty"]
     assert set(tree(tmp_path)) == {"notes.txt"}
 
 
 def test_a_second_writer_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with lock_folder(tmp_path / "run"):
         assert train_gan(data, tmp_path / "run", "--resume") == 1
-    assert "is being written by another process" in error_line(capsys)
+    assert error_codes(capsys) == ["E-out-in-use"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "error"),
     [
-        (["--config", "magma"], "no configuration is called magma; did you mean magna?"),
-        (["--set", "train.epoch=3"], "unknown key train.epoch; did you mean epochs?"),
-        (["--device", "tpu"], "--device tpu: is not known; give auto, cpu, cuda, mps"),
-        (["--device", "cuda"], "--device cuda: none is found on this machine; give auto or cpu"),
-        (["--devices", "0"], "--devices"),
-        (["--devices", "3000000", "--device", "cpu"], "3000000 processes on this machine"),
-        (["--set", "train.seed=-1"], "train.seed"),
-        (["--set", "name=../x"], "name"),
-        (["--threads", "0"], "--threads"),
-        (["--layout", "pascal"], "pascal"),
+        (["--config", "magma"], "E-config-unknown"),
+        (["--set", "train.epoch=3"], "E-config-value"),
+        (["--device", "tpu"], "E-device"),
+        (["--device", "cuda"], "E-device"),
+        (["--devices", "0"], ""),
+        (["--devices", "3000000", "--device", "cpu"], "E-device-count"),
+        (["--set", "train.seed=-1"], "E-config-value"),
+        (["--set", "name=../x"], "E-config-value"),
+        (["--threads", "0"], ""),
+        (["--layout", "pascal"], "E-dataset-unknown-layout"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
@@ -166,23 +167,23 @@ def test_wrong_usage_is_one_line_and_exit_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
-    message: str,
+    error: str,
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(engine.training.launch, "Fabric", None)  # no process is started, whatever happens
     assert main(app, [str(data), "--out", str(tmp_path / "run"), *arguments], name="train-gan") == 2
-    assert message in error_line(capsys)
+    assert error_codes(capsys) == [error]
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("rank", "lines"), [("0", 1), ("1", 0)])
+@pytest.mark.parametrize(("rank", "errors"), [("0", ["E-device-count"]), ("1", [])])
 def test_more_processes_than_gpus_are_one_line_of_the_first_one(
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     rank: str,
-    lines: int,
+    errors: list[str],
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -195,13 +196,9 @@ def test_more_processes_than_gpus_are_one_line_of_the_first_one(
     except SystemExit as end:
         code = int(end.code or 0)
     assert code == 2
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
-    assert len(said) == lines
-    assert all(
-        "3 processes on this machine, but 2 GPUs; give --devices (torchrun: --nproc-per-node)" in s for s in said
-    )
+    assert error_codes(capsys) == errors
 
 
 def test_too_few_defects_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train_gan(sample_folder(tmp_path / "data", ("crack",) + ("good",) * 4), tmp_path / "run") == 1
-    assert "at least 2 are needed" in error_line(capsys)
+    assert error_codes(capsys) == ["E-train-few-images"]

@@ -16,6 +16,7 @@ from gan.blending.placement import Placement
 from gan.blending.plan import make_blend_plan
 from gan.generation.jobs import Request
 from tests.builders.blend import rows, save_blender, save_masks_of, tree
+from tests.builders.errors import error_codes
 from tests.builders.generate import gen_defects
 
 DARK = (BackgroundStats(0.2, 0.01),) * 7
@@ -111,7 +112,7 @@ def test_a_random_brightness_follows_the_background_by_its_light(tmp_path: Path)
 
 
 def test_moved_masks_look_at_several_places_of_a_single_image(tmp_path: Path) -> None:
-    """A dark strip in a bright image: real defects lay on dark background, so moved ones go there."""
+    """A dark strip in a bright image: real defects are on dark background, so moved ones go there."""
     image = np.full((120, 160, 3), 200, np.uint8)
     image[:, :70] = 50
     background_stats = tmp_path / "grounds"
@@ -191,7 +192,7 @@ def test_backgrounds_that_do_not_fit_the_table_are_refused(tmp_path: Path, capsy
     stem = save_checkpoint(tmp_path / "cut", tensors, meta | {"grounds": [[0.5, 0.1]]})
     arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--checkpoint", stem, "--out", tmp_path / "out")
     assert gen_defects(*arguments, "--backgrounds", save_backgrounds(tmp_path / "grounds")) == 1
-    assert "1 grounds for 7 rows" in capsys.readouterr().err
+    assert error_codes(capsys) == ["E-checkpoint-description"]
 
 
 @pytest.mark.parametrize("odd", ["NaN", "1.5", "-1.0"])
@@ -204,7 +205,7 @@ def test_a_background_that_is_none_is_refused(
     described.write_text(described.read_text().replace(place, odd))
     arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--checkpoint", stem, "--out", tmp_path / "out")
     assert gen_defects(*arguments, "--backgrounds", save_backgrounds(tmp_path / "grounds")) == 1
-    assert "[E-checkpoint-description]" in capsys.readouterr().err
+    assert error_codes(capsys) == ["E-checkpoint-description"]
 
 
 def test_a_run_is_not_resumed_by_the_same_weights_that_know_other_backgrounds(
@@ -217,13 +218,13 @@ def test_a_run_is_not_resumed_by_the_same_weights_that_know_other_backgrounds(
     assert not gen_defects(*arguments, "--checkpoint", tmp_path / "net")
     other = save_checkpoint(tmp_path / "other", tensors, meta | {"grounds": [[0.2, 0.1]] * 7})
     assert gen_defects(*arguments, "--checkpoint", other, "--resume") == 2
-    assert "training-defects" in capsys.readouterr().err
+    assert error_codes(capsys) == ["E-resume-settings"]
 
 
 def test_uniform_sampling_without_backgrounds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     assert gen_defects("--masks", masks, "--background-sampling", "uniform", "--out", tmp_path / "out") == 2
-    assert "--background-sampling: places masks in backgrounds" in capsys.readouterr().err
+    assert error_codes(capsys) == ["E-generate-needs-backgrounds"]
 
 
 def test_images_unlike_those_of_training_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

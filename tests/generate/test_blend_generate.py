@@ -18,6 +18,7 @@ from gan.blending.plan import make_blend_plan
 from gan.generation.jobs import Request
 from gan.generation.masks import list_masks
 from tests.builders.blend import BLEND_RADIUS, SIDE, rows, save_blender, save_images, save_masks_of, surface, tree
+from tests.builders.errors import error_codes
 from tests.builders.generate import crack, gen_defects, save_masks
 
 
@@ -40,10 +41,10 @@ def check(out: Path, background_stats: Path, blend_radius: float) -> None:
         assert (image[label] != background[label]).any(axis=1).mean() > 0.5
 
 
-@pytest.mark.parametrize("photo", [1, 3])
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("network", [1, 3])
-def test_pixels_away_from_the_mask_are_the_images_own_bit_for_bit(tmp_path: Path, photo: int, network: int) -> None:
-    background_stats = save_images(tmp_path / "grounds", channels=photo)
+def test_pixels_away_from_the_mask_are_the_images_own_bit_for_bit(tmp_path: Path, channels: int, network: int) -> None:
+    background_stats = save_images(tmp_path / "grounds", channels=channels)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", channels=network)
     out = tmp_path / "out"
@@ -307,16 +308,16 @@ def test_local_contrasts_that_do_not_fit_are_refused(
     stem = save_blender(tmp_path / "tiny", local_contrasts=local_contrasts)
     out = tmp_path / "out"
     assert gen_defects("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out) == 1
-    assert "does not fit its own description" in capsys.readouterr().err
+    assert error_codes(capsys) == ["E-checkpoint-description"]
     assert not out.exists()
 
 
-@pytest.mark.parametrize(("photo", "network"), [(1, 3), (3, 1), (3, 3)])
+@pytest.mark.parametrize(("channels", "network"), [(1, 3), (3, 1), (3, 3)])
 @pytest.mark.parametrize("size", [(), ("--size", 48)])
 def test_a_local_contrast_fits_images_of_any_channels_and_images_of_any_size(
-    tmp_path: Path, photo: int, network: int, size: tuple[object, ...]
+    tmp_path: Path, channels: int, network: int, size: tuple[object, ...]
 ) -> None:
-    background_stats = save_images(tmp_path / "grounds", channels=photo)
+    background_stats = save_images(tmp_path / "grounds", channels=channels)
     masks = save_masks(tmp_path / "masks", ["crack/a.png"])
     stem = save_blender(tmp_path / "tiny", channels=network, strength=3, local_contrasts=[(0.05, 0.05, 0.02)] * 7)
     out = tmp_path / "out"

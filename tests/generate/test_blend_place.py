@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import UsageError
 from gan.blending.placement import Placement, place, turned
 from gan.cli.generate import parse_pair
+from tests.builders.errors import raises
 
 
 def sampled(seed: int = 0) -> list[float]:
@@ -90,8 +90,8 @@ def test_a_turned_line_keeps_its_length_and_stays_whole(angle: float) -> None:
 def test_ranges_are_two_numbers_in_order_and_in_bounds() -> None:
     assert parse_pair("--rotate", "-5,5") == (-5.0, 5.0)
     for text in ("", "1", "1,2,3", "a,b"):
-        with pytest.raises(UsageError, match="--rotate"):
+        with raises("E-blend-range"):
             parse_pair("--rotate", text)
     for wrong in ({"rotate": (5, -5)}, {"scale": (0, 1)}, {"scale": (2, 1)}, {"rotate": (0, float("nan"))}):
-        with pytest.raises(UsageError, match="no range"):
+        with raises("E-blend-range"):
             Placement(**wrong)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from defects.provenance import file_name, read_provenance
 from engine.checkpoint import load_checkpoint, save_checkpoint
 from engine.run.sample_folder import REQUEST, SampleFolder
 from gan.checkpoint import load_generator
+from tests.builders.errors import error_codes
 from tests.builders.generate import gen_defects, tree_hash
 
 DATA = {
@@ -106,12 +107,11 @@ def test_a_folder_that_describes_another_generator_is_not_resumed(
     before = tree_hash(out)
     capsys.readouterr()
     assert gen_defects(*arguments(masks, telling, out), "--resume") == 1
-    (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("error")]
-    assert "generator.json: describes another generator; choose another --out" in line
+    assert error_codes(capsys) == ["E-resume-generator"]
     assert tree_hash(out) == before
     (out / file_name).write_text("{")
     assert gen_defects(*arguments(masks, telling, out), "--resume") == 1
-    assert "generator.json: is damaged (is no JSON)" in capsys.readouterr().err
+    assert error_codes(capsys) == ["E-provenance-damaged"]
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,7 @@ def test_a_checkpoint_whose_description_is_damaged_is_one_line(
     tensors, meta = load_checkpoint(checkpoint)
     stem = save_checkpoint(tmp_path / "tiny", tensors, meta | change)
     assert gen_defects(*arguments(masks, stem, tmp_path / "out")) == 1
-    (line,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("error")]
-    assert "does not fit its own description" in line
+    assert error_codes(capsys) == ["E-checkpoint-description"]
     assert not (tmp_path / "out").exists()
 
 
@@ -138,7 +137,7 @@ def test_a_request_nested_without_end_is_no_run_to_resume(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / REQUEST).write_text("[" * 100_000)
     assert gen_defects(*arguments(masks, checkpoint, tmp_path / "out"), "--resume") == 1
-    assert "request.json: missing or unreadable" in capsys.readouterr().err
+    assert error_codes(capsys) == ["E-resume-no-run"]
 
 
 @pytest.mark.parametrize(
@@ -148,4 +147,4 @@ def test_absurd_numbers_and_names_are_wrong_usage(
     masks: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str, value: str
 ) -> None:
     assert gen_defects(*arguments(masks, checkpoint, tmp_path / "out"), flag, value) == 2
-    assert flag in capsys.readouterr().err
+    assert error_codes(capsys) == ["E-generate-range" if flag == "--num" else "E-generate-label"]
