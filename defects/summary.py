@@ -10,6 +10,7 @@ from typing import Any
 
 from defects.formats.validation import Inspection
 from defects.sample import GOOD
+from engine.commands import aligned
 from engine.errors import Issue
 
 
@@ -91,14 +92,7 @@ class Summary:
             area = _text([100 * value for value in one.coverage], 2)
             row = (str(one.images), str(len(one.groups)), str(len(one.coverage)), area, _text(one.thickness, 1))
             rows.append((name, *row))
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        table = [
-            "  ".join(
-                text.ljust(width) if column in (0, 4, 5) else text.rjust(width)
-                for column, (text, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
+        table = aligned(rows, left=(0, 4, 5))
         if self.sizes:
             (height, width), number = self.sizes.most_common(1)[0]
             low, high = _sides(self.sizes, 1), _sides(self.sizes, 0)

@@ -13,6 +13,7 @@ from augment.balancing.strata import BRIGHTNESSES, SIZES, Measure, Terciles, mea
 from augment.balancing.verdicts import Verdict, verdicts
 from defects.images.crops import CropSpec
 from defects.sample import GOOD, Sample
+from engine.commands import aligned
 from engine.errors import DataError
 
 _FEW_GROUPS = 3
@@ -116,13 +117,13 @@ class Report:
             )
             for summary in self.classes
         ]
-        lines = [*_table(rows), ""]
+        lines = [*aligned(rows), ""]
         if self.terciles is not None:
             (a, b), (c, d) = self.terciles.size, self.terciles.brightness
             lines.append(
                 f"strata: small up to {a:.3%} of the image, large over {b:.3%}; dark up to {c:.3f}, bright over {d:.3f}"
             )
-            lines += _table(self._stratum_rows())
+            lines += aligned(self._stratum_rows())
             lines.append(f"{len(self.empty)} of {len(self.strata)} strata are empty")
             lines.append("")
         for verdict in self.verdicts:
@@ -149,11 +150,7 @@ def imbalance_report(
 ) -> Report:
     """Measures a data set and reports its imbalance.
 
-    Args:
-        samples: of any source.
-        crop_spec: measure crops as a generator gets them; None for whole images.
-        workers: threads that read.
-        on_progress: called with the number of images completed since the last call.
+    The arguments are those of `measure_samples`.
 
     Raises:
         DataError: there are no samples, or one does not open.
@@ -210,16 +207,6 @@ def _percentiles(values: Sequence[float]) -> tuple[float, ...]:
 
 def _span(values: Sequence[float], digits: int) -> str:
     return " .. ".join(f"{value:.{digits}f}" for value in values) or "-"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 @dataclass(frozen=True)

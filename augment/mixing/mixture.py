@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augment.mixing.folder import WriteResult, input_folders, write_mixture
-from augment.mixing.held_out import SplitResult, split_real, with_groups
+from augment.mixing.holdout import SplitResult, split_real, with_groups
 from augment.mixing.plan import Plan
 from augment.mixing.planning import make_plan
 from augment.mixing.request import Request, Thresholds

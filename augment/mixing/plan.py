@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.balancing.strata import StrataFill
-from augment.mixing.held_out import NearDuplicates
+from augment.mixing.holdout import NearDuplicates
 from augment.mixing.request import SOURCES, Request
 from augment.mixing.sources import Cropper, Dropped, Source, count_dropped
 from augment.transforms.pipeline import Pipeline

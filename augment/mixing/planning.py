@@ -13,17 +13,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from augment.balancing.strata import StrataFill, Stratifier
+from augment.mixing import holdout
 from augment.mixing.filtering import filter_by_scores, read_scores
-from augment.mixing.held_out import (
-    NearDuplicates,
-    SplitResult,
-    check_leaks,
-    find_near_duplicates,
-    identical_files,
-    pasted_leaks,
-    split_real,
-    with_groups,
-)
 from augment.mixing.plan import Plan, check_sampling_weights, items_by_split
 from augment.mixing.request import SOURCES, Request
 from augment.mixing.sources import (
@@ -91,7 +82,7 @@ class _Planning:
         pipeline = Pipeline.from_preset(request.augment) if request.augment else None
         sources = open_sources(request)
         self.warnings += sources.warnings
-        real, message = with_groups(sources.real.samples)
+        real, message = holdout.with_groups(sources.real.samples)
         self.warnings += [message] if message else []
         real_hashes = hashes_by_name(real)
         split = self._split(sources, real, real_hashes)
@@ -104,7 +95,7 @@ class _Planning:
         cropper = cropper_for(request, sources)
         leaks, near_duplicates = self._leaks(sources, train, passed, split.held_out, hashes, cropper, record)
         if not request.drop_near_duplicates:
-            check_leaks(leaks)
+            holdout.check_leaks(leaks)
         self.dropped += leaks
         leaking = {(drop.source, drop.name) for drop in leaks}
         train = [sample for sample in train if ("real", sample.name) not in leaking]
@@ -117,7 +108,7 @@ class _Planning:
             request, items, cropper, pipeline, weights, self.dropped, fill, split.method, near_duplicates, self.warnings
         )
 
-    def _split(self, sources: Sources, real: Sequence[Sample], hashes: Mapping[str, str]) -> SplitResult:
+    def _split(self, sources: Sources, real: Sequence[Sample], hashes: Mapping[str, str]) -> holdout.SplitResult:
         request = self.request
         known: GeneratorSplit | None = None
         if request.split_from == "auto":
@@ -129,7 +120,7 @@ class _Planning:
             known = read_generator_split(Path(request.split_from))
         fractions = {"val": request.val, "test": request.test}
         column = request.split_from == "column"
-        return split_real(real, fractions, request.seed, known=known, hashes=hashes, column=column)
+        return holdout.split_real(real, fractions, request.seed, known=known, hashes=hashes, column=column)
 
     def _check_generators(self, sources: Sources, held_out: Sequence[Sample], hashes: Mapping[str, str]) -> None:
         for source in sources.synthetic:
@@ -184,19 +175,19 @@ class _Planning:
         hashes: Mapping[str, Mapping[str, str]],
         cropper: Cropper,
         record: Path | None,
-    ) -> tuple[list[Dropped], NearDuplicates | None]:
+    ) -> tuple[list[Dropped], holdout.NearDuplicates | None]:
         by_hash = {hashes["real"][sample.name]: sample.name for sample in held_out}
-        leaks = identical_files("real", train, hashes["real"], by_hash)
+        leaks = holdout.identical_files("real", train, hashes["real"], by_hash)
         for source in sources.training_only:
-            leaks += identical_files(source.name, passed[source.name], hashes[source.name], by_hash)
+            leaks += holdout.identical_files(source.name, passed[source.name], hashes[source.name], by_hash)
             if source.origin == "pasted":
-                leaks += pasted_leaks(source, by_hash)
+                leaks += holdout.pasted_leaks(source, by_hash)
         near_duplicates = None
         if self.request.check == "near-duplicates" and held_out:
             files = {str(s.image): hashes["real"][s.name] for s in (*train, *held_out)}
             files |= {str(s.image): hashes[name][s.name] for name, samples in passed.items() for s in samples}
             with self.open_progress(len(train) + sum(map(len, passed.values())), "leak check") as counter:
-                near_duplicates = find_near_duplicates(
+                near_duplicates = holdout.find_near_duplicates(
                     train,
                     passed,
                     held_out,

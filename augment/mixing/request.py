@@ -45,31 +45,12 @@ class Thresholds:
 class Request:
     """Everything that decides the bytes, apart from the content of the folders.
 
+    The settings are those of `augment.mix`, which describes them.
+
     Attributes:
-        real: Folder of the real images, in any layout.
         synthetic: Folders of gen-defects by name.
         pasted: Folder of pasted images.
-        layout: Of `real`.
-        ratio: Real : synthetic : pasted images in training; empty takes all of them.
-        balance: Any of `AXES`: their strata are filled evenly, empty ones first.
         augment: Name or file of a preset; empty for none.
-        augmentations: Augmented images per training image, in addition to the image itself.
-        val: Share of the real images for validation.
-        test: Share of the real images for the test.
-        split_from: `auto`, `none`, `column`, or a `generator.json` or checkpoint whose split is used.
-        sampling_weights: Share of each source in an epoch; empty for shares by the number of images.
-        epoch: Images per epoch; None for as many as there are training images with their augmentations.
-        size: Side of the crops after resizing, px; None for the generator's.
-        crop: Side of the crops in the image, px.
-        native: Use whole images at their own size.
-        scores: Files of per-image scores.
-        thresholds: The scores that are required.
-        keep_unscored: Use synthetic images without a score.
-        class_map: New names of classes.
-        check: `near-duplicates` compares with held-out images by pixels, `files` by checksums only.
-        drop_near_duplicates: Drop near-duplicates of held-out images instead of raising an error.
-        seed: Of all random choices.
-        device: Augment in batches on `auto`, `cpu` or `cuda`; empty for one image at a time on the CPU.
 
     Raises:
         UsageError: A value is unknown or out of range.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augment.pasting import placement
 from augment.pasting.blending import poisson_blend
 from augment.pasting.images import (
     ImageReader,
@@ -22,18 +23,7 @@ from augment.pasting.images import (
     random_crop,
     smoothing,
 )
-from augment.pasting.placement import (
-    MARGIN,
-    Limits,
-    Pose,
-    alpha_blend,
-    box_of,
-    edge_width,
-    mismatch,
-    propose,
-    surroundings,
-    warp,
-)
+from augment.pasting.placement import Limits, Pose
 from augment.pasting.texture_defects import texture_defect
 from defects.attributes.appearance import background_level, matched
 from defects.attributes.guide import brightness
@@ -111,36 +101,36 @@ def paste_into(
         limits: how far the pose may go.
     """
     cutout = cut_out(source, defect)
-    reference = surroundings(cutout)
+    reference = placement.surroundings(cutout)
     best: tuple[float, LoadedImage, Pose] | None = None
     for background in backgrounds:
         if background.image.shape[2] != cutout.patch.shape[2]:
             continue
         part = part_box(background.region)
         for _ in range(_POSES):
-            pose = propose(cutout, part, rng, limits)
+            pose = placement.propose(cutout, part, rng, limits)
             if pose is None:
                 continue
-            cost = mismatch(cutout, reference, pose, background)
+            cost = placement.mismatch(cutout, reference, pose, background)
             if np.isfinite(cost) and (best is None or cost < best[0]):
                 best = cost, background, pose
     if best is None:
         return None
     _, background, pose = best
     sigma = smoothing(float(np.sqrt(cutout.area)) * float(np.sqrt(pose.scale[0] * pose.scale[1])))
-    left, top, right, bottom = box = box_of(cutout, pose, background.mask.shape, int(np.ceil(3 * sigma)) + 12)
+    left, top, right, bottom = box = placement.box_of(cutout, pose, background.mask.shape, int(np.ceil(3 * sigma)) + 12)
     cut = slice(top, bottom), slice(left, right)
-    patch, level, mask = warp(cutout, pose, box)
+    patch, level, mask = placement.warp(cutout, pose, box)
     if not mask.any():
         return None
     under = background.image[cut]
     patch = matched(patch, level, background_level(under, sigma))
-    fade = edge_width(mask)
-    blend = alpha_blend if method == "alpha" else poisson_blend
+    fade = placement.edge_width(mask)
+    blend = placement.alpha_blend if method == "alpha" else poisson_blend
     image, whole = background.image.copy(), np.zeros_like(background.mask)
     image[cut] = blend(under, patch, mask, fade)
     whole[cut] = mask
-    return Composite(image, whole, background, pose, round(MARGIN + fade, 3))
+    return Composite(image, whole, background, pose, round(placement.MARGIN + fade, 3))
 
 
 _ATTEMPTS = 8

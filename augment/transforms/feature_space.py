@@ -80,13 +80,7 @@ def extrapolate(
 ) -> AugmentedFeatures:
     """Points beyond a sample, away from another of its class: `(c_j - c_k) lambda + c_j`.
 
-    Args:
-        features: (N, D).
-        labels: N classes.
-        count: number of points; classes take turns.
-        amount: lambda from 0, or the range it is sampled from; the paper takes 0.5.
-        neighbors: the other sample is one of so many nearest of the class; None for any of them.
-        seed: of all random choices.
+    The arguments are those of `interpolate`; lambda is any number from 0, and 0.5 in the paper.
 
     Raises:
         ValueError: shapes do not go together, lambda is negative, or no class has two samples.
@@ -105,7 +99,7 @@ def perturb(
     Args:
         features: (N, D).
         labels: N classes; the deviation is that of the class, or of all samples where a class has one.
-        count: number of points; classes take turns.
+        count: number of points.
         amount: gamma, from 0; the paper takes 0.5.
         seed: of all random choices.
 

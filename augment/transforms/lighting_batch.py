@@ -107,27 +107,6 @@ def channel_shift(images: Tensor, values: Many) -> Tensor:
     return (images + by.view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
-def sharpness(images: Tensor, values: Many) -> Tensor:
-    """smooth + factor (x - smooth)."""
-    return torch.as_tensor(kornia.enhance.sharpness(images, _column(values, "factor", images)))
-
-
-def brightness(images: Tensor, values: Many) -> Tensor:
-    """x + by."""
-    return torch.as_tensor(kornia.enhance.adjust_brightness(images, _column(values, "by", images)))
-
-
-def contrast(images: Tensor, values: Many) -> Tensor:
-    """mean + factor (x - mean)."""
-    factor = _column(values, "factor", images)
-    return torch.as_tensor(kornia.enhance.adjust_contrast_with_mean_subtraction(images, factor))
-
-
-def gamma(images: Tensor, values: Many) -> Tensor:
-    """x to the power gamma."""
-    return torch.as_tensor(kornia.enhance.adjust_gamma(images, _column(values, "gamma", images)))
-
-
 def gaussian_blur(images: Tensor, values: Many) -> Tensor:
     """Smoothed, images of one kernel size together."""
     result = torch.empty_like(images)
@@ -143,6 +122,11 @@ def gaussian_blur(images: Tensor, values: Many) -> Tensor:
 LIGHTING: dict[str, Callable[[Tensor, Many], Tensor]] = {
     "gaussian_noise": gaussian_noise, "poisson_noise": poisson_noise, "salt_and_pepper": salt_and_pepper,
     "colour_space": color_space, "hue_saturation": hue_saturation, "channel_shift": channel_shift,
-    "sharpness": sharpness, "brightness": brightness, "contrast": contrast, "gamma": gamma,
     "gaussian_blur": gaussian_blur,
+    "sharpness": lambda images, values: kornia.enhance.sharpness(images, _column(values, "factor", images)),
+    "brightness": lambda images, values: kornia.enhance.adjust_brightness(images, _column(values, "by", images)),
+    "contrast": lambda images, values: (
+        kornia.enhance.adjust_contrast_with_mean_subtraction(images, _column(values, "factor", images))
+    ),
+    "gamma": lambda images, values: kornia.enhance.adjust_gamma(images, _column(values, "gamma", images)),
 }  # fmt: skip

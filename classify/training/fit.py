@@ -231,15 +231,8 @@ def fit(
     The same seed gives the same weights for one number of threads on one machine.
 
     Args:
-        network: as `build_network` gives it.
-        train: training examples.
-        val: examples that select the best epoch; may be empty, then the last is taken.
-        settings: of the training.
-        mean: of RGB in 0..1, as `normalization` gives it.
-        std: of RGB in 0..1.
-        preset: classical augmentation: its name or the pipeline.
-        steps: optimizer steps, instead of `settings.epochs`.
-        fabric: launched, or None for this process on the CPU.
+        network, train, val, settings, mean, std, preset, steps, fabric: as of `Fitting`; without validation images
+            the weights of the last epoch are taken.
         threads: of PyTorch while it trains; None leaves them as they are.
         on_epoch: called with the row of every epoch.
 

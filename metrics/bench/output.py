@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.commands import aligned
 from engine.errors import OutputError
 from engine.files.atomic import remove_temporaries, to_json, write_many
 from engine.files.json_lines import LOCK_NAME, lock_folder
@@ -75,7 +76,6 @@ def next_command(comparison: Comparison, results: Results, out: Path) -> str:
 
 
 _HEAD = ("score", "set", "value", "95 % interval", "floor", "better", "real/fake", "note")
-_RIGHT = {2, 3, 4}
 
 
 def lines(results: Results) -> list[str]:
@@ -90,14 +90,7 @@ def lines(results: Results) -> list[str]:
     ]
     notes: dict[str, int] = {}
     rows = [_HEAD, *(_row(source, score, notes) for source, score in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    table = [
-        "  ".join(
-            text.rjust(width) if column in _RIGHT else text.ljust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    table = aligned(rows, left=(0, 1, 5, 6, 7))
     warnings = [f"warning: {warning}" for warning in results.warnings]
     return [results.first_line, *warnings, "", *table, "", *(f"{number}  {note}" for note, number in notes.items())]
 

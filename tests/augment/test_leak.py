@@ -153,5 +153,5 @@ def test_a_pasted_image_on_a_held_out_background_is_an_error(tmp_path: Path) -> 
 def test_a_resumed_check_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, out = _sizes(tmp_path / "real"), tmp_path / "out"
     assert mix("--real", real, "--out", out) == 0
-    monkeypatch.setattr("augment.mixing.held_out.ReferenceImages", None)
+    monkeypatch.setattr("augment.mixing.holdout.ReferenceImages", None)
     assert mix("--real", real, "--out", out, "--resume") == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from augment.mixing.held_out import split_real
+from augment.mixing.holdout import split_real
 from augment.mixing.planning import count_to_level, counts_for, make_plan, select
 from augment.mixing.request import Request, named_folders, parse_ratio
 from augment.mixing.sources import GeneratorSplit
