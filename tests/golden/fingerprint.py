@@ -1,8 +1,8 @@
 """What a run left: as SHA-256, and as what another machine can be compared with.
 
-Kernels round differently from one kind of processor and one version of a library to the next. So the hashes are kept by
-machine, and where none are kept for this one, pixels are compared within one gray level, documents and tensors within
-tolerances.
+Kernels round differently from one sort of processor and one version of a library to the next. So the hashes are stored
+by machine, and where there are none for this one, pixels are compared within one gray level, documents and tensors
+within tolerances.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ GOLDEN = Path(__file__).parent
 VARYING = frozenset({"torch", "python", "platform", "packages", "commit", "command", "seconds", "config", "network"})
 """Keys of documents that hold the machine, the versions, the clock, or settings under names that may be replaced."""
 BY_HASH = ("preview.png", "leak.json")
-"""What other machines are only asked to have: a sheet that repeats images under captions in a font, and which held-out
-photograph an image is least unlike where it is like none of them, a choice among near-ties."""
+"""What other machines only need to have: a sheet that repeats images under captions in a font, and which held-out
+image an image is least unlike where it is like none of them, a choice among near-ties."""
 FEW = 64
 """A file of more tensors than these has one hash; where it differs, the tolerances say which tensor it was."""
 GRAYS, SHARE, LEAST, LEAST_WEIGHT = 1, 1e-3, 1e-4, 1e-6
@@ -48,7 +48,7 @@ class Left:
 
 
 def read(folder: Path, root: Path) -> Left:
-    """Reads all files below a folder; paths below `root` are told as if they began there."""
+    """Reads all files below a folder; paths below `root` are written as if they began there."""
     left = Left({}, {}, {})
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
@@ -83,16 +83,16 @@ def _without_varying(value: Any) -> Any:
 
 
 def machine() -> str:
-    """The processor's kind and the versions that decide how results are rounded."""
+    """The type of the processor and the versions that decide how results are rounded."""
     try:
-        told = dict(re.findall(r"^([^\t:]+?)\s*: *(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
+        cpu = dict(re.findall(r"^([^\t:]+?)\s*: *(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
     except OSError:
-        told = {}
+        cpu = {}
     names = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU part")
     flags = {"avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "asimd", "sve", "bf16"}
-    parts = [platform.machine(), *(told[name] for name in names if name in told)]
+    parts = [platform.machine(), *(cpu[name] for name in names if name in cpu)]
     parts += [torch.backends.cpu.get_cpu_capability()]
-    parts += sorted(flags & set((told.get("flags") or told.get("Features") or "").split()))
+    parts += sorted(flags & set((cpu.get("flags") or cpu.get("Features") or "").split()))
     versions = [f"python {'.'.join(platform.python_version_tuple()[:2])}", " ".join(platform.libc_ver())]
     versions += [f"torch {torch.__version__}", f"opencv {cv2.__version__}"]
     packages = ("torchvision", "numpy", "scikit-image", "scikit-learn", "scipy", "albumentations", "pillow")
@@ -157,7 +157,7 @@ def _colored(pixels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Stored:
-    """What `make golden` has kept: hashes by machine and run, what other machines are compared with, and sheets."""
+    """What `make golden` has stored: hashes by machine and run, what other machines are compared with, and sheets."""
 
     hashes: dict[str, dict[str, dict[str, str]]]
     expected: dict[str, dict[str, Any]]
@@ -172,7 +172,7 @@ class Stored:
         return cls(contents[0], contents[1], sheets)
 
     def differences(self, run: str, left: Left, key: str) -> list[str]:
-        """What is not as it was, a line each: by hash where this machine's are kept, else by what is near enough."""
+        """What is not as it was, a line each: by hash where this machine's are stored, else by what is near enough."""
         known = self.hashes.get(key, {}).get(run)
         near = [f"{run}: {line}" for line in self._beyond_tolerance(run, left)]
         if known is None:

@@ -28,17 +28,17 @@ def renew(lefts: Mapping[str, Left], reason: str, key: str, folder: Path, change
         for run, left in lefts.items()
         if before.differences(run, left, key) or before.differences(run, left, "another machine")
     ]
-    kept = {
+    others = {
         other: {run: found for run, found in runs.items() if run in lefts and run not in changed}
         for other, runs in before.hashes.items()
         if other != key
     }
-    after = {other: runs for other, runs in kept.items() if runs} | {key: {n: hashes(x) for n, x in lefts.items()}}
+    after = {other: runs for other, runs in others.items() if runs} | {key: {n: hashes(x) for n, x in lefts.items()}}
     expected = {run: portable(left) if run in changed else before.expected[run] for run, left in lefts.items()}
     if after == before.hashes and expected == before.expected:
         return ""
     line = f"- Golden runs: {', '.join(changed)}: {reason}" if changed else f"- Golden runs, one more machine: {reason}"
-    told = _with_line(changelog.read_text(encoding="utf-8"), line)
+    text = _with_line(changelog.read_text(encoding="utf-8"), line)
     (folder / "images").mkdir(exist_ok=True)
     for run in before.sheets.keys() - lefts.keys():
         (folder / "images" / f"{run}.png").unlink()
@@ -46,7 +46,7 @@ def renew(lefts: Mapping[str, Left], reason: str, key: str, folder: Path, change
         Image.fromarray(sheet(lefts[run])).save(folder / "images" / f"{run}.png", optimize=True)
     (folder / "hashes.json").write_text(_lines(after, 3) + "\n", encoding="utf-8")
     (folder / "expected.json").write_text(_lines(expected, 3) + "\n", encoding="utf-8")
-    changelog.write_text(told, encoding="utf-8")
+    changelog.write_text(text, encoding="utf-8")
     return line
 
 
@@ -88,8 +88,8 @@ def main() -> None:
     reason = " ".join(parser.parse_args().reason.split())
     if not reason:
         raise SystemExit('error: no reason given; run make golden REASON="why it changed"')
-    with tempfile.TemporaryDirectory() as made:
-        root = Path(made).resolve()
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary).resolve()
         write_inputs(root / "inputs")
         lefts = {run: read(perform(run, root / "inputs", root / run), root) for run in RUNS}
     line = renew(lefts, reason, machine(), GOLDEN, ROOT / "CHANGELOG.md")

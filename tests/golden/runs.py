@@ -1,7 +1,7 @@
 """The eight runs: their command lines in one table, the tiny folders they start from, and how they are run.
 
 Nothing here knows a module of the project: a run is started by the name of its command alone, and what it starts from
-is drawn with integer arithmetic, so that no version of a library and no processor changes it.
+is computed with integer arithmetic, so that no version of a library and no processor changes it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ("crack-branching-1", "pits")
 
-# float32 everywhere: bfloat16 is taken where the hardware has it, and no two kinds of hardware would then agree within
+# float32 everywhere: bfloat16 is taken where the hardware has it, and no two processors would then agree within
 # one gray level. One thread where a command says so: the others promise the same bytes for any number.
 _TINY = """--device cpu --threads 1 --set train.precision=fp32 --set train.epochs=1 --set train.sample_every=1
     --set train.checkpoint_every=1 --set network.size=32 --set network.width=4 --set network.max_width=8
@@ -48,8 +48,8 @@ RUNS: dict[str, tuple[str, ...]] = {
         for method in ("alpha", "poisson", "perlin")
     ),
     "masks": tuple(
-        f"gen-masks --kind {kind} --count 2 --size 64 --seed 11 --out {{out}}/{kind}"
-        for kind in ("crack", "scratch", "pit", "spot")
+        f"gen-masks --kind {shape} --count 2 --size 64 --seed 11 --out {{out}}/{shape}"
+        for shape in ("crack", "scratch", "pit", "spot")
     ),
     "mpi": ("gen-mpi --count 5 --size 64 --kinds crack,scratch,pit,spot --seed 13 --out {out}",),
     "train_magna": (
@@ -87,25 +87,25 @@ def save(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
-def samples(root: Path, source: str, kinds: Sequence[str], first: int) -> None:
+def samples(root: Path, source: str, labels: Sequence[str], first: int) -> None:
     """A sample folder with a dark bar (crack) or block (pit) in a surface; two neighbors are one part."""
     rows = []
-    for index, kind in enumerate(kinds):
+    for index, label in enumerate(labels):
         seed, mask = first + index, np.zeros((40, 48), np.uint8)
         y, x = (int(value) for value in grain(seed, 2, 18) + np.uint32(6))
         side = 7 + 5 * (index % 3)
-        tall, wide = {"crack": (3, 14), "pit": (side, side), "good": (0, 0)}[kind]
+        tall, wide = {"crack": (3, 14), "pit": (side, side), "good": (0, 0)}[label]
         mask[y : y + tall, x : x + wide] = 255
         image = surface(seed, 40, 48)
         image[mask > 0] //= 4
         name = f"{source}_{index:02d}"
         file = save(root / "images" / f"{name}.png", image)
         save(root / "masks" / f"{name}.png", mask)
-        row = {"file_name": f"images/{name}.png", "mask": f"masks/{name}.png", "label": kind, "source": source,
+        row = {"file_name": f"images/{name}.png", "mask": f"masks/{name}.png", "label": label, "source": source,
                "group": f"{source}{index // 2}", "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
                "guide": {"raw": {"thickness": float(tall)} if tall else {}, "scaled": {}}}  # fmt: skip
-        made = {"checkpoint": "c" * 64, "seed": 1, "mask_source": f"{name}.png"}
-        rows.append(json.dumps(row | (made if source == "synthetic" else {})))
+        origin = {"checkpoint": "c" * 64, "seed": 1, "mask_source": f"{name}.png"}
+        rows.append(json.dumps(row | (origin if source == "synthetic" else {})))
     (root / "metadata.jsonl").write_text("\n".join(rows) + "\n")
 
 
@@ -123,8 +123,8 @@ def write_inputs(root: Path) -> None:
     samples(root / "synthetic", "synthetic", ("crack", "pit") * 5, 300)
     samples(root / "pasted", "pasted", ("pit", "crack") * 3, 500)
     data = {"test": ["real_00", "real_01", "real_08", "real_09", "real_10", "real_11"], "train_sha256": []}
-    told = {"checkpoint": "c" * 64, "size": 32, "channels": 3, "data": data}
-    (root / "synthetic" / "generator.json").write_text(json.dumps(told))
+    provenance = {"checkpoint": "c" * 64, "size": 32, "channels": 3, "data": data}
+    (root / "synthetic" / "generator.json").write_text(json.dumps(provenance))
     widths = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
     tensors = {}
     for place, position in enumerate((0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)):

@@ -17,11 +17,11 @@ from tests.golden.fingerprint import GOLDEN, Left, Stored, hashes, machine, read
 from tests.golden.renew import renew
 from tests.golden.runs import ROOT, RUNS, perform, write_inputs
 
-UNKNOWN = "a machine that no hashes are kept for"
+UNKNOWN = "a machine that has no hashes"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that holds what the runs start from, and each run's own."""
     root = tmp_path_factory.mktemp("golden").resolve()
     write_inputs(root / "inputs")
@@ -29,13 +29,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def left(made: Path) -> Callable[[str], Left]:
-    """What a run left; it is run once, when it is first asked for."""
+def left(work: Path) -> Callable[[str], Left]:
+    """What a run left; it is run once, when it is first requested."""
     known: dict[str, Left] = {}
 
     def left_by(run: str) -> Left:
         if run not in known:
-            known[run] = read(perform(run, made / "inputs", made / run), made)
+            known[run] = read(perform(run, work / "inputs", work / run), work)
         return known[run]
 
     return left_by
@@ -82,24 +82,24 @@ def _other_weight(file: Path) -> None:
         ("mpi", "images/000002.png", Path.unlink),
     ],
 )
-def test_a_planted_fault_is_told_by_run_and_file(
-    run: str, name: str, plant: Callable[[Path], None], key: str, made: Path, tmp_path: Path, stored: Stored,
+def test_a_planted_difference_is_named_by_run_and_file(
+    run: str, name: str, plant: Callable[[Path], None], key: str, work: Path, tmp_path: Path, stored: Stored,
     left: Callable[[str], Left],
 ) -> None:  # fmt: skip
     known = dataclasses.replace(stored, hashes={"this machine": {run: hashes(left(run))}})
     spoilt = tmp_path / run
-    shutil.copytree(made / run, spoilt)
+    shutil.copytree(work / run, spoilt)
     plant(spoilt / name.split()[0])
-    differences = known.differences(run, read(spoilt, made), key)
+    differences = known.differences(run, read(spoilt, work), key)
     assert all(line.startswith(f"{run}: {name}: ") for line in differences)
     assert len(differences) == (1 if key == UNKNOWN else 2)
 
 
 def _renewed(folder: Path, lefts: Mapping[str, Left], key: str, *, changelog: str) -> tuple[Stored, str]:
     (folder / "CHANGELOG.md").write_text(changelog)
-    told = renew(lefts, "a reason", key, folder, folder / "CHANGELOG.md")
-    assert told in (folder / "CHANGELOG.md").read_text()
-    return Stored.load(folder), told
+    line = renew(lefts, "a reason", key, folder, folder / "CHANGELOG.md")
+    assert line in (folder / "CHANGELOG.md").read_text()
+    return Stored.load(folder), line
 
 
 def test_renewing_keeps_the_hashes_of_other_machines_for_what_has_not_changed(
@@ -107,26 +107,26 @@ def test_renewing_keeps_the_hashes_of_other_machines_for_what_has_not_changed(
 ) -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
     lefts = {run: left(run) for run in ("masks", "mpi")}
-    first, told = _renewed(tmp_path, lefts, "here", changelog=changelog)
-    assert told == "- Golden runs: masks, mpi: a reason"
+    first, line = _renewed(tmp_path, lefts, "here", changelog=changelog)
+    assert line == "- Golden runs: masks, mpi: a reason"
     assert _renewed(tmp_path, lefts, "here", changelog=changelog)[1] == ""
-    second, told = _renewed(tmp_path, lefts, "there", changelog="## [1] - unreleased\n### Fixed\n- It.\n\n## [0]\n")
-    assert told == "- Golden runs, one more machine: a reason"
-    assert (tmp_path / "CHANGELOG.md").read_text().endswith(f"- It.\n\n### Changed\n{told}\n\n## [0]\n")
+    second, line = _renewed(tmp_path, lefts, "there", changelog="## [1] - unreleased\n### Fixed\n- It.\n\n## [0]\n")
+    assert line == "- Golden runs, one more machine: a reason"
+    assert (tmp_path / "CHANGELOG.md").read_text().endswith(f"- It.\n\n### Changed\n{line}\n\n## [0]\n")
     assert second.hashes["here"] == first.hashes["here"]
     assert second.expected == first.expected
     (name, *_) = lefts["masks"].images
     changed = dataclasses.replace(
         lefts["masks"], images=lefts["masks"].images | {name: 255 - lefts["masks"].images[name]}
     )
-    third, told = _renewed(tmp_path, lefts | {"masks": changed}, "there", changelog=changelog)
-    assert told == "- Golden runs: masks: a reason"
+    third, line = _renewed(tmp_path, lefts | {"masks": changed}, "there", changelog=changelog)
+    assert line == "- Golden runs: masks: a reason"
     assert third.hashes["here"] == {"mpi": first.hashes["here"]["mpi"]}
     assert third.differences("masks", changed, UNKNOWN) == []
     assert third.differences("masks", lefts["masks"], UNKNOWN) != []
 
 
-def test_the_runs_that_are_kept_are_those_of_the_table(stored: Stored) -> None:
+def test_the_stored_runs_are_those_of_the_table(stored: Stored) -> None:
     assert set(stored.expected) == set(stored.sheets) == set(RUNS)
     assert all(set(runs) <= set(RUNS) for runs in stored.hashes.values())
     assert sum(path.stat().st_size for path in (GOLDEN / "images").iterdir()) < 1_000_000
