@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,6 +15,7 @@ WITHOUT = {"IssuesError"}
 """Takes the codes of its issues."""
 
 
+@cache
 def trees(root: Path) -> dict[str, ast.Module]:
     """The syntax tree of every module by its file, relative to the root."""
     paths = sorted(path for package in PACKAGES for path in (root / package).rglob("*.py"))
@@ -111,7 +113,7 @@ def makes_up(what):
     raise OddError("c", code=f"E-{what}")
 def has_it(error):
     local = "E-odd-c"
-    return errors.Issue("a", "b", "c", True, local), errors.Issue("a", "b", "c", code=error.code)
+    return errors.Issue("a", "b", "c", code=local), errors.Issue("a", "b", "c", code=error.code)
 WRONG = "odd-d"
 def has_a_wrong_one(what):
     raise OddError("d", code=WRONG)

@@ -177,7 +177,7 @@ def test_a_run_is_not_resumed_on_other_images(tmp_path: Path, capsys: pytest.Cap
     assert tree(out) == before
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(40, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_ends_in_the_same_files(
     data: Path, whole: Path, tmp_path: Path, kills: int
 ) -> None:
