@@ -107,16 +107,11 @@ class Report:
         head = ("class", "images", "groups", "defect px", "share of image, %", "box side, px", "brightness")
         rows = [head] + [
             (
-                summary.name,
-                str(summary.images),
-                str(summary.groups),
-                str(summary.pixels),
-                _span([100 * v for v in summary.share], 2),
-                _span(summary.box, 0),
-                _span(summary.brightness, 2),
+                summary.name, str(summary.images), str(summary.groups), str(summary.pixels),
+                _span([100 * v for v in summary.share], 2), _span(summary.box, 0), _span(summary.brightness, 2),
             )
             for summary in self.classes
-        ]
+        ]  # fmt: skip
         lines = [*aligned(rows), ""]
         if self.terciles is not None:
             (a, b), (c, d) = self.terciles.size, self.terciles.brightness

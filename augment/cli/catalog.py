@@ -23,6 +23,7 @@ def catalog(
 
     from augment.transforms.catalog import CATALOG
     from augment.transforms.pipeline import load_preset
+    from engine.commands import aligned
     from engine.config import config_names
 
     transforms = [
@@ -49,10 +50,8 @@ def catalog(
     if json:
         typer.echo(json_text.dumps(result, ensure_ascii=False))
         return
-    width = max(len(name) for name in (*CATALOG, *presets))
-    for one in CATALOG.values():
-        typer.echo(f"{one.family:9} {one.name:{width}}  {one.about}")
-    for name, about in presets.items():
-        typer.echo(f"preset    {name:{width}}  {' '.join(about.split())}")
+    rows: list[tuple[str, str, str]] = [(one.family, one.name, one.about) for one in CATALOG.values()]
+    rows += [("preset", name, " ".join(about.split())) for name, about in presets.items()]
+    typer.echo("\n".join(aligned(rows, left=(0, 1, 2))))
     if "page" in result:
         typer.echo(f"page: {result['page']}")

@@ -188,15 +188,9 @@ class _Planning:
             files |= {str(s.image): hashes[name][s.name] for name, samples in passed.items() for s in samples}
             with self.open_progress(len(train) + sum(map(len, passed.values())), "leak check") as counter:
                 near_duplicates = holdout.find_near_duplicates(
-                    train,
-                    passed,
-                    held_out,
-                    hashes=files,
-                    cropper=cropper,
-                    workers=self.workers,
+                    train, passed, held_out, hashes=files, cropper=cropper, workers=self.workers, record=record,
                     on_progress=None if counter is None else counter.update,
-                    record=record,
-                )
+                )  # fmt: skip
             known = {(drop.source, drop.name) for drop in leaks}
             leaks += [drop for drop in near_duplicates.drops if (drop.source, drop.name) not in known]
         return leaks, near_duplicates

@@ -99,15 +99,9 @@ class Request:
         needs_pasted = len(self.ratio) == 3 and self.ratio[2] and self.pasted is None
         needs_synthetic = len(self.ratio) >= 2 and self.ratio[1] and not self.synthetic
         for conflict, message in (
-            (
-                self.native and (self.size or self.crop),
-                "--native: uses whole images; leave out --size and --crop",
-            ),
+            (self.native and (self.size or self.crop), "--native: uses whole images; leave out --size and --crop"),
             (self.thresholds and not self.scores, "--min-...: needs the scores of the synthetic images; give --scores"),
-            (
-                self.device and not self.augment,
-                "--device: there is no augmentation; give --augment PRESET",
-            ),
+            (self.device and not self.augment, "--device: there is no augmentation; give --augment PRESET"),
             (needs_pasted, "--ratio: requests pasted images; give --pasted DIR, or leave the third number out"),
             (needs_synthetic, "--ratio: requests synthetic images; give --synthetic DIR, or 0 as the second number"),
         ):

@@ -211,8 +211,5 @@ def load_preset(name_or_path: str | Path, *, of_features: bool = False) -> Pipel
     >>> import numpy as np
     >>> image, mask = np.zeros((8, 8, 1), np.uint8), np.zeros((8, 8), bool)
     >>> image, mask, applied = load_preset("flips")(image, mask, np.random.default_rng(0))
-
-    Raises:
-        UsageError: There is no such preset or file, or it has an error.
     """
     return Pipeline.from_preset(name_or_path, of_features=of_features)

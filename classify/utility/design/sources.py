@@ -179,10 +179,8 @@ def paster_of(
     reader: ImageReader | None = None,
 ) -> Paster:  # fmt: skip
     """Cuts defects out of `defective` and pastes them into `good`, images or crops; another seed, other images."""
-    own, crop_spec = (
-        seed_for(seed, "utility", "paste") % 2**31,
-        CropSpec(settings.size, settings.crop, settings.channels),
-    )
+    own = seed_for(seed, "utility", "paste") % 2**31
+    crop_spec = CropSpec(settings.size, settings.crop, settings.channels)
     return Paster(defective, good, method=method or "alpha", seed=own, crop_spec=crop_spec, reader=reader)
 
 

@@ -255,7 +255,7 @@ class Bank:
         """The items with new points between or around them, as the preset's `feature_space` says.
 
         The points start from the images themselves, not from their augmentations; defective and good ones get equally
-        many, each of which is drawn as often as an image is.
+        many, each of which is sampled as often as an image is.
         """
         space = self._features.feature_space
         if space is None:
