@@ -30,7 +30,7 @@ def main(
     whole: Annotated[
         bool, typer.Option("--whole", help="With --from-run: masks of whole images, for --backgrounds, not crops.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder begun before.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a folder begun before.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Result as one JSON object on stdout.")] = False,
 ) -> None:

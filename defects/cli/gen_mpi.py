@@ -23,7 +23,7 @@ def main(
     thickness: Annotated[str | None, typer.Option(help="Width range, px; by default scaled to the size.")] = None,
     brightness: Annotated[str, typer.Option(help="Brightness range within 0 to 1.")] = "0..1",
     per_part: Annotated[int, typer.Option(help="Images of one part (one group).")] = 3,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a folder begun before.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a folder begun before.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Result as one JSON object on stdout.")] = False,
 ) -> None:

@@ -188,7 +188,7 @@ def dataset(
         seed: Of everything.
         good_fraction: Share of good parts.
         plan: All settings at once, instead of `size`, `seed` and `good_fraction`.
-        resume: Go on with a folder that this function began.
+        resume: Continue a folder that this function began.
         on_progress: Called with the number of images that have become complete.
 
     Returns:
