@@ -108,6 +108,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
     return train_segmenter(train, settings=SegmenterSettings(steps=40, batch=6, learning_rate=4e-3, warmup=5))
 
 
+@pytest.mark.slow
 def test_a_trained_segmenter_sees_defects_that_are_missing_or_next_to_their_labels(
     trained: Segmenter, tmp_path: Path
 ) -> None:
