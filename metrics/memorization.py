@@ -174,7 +174,7 @@ def _by_cluster(
     count = min(5, len(test) // 25) if clusters is None else clusters
     if count < 2 or len(train) < count:
         return None
-    means = KMeans(count, n_init=4, random_state=seed_for(seed, "memorisation") % 2**32).fit(train.astype(np.float64))
+    means = KMeans(count, n_init=4, random_state=seed_for(seed, "memorization") % 2**32).fit(train.astype(np.float64))
     of_test, of_fake = means.predict(test.astype(np.float64)), means.predict(fake.astype(np.float64))
     scores, weights = [], []
     for cluster in range(count):

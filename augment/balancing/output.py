@@ -16,9 +16,8 @@ from augment.balancing.plan import GenerationPlan
 from augment.balancing.plan_commands import folder_name
 from augment.balancing.report import Report
 from augment.balancing.strata import BRIGHTNESSES, SIZES
-from defects.attributes.guide import as_channels
 from defects.images.crops import central, read_crop
-from defects.images.decode import encode_image, read_sample
+from defects.images.decode import as_channels, encode_image, read_sample
 from defects.sample import GOOD, Sample
 from engine.errors import OutputError
 from engine.files.atomic import write_bytes, write_json, write_many, write_text

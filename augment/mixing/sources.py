@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.mixing.request import Request
-from defects.attributes.guide import as_channels
 from defects.formats.dataset import open_dataset
 from defects.images.crops import CropSpec, read_crop
-from defects.images.decode import image_info, read_sample
+from defects.images.decode import as_channels, image_info, read_sample
 from defects.masks.width import Mask
 from defects.provenance import Provenance, image_hashes, read_provenance
 from defects.sample import GOOD, Sample

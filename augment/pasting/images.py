@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from defects.attributes.appearance import background_level
-from defects.attributes.guide import as_channels
 from defects.images.crops import CropSpec, scaled
-from defects.images.decode import read_sample
+from defects.images.decode import as_channels, read_sample
 from defects.masks.width import Mask, bounding_box
 from defects.sample import Floats, Image, Sample
 from engine.files.atomic import sha256_file

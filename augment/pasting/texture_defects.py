@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augment.pasting.images import LoadedImage
-from defects.attributes.guide import as_channels
+from defects.images.decode import as_channels
 from defects.masks.width import Mask
 from defects.sample import Floats, Image
 

@@ -17,9 +17,8 @@ from augment.transforms.catalog import CATALOG, Between, OneOf, PipelineConfig, 
 from augment.transforms.geometry import Mask, Partner
 from augment.transforms.pipeline import Pipeline, load_preset
 from augment.transforms.plan import generator_for
-from defects.attributes.guide import as_channels
 from defects.images.crops import CropSpec, read_crop
-from defects.images.decode import encode_image, read_sample
+from defects.images.decode import as_channels, encode_image, read_sample
 from defects.sample import GOOD, Image, Sample
 from defects.synthetic.mpi_dataset import MpiPlan
 from engine.config import config_names

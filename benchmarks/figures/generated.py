@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import defects
-from defects.attributes.guide import CategoricalEntry, NumericEntry, as_channels
+from defects.attributes.guide import CategoricalEntry, NumericEntry
 from defects.images.crops import read_crop
-from defects.images.decode import encode_image, read_image, read_mask_image
+from defects.images.decode import as_channels, encode_image, read_image, read_mask_image
 from defects.masks.width import pad_and_resize, set_width
 from defects.provenance import read_provenance
 from engine.files.atomic import write_bytes

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classify.config import DEFECT, DataConfig, Task
-from defects.attributes.guide import as_channels
 from defects.images.crops import Box, CropSpec, TileRule, boxes, crop_of, is_defective
-from defects.images.decode import image_info, read_image, read_mask, read_sample
+from defects.images.decode import as_channels, image_info, read_image, read_mask, read_sample
 from defects.masks.width import Mask, resize_mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError

@@ -18,8 +18,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, r
 from classify.data.examples import Example, Examples, resized
 from classify.inference.prediction import best_class, defect_probabilities, enlarged, merge_crops, predict_crops
 from classify.models.checkpoint import LoadedClassifier
-from defects.attributes.guide import as_channels
-from defects.images.decode import read_sample
+from defects.images.decode import as_channels, read_sample
 from defects.masks.width import Mask
 from defects.sample import GOOD
 from metrics.localization import Localization, LocalizationCounter, PixelScores

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from classify.inference.explain import explain
 from classify.inference.prediction import Prediction, best_class, defect_probabilities, image_crops
 from classify.models.checkpoint import LoadedClassifier
-from defects.attributes.guide import as_channels
-from defects.images.decode import encode_image, read_image
+from defects.images.decode import as_channels, encode_image, read_image
 from defects.masks.width import Mask
 from engine.files.atomic import write_bytes, write_many
 

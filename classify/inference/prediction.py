@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from classify.config import DataConfig
 from classify.data.examples import resized, tile_rule
 from classify.models.checkpoint import CropPredictions, LoadedClassifier
-from defects.attributes.guide import as_channels
 from defects.images.crops import Box, CropSpec, boxes, central, scaled, stitch
+from defects.images.decode import as_channels
 from defects.sample import GOOD
 from metrics.localization import CERTAIN, THRESHOLD
 

@@ -190,15 +190,6 @@ def gray_levels(image: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.fl
     return np.asarray(gray, np.float32)
 
 
-def as_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """(H, W, 1 or 3) to (H, W, channels): gray is repeated, color becomes luminance."""
-    if image.shape[2] == channels:
-        return image
-    if channels == 3:
-        return np.repeat(image, 3, axis=2)
-    return np.round(luminance(image) * 255).astype(np.uint8)[..., None]
-
-
 def ring(mask: Mask, radius: int) -> Mask:
     """The pixels from 2 px to `radius` + 2 px around a mask: the surroundings that brightness is measured against."""
     near = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8))

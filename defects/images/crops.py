@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.guide import as_channels
-from defects.images.decode import read_sample
+from defects.images.decode import as_channels, read_sample
 from defects.masks.width import Mask, resize_mask
 from defects.sample import Image, Sample
 from engine.errors import DataError

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from defects.attributes.guide import luminance
 from defects.masks.outlines import decode_rle, fill_polygons
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError
@@ -437,3 +438,12 @@ def at_depth(samples: Iterable[Sample], depth16: str) -> list[Sample]:
     raise UsageError(
         f"--depth16: {depth16!r} is unknown; choose from {', '.join(get_args(Depth16))}", code="E-image-depth"
     )
+
+
+def as_channels(image: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
+    """(H, W, 1 or 3) to (H, W, channels): gray is repeated, color becomes luminance."""
+    if image.shape[2] == channels:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=2)
+    return np.round(luminance(image) * 255).astype(np.uint8)[..., None]

@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.guide import as_channels
 from defects.formats.dataset import Dataset, read_dataset
 from defects.formats.listing import EXTENSIONS, Listing, list_images
-from defects.images.decode import image_info, read_image, read_mask, read_mask_image, read_sample
+from defects.images.decode import as_channels, image_info, read_image, read_mask, read_mask_image, read_sample
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, Issue, IssuesError

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from defects.attributes.appearance import LocalContrast
-from defects.attributes.guide import as_channels, ring_radius
+from defects.attributes.guide import ring_radius
+from defects.images.decode import as_channels
 from defects.masks.width import Mask, bounding_box, resize_mask, signed_distance
 from engine.seeding import torch_generator
 from gan.blending.adjustment import composed, shifted, strengthened, with_local_contrast

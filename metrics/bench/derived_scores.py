@@ -37,7 +37,7 @@ def further_scores(comparison: Comparison, evidence: Evidence, source: Source) -
         _diversity(own, len(comparison.real), extractor),
         _labels(evidence, own, comparison, reasons.get("labels", _NOTHING)),
         *_control(own, source, comparison, reasons.get("control", _NOTHING)),
-        *_memorized(own, source, comparison, extractor, reasons.get("memorisation", _NOTHING)),
+        *_memorized(own, source, comparison, extractor, reasons.get("memorization", _NOTHING)),
     ]
 
 

@@ -126,7 +126,7 @@ def evaluate_memorization(comparison: Comparison, evidence: Evidence) -> None:
     held = comparison.held
     for source in comparison.sources:
         if not len(source.training_images) or not len(held):
-            evidence.lack("memorisation", _unknown(source, len(held)), source.name)
+            evidence.lack("memorization", _unknown(source, len(held)), source.name)
             continue
         evidence.sources[source.name].memorization = memorization(
             train=evidence.bank.of(source.training_images),

@@ -64,7 +64,7 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
 def next_command(comparison: Comparison, results: Results, out: Path) -> str:
     """To mix the best of the images with real ones; or, without training images, to find near-duplicates first."""
     request = comparison.request
-    if any(missing.what == "memorisation" and "--train" in missing.why for missing in results.missing):
+    if any(missing.what == "memorization" and "--train" in missing.why for missing in results.missing):
         return f"the same command with --train DIR, the generator's training images, and --out {out}-2"
     words = ["mix-defects", "--real", str(request.real)]
     for name, folder in request.fakes:

@@ -71,7 +71,7 @@ def measure(
         evaluate_labels(comparison, evidence, show, folder=folder, threads=options.workers)
     if "control" not in options.skip:
         evaluate_control(comparison, evidence)
-    if "memorisation" not in options.skip:
+    if "memorization" not in options.skip:
         evaluate_memorization(comparison, evidence)
     if "tsne" not in options.skip:
         map_images(comparison, evidence)

@@ -67,7 +67,7 @@ def results_of(comparison: Comparison, evidence: Evidence, settings: dict[str, A
             "labels": own.labels,
             "control": own.control,
             "diversity": own.diversity,
-            "memorisation": own.memorization,
+            "memorization": own.memorization,
         }
         parts = {name: part.to_dict() for name, part in found.items() if part is not None}
         scores = [*own.scores, *further_scores(comparison, evidence, source)]

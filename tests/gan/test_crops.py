@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.attributes.guide import as_channels, luminance, measure
-from defects.images.decode import encode_image
+from defects.attributes.guide import luminance, measure
+from defects.images.decode import as_channels, encode_image
 from defects.masks.width import Mask, width
 from defects.sample import GOOD, Sample
 from gan.config import DataConfig

@@ -74,10 +74,10 @@ def test_every_name_of_a_gate_has_a_score(comparison: Comparison) -> None:
 
 
 def test_each_part_can_be_left_out_and_is_listed(comparison: Comparison) -> None:
-    found = measured(comparison, frozenset({"control", "labels", "memorisation", "tsne"}))
+    found = measured(comparison, frozenset({"control", "labels", "memorization", "tsne"}))
     results = results_of(comparison, found, {})
     why = {missing.what: missing.why for missing in results.missing}
-    assert {why[part] for part in ("control", "labels", "memorisation", "tsne")} == {"left out by --skip"}
+    assert {why[part] for part in ("control", "labels", "memorization", "tsne")} == {"left out by --skip"}
     scores = {score.name: score for score in results.sources[0].scores}
     assert scores["label_iou"].why == scores["control_kind"].why == scores["c_t"].why == "left out by --skip"
     assert b'id="missing"' in render(build_page(comparison, found, results))
@@ -118,11 +118,11 @@ def test_halved_real_images_are_one_group_on_the_map(tmp_path: Path) -> None:
     comparison = open_comparison(Request(real, (("other", fake),)))
     found = measured(comparison, frozenset({"labels"}))
     assert [images.name for images, _ in found.places] == ["real", "other"]
-    assert {missing.what for missing in found.missing} == {"control", "labels", "memorisation"}
+    assert {missing.what for missing in found.missing} == {"control", "labels", "memorization"}
 
 
 def test_real_training_images_give_the_baseline_where_they_are_at_hand(comparison: Comparison) -> None:
-    found = measured(comparison, frozenset({"labels", "control", "memorisation", "tsne"}))
+    found = measured(comparison, frozenset({"labels", "control", "memorization", "tsne"}))
     scores = {score.name: score for score in found.sources["magna"].scores}
     assert scores["fid_onnx_net"].estimator.endswith("; baseline: real halves, groups not split")  # only 12 of them
 
@@ -131,7 +131,7 @@ def test_as_many_training_images_as_synthetic_ones_are_scored(tmp_path: Path) ->
     real = folder(tmp_path / "real", 52)
     fake = trained_on(folder(tmp_path / "fake", 22, seed=1, source="synthetic"), *images_of(real)[:40])
     comparison = open_comparison(Request(real, (("magna", fake),), held_out=True))
-    found = measured(comparison, frozenset({"labels", "control", "memorisation", "tsne"}))
+    found = measured(comparison, frozenset({"labels", "control", "memorization", "tsne"}))
     scores = {score.name: score for score in found.sources["magna"].scores}
     assert scores["fid_onnx_net"].estimator.endswith("; baseline: as many real training images")
     memorized = open_comparison(Request(real, (("copier", trained_on(real, *images_of(real)[:40])),), held_out=True))

@@ -102,7 +102,7 @@ def full_page(name: str = "magna") -> Page:
             [Place(shot.src, f"{name} {i}") for i in range(5)],
             "Alike lie together.",
         ),
-        missing=[("memorisation", name, "not known")],
+        missing=[("memorization", name, "not known")],
         sets=[(name, "synthetic", 153, "pit 153", f"/data/{name}")],
         settings=[("command", f"bench-fid --fake {name}=x")],
     )

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from classify.utility.design.sources import SyntheticSet, reject_test_images
 from classify.utility.design.trials import AUTO, CROPS, IMAGES, Settings
-from defects.attributes.guide import as_channels
 from defects.images.crops import Box
-from defects.images.decode import read_image, read_sample
+from defects.images.decode import as_channels, read_image, read_sample
 from defects.masks.width import Mask, resize_mask
 from defects.sample import GOOD, Sample
 from defects.splits import split
