@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.guide import brightness
+from defects.attributes.appearance import brightness
 from defects.images.crops import CropSpec, read_crop
 from defects.images.decode import read_sample
 from defects.masks.width import Mask, bounding_box

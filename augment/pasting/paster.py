@@ -25,8 +25,7 @@ from augment.pasting.images import (
 )
 from augment.pasting.placement import Limits, Pose
 from augment.pasting.texture_defects import texture_defect
-from defects.attributes.appearance import background_level, matched
-from defects.attributes.guide import brightness
+from defects.attributes.appearance import background_level, brightness, matched
 from defects.images.crops import CropSpec
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample

@@ -28,7 +28,8 @@ from scipy.stats import spearmanr
 
 import defects
 import gan
-from defects.attributes.guide import NumericEntry, brightness
+from defects.attributes.appearance import brightness
+from defects.attributes.guide import NumericEntry
 from defects.images.decode import image_info
 from defects.sample import GOOD
 from engine.config import load_config

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from defects.attributes.guide import NumericEntry, brightness, ring
+from defects.attributes.appearance import brightness, ring
+from defects.attributes.guide import NumericEntry
 from defects.masks.width import set_width, width
 from defects.synthetic.masks import ShapeSpec
 from defects.synthetic.mpi_image import render

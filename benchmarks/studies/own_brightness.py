@@ -19,8 +19,7 @@ from blends import blend_plan, held_out_segmenter, label_ious, study_parser, wit
 from numpy.typing import NDArray
 
 import defects
-from defects.attributes.appearance import background_around
-from defects.attributes.guide import ring_radius
+from defects.attributes.appearance import background_around, ring_radius
 from defects.formats.folders import write_masks
 from gan.blending.plan import BlendPlan
 from metrics.labels.fidelity import overlaps

@@ -9,22 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.masks.width import Mask, bounding_box, width
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from defects.attributes.appearance import brightness
+from defects.masks.width import Mask, width
 
 GuideValue = float | str | None
-REC_601 = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the luminance."""
-LEAST_RING = 0.2
-"""A ring of fewer px than this share of the mask's says little of its brightness."""
 
 
 @dataclass(frozen=True)
@@ -177,110 +170,6 @@ class GuideSchema:
                     low, high = low - 0.5, high + 0.5
                 entries.append(NumericEntry(name, float(low), float(high), (units or {}).get(name, "")))
         return cls(tuple(entries))
-
-
-def luminance(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Rec. 601 luminance in 0..1, shape (H, W), of an image (H, W, 1 or 3)."""
-    return gray_levels(image) / np.float32(255)
-
-
-def gray_levels(image: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same in 0..255, of an image of whole or of real gray levels."""
-    gray = image[..., 0] if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return np.asarray(gray, np.float32)
-
-
-def ring(mask: Mask, radius: int) -> Mask:
-    """The pixels from 2 px to `radius` + 2 px around a mask: the surroundings that brightness is measured against."""
-    near = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8))
-    around: Mask = (cv2.dilate(near, _disc(radius)) > 0) & (near == 0)
-    return around
-
-
-def _disc(radius: int) -> NDArray[np.uint8]:
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)), np.uint8)
-
-
-def ring_radius(side: int) -> int:
-    """Px around a defect by which its brightness is measured, in images whose longer side has so many px."""
-    return max(3, round(0.04 * side))
-
-
-def ring_in_box(mask: Mask, radius: int) -> tuple[tuple[slice, slice], Mask]:
-    """Rows and columns around a mask (H, W) that hold its `ring`, and the ring there: far quicker than the whole of it.
-
-    Raises:
-        ValueError: for an empty mask.
-    """
-    box = bounding_box(mask)
-    if box is None:
-        raise ValueError("expected a mask with a defect, got an empty one; it has no surroundings")
-    x, y, w, h = box
-    margin = radius + 3
-    cut = slice(max(0, y - margin), y + h + margin), slice(max(0, x - margin), x + w + margin)
-    return cut, ring(mask[cut], radius)
-
-
-def brightness(image: NDArray[np.uint8], mask: Mask, radius: int | None = None) -> float:
-    """Mean luminance inside the mask minus that of the ring around it, -1..1; negative for dark defects.
-
-    Where the mask leaves no ring, all other pixels take its place; where it leaves none at all, 0.5 does.
-
-    Args:
-        image: (H, W, C).
-        mask: (H, W), not empty.
-        radius: Of the ring, px; None for `ring_radius` of the longer side.
-
-    Raises:
-        ValueError: for an empty mask.
-    """
-    return _brightness(image, mask, *ring_in_box(mask, radius or ring_radius(max(mask.shape))))
-
-
-def reliable_brightness(image: NDArray[np.uint8], mask: Mask, radius: int) -> tuple[float, bool]:
-    """`brightness`, and whether the ring is large enough to rely on it; (0, False) for an empty mask."""
-    if not mask.any():
-        return 0.0, False
-    cut, around = ring_in_box(mask, radius)
-    enough = around.sum() > max(8, LEAST_RING * min(int(mask.sum()), 40 * radius))
-    return _brightness(image, mask, cut, around), bool(enough)
-
-
-def _brightness(image: NDArray[np.uint8], mask: Mask, cut: tuple[slice, slice], around: Mask) -> float:
-    if around.any():
-        image, mask = image[cut], mask[cut]
-    else:
-        around = ~mask
-    light = luminance(np.ascontiguousarray(image))
-    outside = light[around].mean(dtype=np.float64) if around.any() else 0.5
-    return float(light[mask].mean(dtype=np.float64) - outside)
-
-
-def brightness_tensor(images: Tensor, masks: Tensor, radius: int) -> Tensor:
-    """The same as a differentiable function of a batch: (N,), 0 for an empty mask.
-
-    Args:
-        images: (N, C, H, W) in 0..1, C 1 or 3.
-        masks: (N, 1, H, W) in {0, 1}.
-        radius: `ring_radius` of the images' longer side, px.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    light = images.float()
-    if light.shape[1] == 3:
-        light = (light * light.new_tensor(REC_601).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    masks = masks.float()
-    near = F.max_pool2d(masks, 5, stride=1, padding=2)
-    disc = torch.from_numpy(_disc(radius)).to(near)[None, None]
-    around = ((F.conv2d(near, disc, padding=radius) > 0.5) & (near < 0.5)).float()
-    without_ring = around.sum((1, 2, 3), keepdim=True) == 0
-    around = torch.where(without_ring, 1 - masks, around)
-    inside_count, around_count = masks.sum((1, 2, 3)), around.sum((1, 2, 3))
-    inside = (light * masks).sum((1, 2, 3)) / inside_count.clamp_min(1)
-    outside = (light * around).sum((1, 2, 3)) / around_count.clamp_min(1)
-    outside = torch.where(around_count > 0, outside, torch.full_like(outside, 0.5))
-    return torch.where(inside_count > 0, inside - outside, torch.zeros_like(inside))
 
 
 def measure(image: NDArray[np.uint8], mask: Mask) -> dict[str, GuideValue]:

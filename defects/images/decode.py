@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defects.attributes.guide import luminance
+from defects.attributes.appearance import luminance
 from defects.masks.outlines import decode_rle, fill_polygons
 from defects.sample import GOOD, Sample
 from engine.errors import DataError, UsageError

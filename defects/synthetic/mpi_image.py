@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from defects.attributes import guide as guides
-from defects.attributes.guide import ring_in_box, ring_radius
+from defects.attributes import appearance
+from defects.attributes.appearance import ring_in_box, ring_radius
 from defects.masks.width import Mask, set_width, width
 from defects.synthetic.mpi_surface import (
     BACKGROUNDS,
@@ -123,7 +123,7 @@ def _luminance(base: npt.NDArray[np.float32], emission: npt.NDArray[np.float32])
 
 
 def _ring(mask: Mask) -> Mask:
-    """The surroundings that `defects.attributes.guide.brightness` compares with, worked out on the mask's box only."""
+    """The surroundings that `appearance.brightness` compares with, worked out on the mask's box only."""
     around = np.zeros_like(mask)
     if mask.any():
         cut, around_it = ring_in_box(mask, ring_radius(max(mask.shape)))
@@ -269,7 +269,7 @@ def render(
     pixels = np.asarray(np.clip(image * 255 + 0.5, 0, 255), np.uint8)
     values: dict[str, float | str] = {}
     if faulty:
-        values = {"thickness": width(true), "brightness": guides.brightness(pixels, true)}
+        values = {"thickness": width(true), "brightness": appearance.brightness(pixels, true)}
     return MpiImage(pixels, true, {**values, "background": background})
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.appearance import LocalContrast, bands
+from defects.attributes.appearance import LocalContrast, bands, gray_levels, reliable_brightness
 from defects.attributes.appearance import local_contrast as measured_local_contrast
-from defects.attributes.guide import gray_levels, reliable_brightness
 from defects.masks.width import Mask
 
 Image = NDArray[np.uint8]

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from defects.attributes.appearance import LocalContrast
-from defects.attributes.guide import ring_radius
+from defects.attributes.appearance import LocalContrast, ring_radius
 from defects.images.decode import as_channels
 from defects.masks.width import Mask, bounding_box, resize_mask, signed_distance
 from engine.seeding import torch_generator

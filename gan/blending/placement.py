@@ -9,8 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from defects.attributes.appearance import BackgroundStats, background_around
-from defects.attributes.guide import ring_radius
+from defects.attributes.appearance import BackgroundStats, background_around, ring_radius
 from defects.masks.width import Mask, bounding_box, resize_mask
 from engine.errors import UsageError
 from gan.blending.backgrounds import Backgrounds

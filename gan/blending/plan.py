@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from defects.attributes.appearance import LocalContrast
-from defects.attributes.guide import brightness, reliable_brightness
+from defects.attributes.appearance import LocalContrast, brightness, reliable_brightness
 from defects.images.crops import CropSpec, crop_of
 from defects.masks.width import Mask, set_width, width
 from engine.errors import DataError, UsageError

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.guide import GuideValue, luminance
+from defects.attributes.appearance import luminance
+from defects.attributes.guide import GuideValue
 from defects.masks.width import Mask
 from defects.sample import GOOD, Sample
 from engine.errors import UsageError

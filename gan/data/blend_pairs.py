@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.guide import GuideValue, brightness, reliable_brightness, ring_radius
+from defects.attributes.appearance import brightness, reliable_brightness, ring_radius
+from defects.attributes.guide import GuideValue
 from defects.masks.width import Mask, signed_distance, width
 from defects.sample import GOOD
 from engine.seeding import numpy_generator

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.guide import luminance
+from defects.attributes.appearance import luminance
 from gan.config import BlendDataConfig
 
 Image = NDArray[np.uint8]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from defects.attributes.appearance import BackgroundStats, LocalContrast, background_around, local_contrast
-from defects.attributes.guide import GuideSchema, GuideValue, ring_radius
+from defects.attributes.appearance import BackgroundStats, LocalContrast, background_around, local_contrast, ring_radius
+from defects.attributes.guide import GuideSchema, GuideValue
 from defects.formats.dataset import Dataset
 from defects.formats.validation import check_images
 from defects.images.decode import image_info, read_mask

@@ -16,8 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.appearance import background_level
-from defects.attributes.guide import luminance
+from defects.attributes.appearance import background_level, luminance
 from defects.masks.width import Mask, bounding_box
 
 Image = NDArray[np.uint8]

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from defects.attributes.guide import GuideSchema, NumericEntry, brightness_tensor
+from defects.attributes.appearance import brightness_tensor
+from defects.attributes.guide import GuideSchema, NumericEntry
 from gan.losses.style import StyleLoss
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from defects.attributes.guide import GuideSchema, ring_radius
+from defects.attributes.appearance import ring_radius
+from defects.attributes.guide import GuideSchema
 from gan.config import BlendLossConfig, BlendNetwork, GanConfig
 from gan.data.blend_pairs import BlendPair
 from gan.data.diff_augment import augment_alike

@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from defects.attributes.guide import GuideSchema, ring_radius
+from defects.attributes.appearance import ring_radius
+from defects.attributes.guide import GuideSchema
 from engine.training.optimizer import MasterAdam
 from gan.config import GanConfig, MagnaLossConfig
 from gan.data.loader import Batch

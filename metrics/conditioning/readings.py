@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from defects.attributes.guide import CategoricalEntry, GuideValue, NumericEntry, brightness
+from defects.attributes.appearance import brightness
+from defects.attributes.guide import CategoricalEntry, GuideValue, NumericEntry
 from defects.masks.width import Mask, width
 from engine.seeding import seed_for
 from metrics.data.image_set import ImageSet

@@ -185,13 +185,12 @@ def test_a_slip_in_an_option_of_schemes_is_rejected(
 
 
 def test_a_line_of_results_without_a_result_is_computed_again(tmp_path: Path) -> None:
-    class Once:
-        def run(self, trial: int) -> dict[str, Any]:
-            return {"test": trial}
+    def result(trial: int) -> dict[str, Any]:
+        return {"test": trial}
 
     (tmp_path / "results.jsonl").write_text('{"id": "a"}\n{"id": "b", "test": 5}\n')
     with RunFolder.create(tmp_path, resume=True) as folder:
-        rows = compute(folder, {1: "a", 2: "b"}, Once)
+        rows = compute(folder, {1: "a", 2: "b"}, lambda: result)
     assert rows == [{"id": "a", "test": 1}, {"id": "b", "test": 5}]
 
 

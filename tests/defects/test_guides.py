@@ -10,16 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defects.attributes.guide import (
-    CategoricalEntry,
-    GuideSchema,
-    NumericEntry,
-    brightness,
-    brightness_tensor,
-    measure,
-    ring,
-    ring_radius,
-)
+from defects.attributes.appearance import brightness, brightness_tensor, ring, ring_radius
+from defects.attributes.guide import CategoricalEntry, GuideSchema, NumericEntry, measure
 from defects.masks.width import Mask
 
 numbers = st.floats(-100, 100, allow_nan=False)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defects.attributes.appearance import local_contrast
-from defects.attributes.guide import reliable_brightness
+from defects.attributes.appearance import local_contrast, reliable_brightness
 from defects.masks.width import signed_distance
 from gan.blending.adjustment import (
     GAINS,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from defects.attributes.guide import brightness_tensor
+from defects.attributes.appearance import brightness_tensor
 from defects.masks.width import signed_distance
 from engine.config import load_config
 from engine.training.optimizer import MasterAdam

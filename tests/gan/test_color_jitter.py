@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.attributes.guide import reliable_brightness
+from defects.attributes.appearance import reliable_brightness
 from engine.seeding import numpy_generator
 from gan.config import BlendDataConfig
 from gan.data.blend_pairs import PairSource

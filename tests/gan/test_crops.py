@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.attributes.guide import luminance, measure
+from defects.attributes.appearance import luminance
+from defects.attributes.guide import measure
 from defects.images.decode import as_channels, encode_image
 from defects.masks.width import Mask, width
 from defects.sample import GOOD, Sample

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from defects.attributes.guide import brightness, ring_radius
+from defects.attributes.appearance import brightness, ring_radius
 from gan.losses.adversarial import (
     BrightnessGuide,
     MagnaLoss,

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defects.attributes.appearance import local_contrast
-from defects.attributes.guide import brightness, reliable_brightness
+from defects.attributes.appearance import brightness, local_contrast, reliable_brightness
 from defects.images.decode import encode_image, read_image, read_mask_image, read_sample
 from defects.manifest import read_manifest
 from defects.masks.width import signed_distance
