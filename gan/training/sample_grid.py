@@ -114,7 +114,7 @@ def blend_grid(
     real = np.stack([crop.image for crop in crops])
     rows = [real, np.repeat(white, real.shape[-1], axis=3)]
     draws = []
-    for background_stats, pixels in (
+    for backgrounds, pixels in (
         (pairs.backgrounds, np.stack([w.background for w in crops])),
         (pairs.others, np.stack([w.other for w in crops])),
     ):
@@ -122,7 +122,7 @@ def blend_grid(
         for draw in range(2):
             noise = network.draw_noise(len(crops), torch_generator(seed, "grid", draw)).to(device)
             with torch.no_grad():
-                draws.append(to_pixels(network(background_stats, pairs.distances, noise, pairs.guides).images))
+                draws.append(to_pixels(network(backgrounds, pairs.distances, noise, pairs.guides).images))
             rows.append(draws[-1])
     spread = float(np.abs(draws[0].astype(int) - draws[1])[white[..., 0] > 0].mean())
     inside = [p.image[p.mask].astype(int).mean(axis=0) for p in crops]

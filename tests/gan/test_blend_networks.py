@@ -42,9 +42,9 @@ def distances(of: np.ndarray) -> Tensor:
 
 def pairs(count: int = 4, channels: int = 3) -> Pairs:
     rng = torch.Generator().manual_seed(1)
-    images, background_stats, others = (torch.rand(count, channels, 32, 32, generator=rng) * 2 - 1 for _ in range(3))
+    images, backgrounds, others = (torch.rand(count, channels, 32, 32, generator=rng) * 2 - 1 for _ in range(3))
     guides = torch.rand(count, SCHEMA.size, generator=rng)
-    return Pairs(images, background_stats, others, distances(masks(count)), guides, torch.ones(count))
+    return Pairs(images, backgrounds, others, distances(masks(count)), guides, torch.ones(count))
 
 
 @given(st.integers(0, 2**31), st.floats(-1e4, 1e4), st.integers(2, 16))

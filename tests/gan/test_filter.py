@@ -506,12 +506,12 @@ def test_options_without_real_images_are_one_line(
 def test_images_with_sampled_defects_are_filtered_too_and_resume_gives_the_same_tree(tmp_path: Path) -> None:
     from gan.blending.plan import make_blend_plan
 
-    background_stats = save_images(tmp_path / "grounds")
+    backgrounds = save_images(tmp_path / "backgrounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     blender = save_blender(tmp_path / "net")
 
     def plan() -> FilteredPlan:
-        result = make_blend_plan(Request(num=5), masks, background_stats, blender, device="cpu")
+        result = make_blend_plan(Request(num=5), masks, backgrounds, blender, device="cpu")
         return filtered(result, Strict(0.4), RULE)  # type: ignore[arg-type]
 
     one, two = tmp_path / "one", tmp_path / "two"

@@ -39,10 +39,10 @@ def names(out: Path) -> list[str]:
 
 
 def test_defects_known_on_dark_backgrounds_only_go_to_dark_images(tmp_path: Path) -> None:
-    background_stats = save_backgrounds(tmp_path / "grounds")
+    backgrounds = save_backgrounds(tmp_path / "backgrounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=DARK)
-    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--num", 6)
+    arguments = ("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", stem, "--num", 6)
     sample_location, anywhere, again = tmp_path / "likely", tmp_path / "any", tmp_path / "again"
     assert not gen_defects(*arguments, "--out", sample_location)
     assert not gen_defects(*arguments, "--out", anywhere, "--background-sampling", "uniform")
@@ -56,8 +56,8 @@ def test_defects_known_on_dark_backgrounds_only_go_to_dark_images(tmp_path: Path
 def test_inside_a_region_the_background_that_is_named_is_the_one_under_the_defect(
     tmp_path: Path, scale: tuple[float, float]
 ) -> None:
-    background_stats = save_backgrounds(tmp_path / "grounds")
-    for path in background_stats.iterdir():  # brighter to the right, so that every place has a background of its own
+    backgrounds = save_backgrounds(tmp_path / "backgrounds")
+    for path in backgrounds.iterdir():  # brighter to the right, so that every place has a background of its own
         image = read_image(path).astype(float) * np.linspace(0.5, 1, 80)[None, :, None]
         path.write_bytes(encode_image(image.astype(np.uint8)))
     inside = np.zeros((60, 80), bool)
@@ -67,7 +67,7 @@ def test_inside_a_region_the_background_that_is_named_is_the_one_under_the_defec
     plan = make_blend_plan(
         Request(num=8),
         save_masks_of(tmp_path / "masks", 60, 80),
-        background_stats,
+        backgrounds,
         save_blender(tmp_path / "net", background_stats=DARK),
         placement=Placement(True, scale=scale),
         roi=tmp_path / "roi.png",
@@ -82,7 +82,7 @@ def test_inside_a_region_the_background_that_is_named_is_the_one_under_the_defec
 
 
 def test_a_random_brightness_follows_the_background_by_its_light(tmp_path: Path) -> None:
-    background_stats = save_backgrounds(tmp_path / "grounds")
+    backgrounds = save_backgrounds(tmp_path / "backgrounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=DARK)
     out = tmp_path / "out"
@@ -90,7 +90,7 @@ def test_a_random_brightness_follows_the_background_by_its_light(tmp_path: Path)
         "--masks",
         masks,
         "--backgrounds",
-        background_stats,
+        backgrounds,
         "--checkpoint",
         stem,
         "--num",
@@ -115,16 +115,16 @@ def test_moved_masks_look_at_several_places_of_a_single_image(tmp_path: Path) ->
     """A dark strip in a bright image: real defects are on dark background, so moved ones go there."""
     image = np.full((120, 160, 3), 200, np.uint8)
     image[:, :70] = 50
-    background_stats = tmp_path / "grounds"
-    background_stats.mkdir()
-    (background_stats / "half.png").write_bytes(encode_image(image))
+    backgrounds = tmp_path / "backgrounds"
+    backgrounds.mkdir()
+    (backgrounds / "half.png").write_bytes(encode_image(image))
     masks = tmp_path / "masks"
     masks.mkdir()
     dot = np.zeros((60, 80), bool)
     dot[28:32, 38:42] = True
     (masks / "dot.png").write_bytes(encode_image(dot))
     stem = save_blender(tmp_path / "net", background_stats=DARK)
-    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--num", 30, "--move")
+    arguments = ("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", stem, "--num", 30, "--move")
     assert not gen_defects(*arguments, "--out", tmp_path / "likely")
     assert not gen_defects(*arguments, "--out", tmp_path / "any", "--background-sampling", "uniform")
     dark = {name: np.mean([row["placement"]["x"] < 66 for row in rows(tmp_path / name)]) for name in ("likely", "any")}
@@ -177,11 +177,11 @@ def test_same_bytes_where_backgrounds_are_selected_for_any_workers_and_after_an_
 
 
 def test_a_generator_that_does_not_describe_backgrounds_blends_into_any(tmp_path: Path) -> None:
-    background_stats = save_backgrounds(tmp_path / "grounds")
+    backgrounds = save_backgrounds(tmp_path / "backgrounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=())
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--num", 6)
+    arguments = ("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", stem, "--num", 6)
     assert not gen_defects(*arguments, "--out", out)
     assert set(names(out)) == {"dark", "bright"}
     assert json.loads((out / "request.json").read_text())["placement"]["any_ground"] is False
@@ -191,7 +191,7 @@ def test_backgrounds_that_do_not_fit_the_table_are_refused(tmp_path: Path, capsy
     tensors, meta = load_checkpoint(save_blender(tmp_path / "net"))
     stem = save_checkpoint(tmp_path / "cut", tensors, meta | {"grounds": [[0.5, 0.1]]})
     arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--checkpoint", stem, "--out", tmp_path / "out")
-    assert gen_defects(*arguments, "--backgrounds", save_backgrounds(tmp_path / "grounds")) == 1
+    assert gen_defects(*arguments, "--backgrounds", save_backgrounds(tmp_path / "backgrounds")) == 1
     assert error_codes(capsys) == ["E-checkpoint-description"]
 
 
@@ -204,7 +204,7 @@ def test_a_background_that_is_none_is_refused(
     described = stem.with_suffix(".json")
     described.write_text(described.read_text().replace(place, odd))
     arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--checkpoint", stem, "--out", tmp_path / "out")
-    assert gen_defects(*arguments, "--backgrounds", save_backgrounds(tmp_path / "grounds")) == 1
+    assert gen_defects(*arguments, "--backgrounds", save_backgrounds(tmp_path / "backgrounds")) == 1
     assert error_codes(capsys) == ["E-checkpoint-description"]
 
 
@@ -214,7 +214,7 @@ def test_a_run_is_not_resumed_by_the_same_weights_that_know_other_backgrounds(
     tensors, meta = load_checkpoint(save_blender(tmp_path / "net"))
     out = tmp_path / "out"
     arguments = ("--masks", save_masks_of(tmp_path / "masks", 60, 80), "--out", out)
-    arguments = (*arguments, "--backgrounds", save_backgrounds(tmp_path / "grounds"))
+    arguments = (*arguments, "--backgrounds", save_backgrounds(tmp_path / "backgrounds"))
     assert not gen_defects(*arguments, "--checkpoint", tmp_path / "net")
     other = save_checkpoint(tmp_path / "other", tensors, meta | {"grounds": [[0.2, 0.1]] * 7})
     assert gen_defects(*arguments, "--checkpoint", other, "--resume") == 2
@@ -230,13 +230,13 @@ def test_uniform_sampling_without_backgrounds_is_refused(tmp_path: Path, capsys:
 def test_images_unlike_those_of_training_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", background_stats=DARK)
-    background_stats = save_backgrounds(tmp_path / "grounds")
-    for bright in background_stats.glob("bright*"):
+    backgrounds = save_backgrounds(tmp_path / "backgrounds")
+    for bright in backgrounds.glob("bright*"):
         bright.unlink()
     arguments = ("--masks", masks, "--checkpoint", stem, "--num", 2)
-    assert not gen_defects(*arguments, "--backgrounds", background_stats, "--out", tmp_path / "like")
+    assert not gen_defects(*arguments, "--backgrounds", backgrounds, "--out", tmp_path / "like")
     assert "unlike" not in capsys.readouterr().err
-    for number, dark in enumerate(background_stats.glob("dark*")):
+    for number, dark in enumerate(backgrounds.glob("dark*")):
         dark.write_bytes(encode_image(np.full((60, 80, 3), 150 + number, np.uint8)))
-    assert not gen_defects(*arguments, "--backgrounds", background_stats, "--out", tmp_path / "unlike")
+    assert not gen_defects(*arguments, "--backgrounds", backgrounds, "--out", tmp_path / "unlike")
     assert "4 of 4 defects lie on backgrounds unlike those of the training images" in capsys.readouterr().err

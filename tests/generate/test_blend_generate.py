@@ -26,11 +26,11 @@ def blender(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_blender(tmp_path_factory.mktemp("blender") / "tiny")
 
 
-def check(out: Path, background_stats: Path, blend_radius: float) -> None:
+def check(out: Path, backgrounds: Path, blend_radius: float) -> None:
     """Outside `blend_radius` px of the label every pixel is the background's; inside it something is generated."""
     for row in rows(out):
         image = read_image(out / row["file_name"])
-        background = read_image(background_stats / f"{row['background']['name']}.png")
+        background = read_image(backgrounds / f"{row['background']['name']}.png")
         label = read_mask_image(out / row["mask"])[0]
         assert image.shape == background.shape
         assert label.shape == background.shape[:2]
@@ -43,37 +43,37 @@ def check(out: Path, background_stats: Path, blend_radius: float) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("network", [1, 3])
 def test_pixels_away_from_the_mask_are_the_images_own_bit_for_bit(tmp_path: Path, channels: int, network: int) -> None:
-    background_stats = save_images(tmp_path / "grounds", channels=channels)
+    backgrounds = save_images(tmp_path / "backgrounds", channels=channels)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     stem = save_blender(tmp_path / "net", channels=network)
     out = tmp_path / "out"
     assert not gen_defects(
-        "--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out, "--num", 2
+        "--masks", masks, "--backgrounds", backgrounds, "--checkpoint", stem, "--out", out, "--num", 2
     )
     # the shorter side of 60 px is the network's 32, so its reach is 60 / 32 as long
-    check(out, background_stats, BLEND_RADIUS * 60 / SIDE)
+    check(out, backgrounds, BLEND_RADIUS * 60 / SIDE)
     assert len(rows(out)) == 4
 
 
 def test_a_image_of_2000_px_stays_one_and_the_label_is_the_very_mask(tmp_path: Path) -> None:
-    background_stats = save_images(tmp_path / "grounds", 1, height=1500, width=2000)
+    backgrounds = save_images(tmp_path / "backgrounds", 1, height=1500, width=2000)
     masks = save_masks_of(tmp_path / "masks", 1500, 2000, ("crack/a.png",))
     stem = save_blender(tmp_path / "net", crop=32)
     out = tmp_path / "out"
-    assert not gen_defects("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out)
-    check(out, background_stats, BLEND_RADIUS)
+    assert not gen_defects("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", stem, "--out", out)
+    check(out, backgrounds, BLEND_RADIUS)
     (row,) = rows(out)
     assert np.array_equal(read_mask_image(out / row["mask"])[0], list_masks(masks).read(0))
 
 
 def test_the_row_names_the_background_and_the_folder_its_generator(tmp_path: Path, blender: Path) -> None:
-    background_stats = save_images(tmp_path / "grounds", 2)
+    backgrounds = save_images(tmp_path / "backgrounds", 2)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
+    arguments = ("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", blender, "--out", out)
     assert not gen_defects(*arguments, "--labels", "coco,yolo,labelme")
     for row in rows(out):
-        file = background_stats / f"{row['background']['name']}.png"
+        file = backgrounds / f"{row['background']['name']}.png"
         assert row["background"]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
         assert row["label"] == row["guide"]["raw"]["kind"] == row["mask_source"].split("/")[0]
     assert json.loads((out / "generator.json").read_text())["architecture"] == "blend"
@@ -87,12 +87,12 @@ def test_the_row_names_the_background_and_the_folder_its_generator(tmp_path: Pat
 def test_the_requested_thickness_is_the_labels(tmp_path: Path, blender: Path) -> None:
     from defects.masks.width import width
 
-    background_stats = save_images(tmp_path / "grounds", 1, height=64, width=64)
+    backgrounds = save_images(tmp_path / "backgrounds", 1, height=64, width=64)
     masks = save_masks_of(tmp_path / "masks", 64, 64, ("crack/a.png",))
     found = []
     for requested in (2, 5):
         out = tmp_path / f"out{requested}"
-        arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
+        arguments = ("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", blender, "--out", out)
         assert not gen_defects(*arguments, "--guide", f"thickness={requested}px")
         (row,) = rows(out)
         found.append(width(read_mask_image(out / row["mask"])[0]))
@@ -101,9 +101,9 @@ def test_the_requested_thickness_is_the_labels(tmp_path: Path, blender: Path) ->
 
 
 def test_same_seed_same_bytes_for_any_workers_and_after_an_interruption(tmp_path: Path, blender: Path) -> None:
-    background_stats = save_images(tmp_path / "grounds")
+    backgrounds = save_images(tmp_path / "backgrounds")
     masks = save_masks(tmp_path / "masks", ("crack/a.png", "pit/b.png"))
-    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--num", 3, "--move")
+    arguments = ("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", blender, "--num", 3, "--move")
     arguments = (*arguments, "--rotate", "-40,40", "--scale", "0.4,0.6")
     one, two = tmp_path / "one", tmp_path / "two"
     assert not gen_defects(*arguments, "--out", one, "--workers", 1)
@@ -121,7 +121,7 @@ def test_same_seed_same_bytes_for_any_workers_and_after_an_interruption(tmp_path
 
 
 def test_moved_defects_lie_inside_the_region_of_interest(tmp_path: Path, blender: Path) -> None:
-    background_stats = save_images(tmp_path / "grounds")
+    backgrounds = save_images(tmp_path / "backgrounds")
     masks = save_masks(tmp_path / "masks", ("crack/a.png", "pit/b.png"))
     regions = tmp_path / "roi"
     regions.mkdir()
@@ -130,7 +130,7 @@ def test_moved_defects_lie_inside_the_region_of_interest(tmp_path: Path, blender
         region[20:58, 10 * number : 10 * number + 55] = True
         (regions / f"part_{number}.png").write_bytes(encode_image(region))
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out, "--num", 4)
+    arguments = ("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", blender, "--out", out, "--num", 4)
     assert not gen_defects(*arguments, "--roi", regions, "--scale", "0.5,0.7")
     for row in rows(out):
         region = read_mask_image(regions / f"{row['background']['name']}.png")[0]
@@ -140,10 +140,10 @@ def test_moved_defects_lie_inside_the_region_of_interest(tmp_path: Path, blender
 
 
 def test_a_size_cuts_the_crop_around_the_defect(tmp_path: Path, blender: Path) -> None:
-    background_stats = save_images(tmp_path / "grounds")
+    backgrounds = save_images(tmp_path / "backgrounds")
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
+    arguments = ("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", blender, "--out", out)
     assert not gen_defects(*arguments, "--size", 48)
     for row in rows(out):
         assert read_image(out / row["file_name"]).shape == (48, 48, 3)
@@ -191,30 +191,30 @@ def test_inpaint_takes_defective_backgrounds_without_their_defects(tmp_path: Pat
     assert np.array_equal(sampled[far], image[far])
 
 
-def test_an_requested_brightness_is_the_images(tmp_path: Path) -> None:
+def test_a_requested_brightness_is_the_images(tmp_path: Path) -> None:
     blender = save_blender(tmp_path / "net", strength=0.1)
-    background_stats = save_images(tmp_path / "grounds", 2)
+    backgrounds = save_images(tmp_path / "backgrounds", 2)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
     out = tmp_path / "out"
-    arguments = ("--masks", masks, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
+    arguments = ("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", blender, "--out", out)
     assert not gen_defects(*arguments, "--guide", "brightness=0.3|0.5|0.6")
-    check(out, background_stats, BLEND_RADIUS * 60 / SIDE)
+    check(out, backgrounds, BLEND_RADIUS * 60 / SIDE)
     for row in rows(out):
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
         shown, _ = reliable_brightness(image, label, round(3 * 60 / SIDE))
         assert shown == pytest.approx(row["guide"]["raw"]["brightness"], abs=0.02)
 
 
-def test_an_requested_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Path) -> None:
+def test_a_requested_brightness_is_that_of_the_image_as_it_is_written(tmp_path: Path) -> None:
     blender = save_blender(tmp_path / "net", strength=0.1)
-    background_stats = save_images(tmp_path / "grounds", 2, height=120, width=160)
+    backgrounds = save_images(tmp_path / "backgrounds", 2, height=120, width=160)
     masks = save_masks_of(tmp_path / "masks", 120, 160)
     out = tmp_path / "out"
     arguments = (
         "--masks",
         masks,
         "--backgrounds",
-        background_stats,
+        backgrounds,
         "--checkpoint",
         blender,
         "--out",
@@ -236,13 +236,13 @@ def test_a_defect_on_a_streak_of_its_own_sign_is_no_spot_of_the_other(
     """The background under the mask differs more from its ring than requested; the row says what the image shows."""
     blender = save_blender(tmp_path / "net", strength=0.1)
     masks = save_masks_of(tmp_path / "masks", 60, 80)
-    background_stats = save_images(tmp_path / "grounds", 1)
+    backgrounds = save_images(tmp_path / "backgrounds", 1)
     for name in ("crack/a.png", "pit/b.png"):
         image = np.full((60, 80, 3), around, np.uint8)
         image[read_mask_image(masks / name)[0]] = streak
-        (background_stats / "part_0.png").write_bytes(encode_image(image))
+        (backgrounds / "part_0.png").write_bytes(encode_image(image))
         out = tmp_path / name.replace("/", "_")
-        arguments = ("--masks", masks / name, "--backgrounds", background_stats, "--checkpoint", blender, "--out", out)
+        arguments = ("--masks", masks / name, "--backgrounds", backgrounds, "--checkpoint", blender, "--out", out)
         assert not gen_defects(*arguments, "--guide", f"brightness={requested}", *(("--size", size) if size else ()))
         (row,) = rows(out)
         image, label = read_image(out / row["file_name"]), read_mask_image(out / row["mask"])[0]
@@ -257,7 +257,7 @@ def test_the_class_that_a_sampled_grid_point_says_is_the_one_its_background_is_s
 ) -> None:
     masks = save_masks(tmp_path / "masks", ("1.png", "2.png"))
     request = Request(guide="kind=crack|pit,brightness=0.2|0.8", num=6, guide_mode="draw")
-    plan = make_blend_plan(request, masks, save_images(tmp_path / "grounds"), blender)
+    plan = make_blend_plan(request, masks, save_images(tmp_path / "backgrounds"), blender)
     classes = [plan.jobs.class_of(job) for job in plan.jobs]
     assert classes == [plan.jobs.sample_guide(job, lambda: 3.0).label for job in plan.jobs]
     assert set(classes) == {"crack", "pit"}
@@ -265,7 +265,7 @@ def test_the_class_that_a_sampled_grid_point_says_is_the_one_its_background_is_s
 
 def test_a_thickness_that_is_sampled_or_given_is_not_the_masks(tmp_path: Path, blender: Path) -> None:
     masks = save_masks(tmp_path / "masks", ("crack/1.png",))
-    background_stats = save_images(tmp_path / "grounds")
+    backgrounds = save_images(tmp_path / "backgrounds")
     known: list[float | None] = []
 
     def sample_row(fixed: object, share: float, width: float | None) -> dict[str, float | str | None]:
@@ -273,7 +273,7 @@ def test_a_thickness_that_is_sampled_or_given_is_not_the_masks(tmp_path: Path, b
         return {"thickness": 5.0, "brightness": 0.1, "kind": "crack"}
 
     for guide in ("thickness=random", "thickness=1", "thickness=4px..5px", ""):
-        plan = make_blend_plan(Request(guide=guide), masks, background_stats, blender)
+        plan = make_blend_plan(Request(guide=guide), masks, backgrounds, blender)
         plan.jobs.sample_guide(plan.jobs[0], lambda: 3.0, sample_row)
     assert known[0] is None
     assert known[1] == pytest.approx(6.0)
@@ -283,7 +283,7 @@ def test_a_thickness_that_is_sampled_or_given_is_not_the_masks(tmp_path: Path, b
 
 
 def test_local_contrasts_of_the_training_defects_are_sampled_and_leave_the_rest_alone(tmp_path: Path) -> None:
-    background_stats = save_images(tmp_path / "grounds", 2, height=SIDE, width=SIDE)
+    backgrounds = save_images(tmp_path / "backgrounds", 2, height=SIDE, width=SIDE)
     masks = save_masks(tmp_path / "masks", ["crack/a.png", "crack/b.png"])
     shown = []
     for number, band in enumerate((0.02, 0.12)):
@@ -291,9 +291,9 @@ def test_local_contrasts_of_the_training_defects_are_sampled_and_leave_the_rest_
         out = tmp_path / f"out-{number}"
         guide = ("--guide", "brightness=0.2", "--num", 4)
         assert not gen_defects(
-            "--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out, *guide
+            "--masks", masks, "--backgrounds", backgrounds, "--checkpoint", stem, "--out", out, *guide
         )
-        check(out, background_stats, BLEND_RADIUS)
+        check(out, backgrounds, BLEND_RADIUS)
         rows, _ = read_manifest(out)
         shown.append(np.mean([local_contrast(*read_sample(row)) for row in rows], axis=0))
     assert np.all(shown[1] > 1.3 * shown[0])
@@ -303,10 +303,10 @@ def test_local_contrasts_of_the_training_defects_are_sampled_and_leave_the_rest_
 def test_local_contrasts_that_do_not_fit_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], local_contrasts: list[tuple[float, ...]]
 ) -> None:
-    background_stats, masks = save_images(tmp_path / "grounds"), save_masks(tmp_path / "masks", ["crack/a.png"])
+    backgrounds, masks = save_images(tmp_path / "backgrounds"), save_masks(tmp_path / "masks", ["crack/a.png"])
     stem = save_blender(tmp_path / "tiny", local_contrasts=local_contrasts)
     out = tmp_path / "out"
-    assert gen_defects("--masks", masks, "--backgrounds", background_stats, "--checkpoint", stem, "--out", out) == 1
+    assert gen_defects("--masks", masks, "--backgrounds", backgrounds, "--checkpoint", stem, "--out", out) == 1
     assert error_codes(capsys) == ["E-checkpoint-description"]
     assert not out.exists()
 
@@ -316,7 +316,7 @@ def test_local_contrasts_that_do_not_fit_are_refused(
 def test_a_local_contrast_fits_images_of_any_channels_and_images_of_any_size(
     tmp_path: Path, channels: int, network: int, size: tuple[object, ...]
 ) -> None:
-    background_stats = save_images(tmp_path / "grounds", channels=channels)
+    backgrounds = save_images(tmp_path / "backgrounds", channels=channels)
     masks = save_masks(tmp_path / "masks", ["crack/a.png"])
     stem = save_blender(tmp_path / "tiny", channels=network, strength=3, local_contrasts=[(0.05, 0.05, 0.02)] * 7)
     out = tmp_path / "out"
@@ -324,7 +324,7 @@ def test_a_local_contrast_fits_images_of_any_channels_and_images_of_any_size(
         "--masks",
         masks,
         "--backgrounds",
-        background_stats,
+        backgrounds,
         "--checkpoint",
         stem,
         "--out",

@@ -23,7 +23,7 @@ def blender(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def given(tmp_path: Path, blender: Path) -> dict[str, object]:
     return {
         "--masks": save_masks_of(tmp_path / "masks", 60, 80),
-        "--backgrounds": save_images(tmp_path / "grounds"),
+        "--backgrounds": save_images(tmp_path / "backgrounds"),
         "--checkpoint": blender,
         "--out": tmp_path / "out",
     }

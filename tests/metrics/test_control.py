@@ -148,15 +148,14 @@ def test_a_class_entry_that_real_images_do_not_carry_is_compared_among_other_mas
     real: ImageSet, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
-    background_stats = [f"background-{1 + index % 2}" for index in range(24)]
+    backgrounds = [f"background-{1 + index % 2}" for index in range(24)]
     images = _requested(tmp_path)
-    for sample, background in zip(images.samples, background_stats, strict=True):
+    for sample, background in zip(images.samples, backgrounds, strict=True):
         sample.metadata["guide_scaled"]["background"] = background
         sample.metadata["mask_source"] = f"{rng.integers(6)}.png"  # type: ignore[index]
     schema = GuideSchema((CategoricalEntry("background", ("background-1", "background-2")),))
     shown = (
-        rng.normal(size=(24, 8))
-        + 6 * np.asarray([background == "background-1" for background in background_stats])[:, None]
+        rng.normal(size=(24, 8)) + 6 * np.asarray([background == "background-1" for background in backgrounds])[:, None]
     )
     (obeyed,) = control(images, schema, real=real, features=shown, real_features=rng.normal(size=(16, 8))).entries
     assert obeyed.accuracy == 1
