@@ -20,7 +20,7 @@ SCRIPT = """
 import hashlib, json
 from pathlib import Path
 import classify.models.cam, classify.training.launch
-from classify.cli import train_classifier
+from classify.cli.train import train_classifier
 from tests.builders.classifiers import Small
 
 classify.models.cam.build_features = lambda name, *, short=False: (Small(), 8, False)
