@@ -110,7 +110,7 @@ def localization(maps: Maps, truth: Masks, probabilities: Probabilities, *, thre
     if not len(maps):
         raise ValueError("expected at least one map, got none")
     if not (np.isfinite(maps).all() and maps.min() >= 0 and maps.max() <= 1):
-        raise ValueError("expected maps within 0..1; scale them by `normalised_map` first")
+        raise ValueError("expected maps within 0..1; divide each by its maximum")
     found = thresholded(maps, probabilities, threshold)
     each = [pixel_scores(a, b) for a, b in zip(found, truth, strict=True)]
     defective = np.flatnonzero(truth.any(axis=(1, 2)))
@@ -164,7 +164,7 @@ class LocalizationCounter:
         if one.shape != truth.shape or one.ndim != 2:
             raise ValueError(f"expected a map and a mask of one shape (H, W), got {one.shape} and {truth.shape}")
         if not (np.isfinite(one).all() and one.min() >= 0 and one.max() <= 1):
-            raise ValueError("expected a map within 0..1; scale it by `normalised_map` first")
+            raise ValueError("expected a map within 0..1; divide it by its maximum")
         gated = one if probability > CERTAIN else np.zeros_like(one)
         levels = np.ceil(gated.astype(np.float64) * _LEVELS).astype(np.intp)
         for number, inside in enumerate((~truth, truth)):

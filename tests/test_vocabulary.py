@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CODE = ("gan", "classify", "metrics", "augment", "defects", "engine", "inspection", "studio", "benchmarks")
 DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs", "examples")
 
-# Retired in names and in prose; docs/architecture.md says what is written instead.
+# Retired in names and in prose.
 RETIRED = """photograph photographs picture pictures square squares window windows ground grounds kind kinds judge
     judges judged judging fault faults told remark remarks asked wanted aim aims made drawn painted painter kept likest
     lay relief reliefs critic critics posterior posteriors players jolt jolts jolted learnt copies seen floor floors

@@ -90,7 +90,7 @@ def _channels(
     channels = next(iter(found))
     of_real = {each for _, _, each in real}
     if of_real != {channels} and not all(origins.values()):
-        names = {1: "grey", 3: "RGB"}
+        names = {1: "gray", 3: "RGB"}
         shown = " and ".join(names[each] for each in sorted(of_real))
         raise UsageError(
             f"--real: its images are {shown}, the synthetic ones {names[channels]}; "
