@@ -80,7 +80,7 @@ def test_recall_falls_with_the_threshold() -> None:
 
 
 def test_maps_that_are_not_scaled_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"expected maps within 0..1; scale them"):
+    with pytest.raises(ValueError, match=r"expected maps within 0..1; divide"):
         localization(half() * 255.0, half(), [0.9])
 
 
@@ -117,5 +117,5 @@ def test_nothing_counted_and_maps_that_do_not_fit_are_refused() -> None:
         LocalizationCounter().result()
     with pytest.raises(ValueError, match="expected a map and a mask of one shape"):
         LocalizationCounter().add(np.zeros((2, 2)), np.zeros((2, 3), bool), 1.0)
-    with pytest.raises(ValueError, match=r"expected a map within 0..1; scale it"):
+    with pytest.raises(ValueError, match=r"expected a map within 0..1; divide it"):
         LocalizationCounter().add(np.full((2, 2), 9.0), np.zeros((2, 2), bool), 1.0)
