@@ -13,7 +13,7 @@ from augment.mixing.folder import WriteResult, input_folders, write_mixture
 from augment.mixing.holdout import SplitResult, split_real, with_groups
 from augment.mixing.plan import Plan
 from augment.mixing.planning import make_plan
-from augment.mixing.request import Request, Thresholds
+from augment.mixing.request import Request, Thresholds, parse_ratio
 from augment.mixing.sources import hashes_by_name, read_generator_split
 from augment.pasting.folder import write_pasted
 from augment.pasting.paster import METHODS, Paster
@@ -110,7 +110,7 @@ def mix(
     real: Folder,
     sources: Mapping[str, Folder] | None = None,
     *,
-    ratio: Sequence[float] = (),
+    ratio: str | Sequence[float] = (),
     preset: str = "",
     augmentations: int = 1,
     balance: Sequence[str] = (),
@@ -141,7 +141,7 @@ def mix(
         real: Folder of real images, in any layout.
         sources: Other folders by name: those of `gen-defects`, and one of `augment.paste`, which is recognized by its
             manifest or by the name `pasted`.
-        ratio: Real : synthetic [: pasted] training images, such as (1, 0.5); empty takes all.
+        ratio: Real : synthetic [: pasted] training images, such as (1, 0.5) or "1:0.5"; empty takes all.
         preset: Name or YAML file of augmentations; empty for none.
         augmentations: Augmented images per training image.
         balance: Any of `class`, `size` and `brightness`: their strata are filled evenly, empty ones first.
@@ -178,8 +178,9 @@ def mix(
         else:
             what = f"{folder}: a second folder of pasted images; paste into one folder"
             raise UsageError(what, code="E-mix-two-pasted")
+    shares = parse_ratio(ratio if isinstance(ratio, str) else ":".join(map(str, ratio)))
     request = Request(
-        Path(real), synthetic, pasted, layout, tuple(float(number) for number in ratio), tuple(balance), preset,
+        Path(real), synthetic, pasted, layout, shares, tuple(balance), preset,
         augmentations, val, test, split_from, dict(sampling_weights or {}), epoch, size, crop, native,
         tuple(Path(path) for path in scores), thresholds or Thresholds(), keep_unscored, dict(class_map or {}), check,
         drop_near_duplicates, seed, device,

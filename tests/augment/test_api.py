@@ -115,3 +115,9 @@ def test_every_public_name_is_there_and_importing_the_package_is_cheap() -> None
     code = "import augment, sys; sys.exit(str({'torch', 'cv2', 'numpy', 'defects'} & set(sys.modules)))"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert process.stderr.strip() == "set()"
+
+
+@pytest.mark.parametrize("ratio", [(1, -0.5), (-1, 1), (1,), (0, 0), (1, float("nan")), "a:b", "1:-1"])
+def test_a_ratio_that_is_none_is_refused(ratio: str | tuple[float, ...]) -> None:
+    with raises("E-mix-bad-ratio"):
+        augment.mix("real", {"synthetic": "syn"}, ratio=ratio)
