@@ -33,15 +33,16 @@ __all__ = ["Classifier", "Evaluation", "Prediction", "compare", "load", "train"]
 
 def __getattr__(name: str) -> Any:
     """The result types, imported when they are used."""
-    if name == "Evaluation":
-        from classify.inference.evaluate import Evaluation
+    places = {"Evaluation": "classify.inference.evaluate", "Prediction": "classify.inference.prediction"}
+    if name not in places:
+        raise AttributeError(f"module 'classify' has no attribute {name!r}")
+    from importlib import import_module
 
-        return Evaluation
-    if name == "Prediction":
-        from classify.inference.prediction import Prediction
+    return getattr(import_module(places[name]), name)
 
-        return Prediction
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
 
 
 class Classifier:

@@ -43,6 +43,10 @@ class WeightsError(MagnaError):
     """Pretrained weights that cannot be found, fetched or trusted."""
 
 
+class TrainingError(MagnaError):
+    """A training that cannot continue: a loss is not a number."""
+
+
 class OutputError(MagnaError):
     """An output that cannot be written: disk full, read-only, or in use by another process."""
 

@@ -191,3 +191,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(places[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -119,9 +119,8 @@ def main(
     from metrics.bench.comparison import Request, open_comparison
     from metrics.bench.output import check_out, plan_lines, plan_of
 
-    _check(channels, cache, no_cache)
+    _check(channels, cache, no_cache, given=bool(fake or table or run))
     fakes = parse_named(fake or [], "--fake")
-    _check_fakes(bool(fakes or table or run))
     left_out = _parts(skip)
     check_out(out, force=force)
     request = Request(real, fakes, train, held_out, allow_trained, good, crop, size, channels, seed)
@@ -211,7 +210,7 @@ def _conditions(gate: str, comparison: Comparison, extractors: Sequence[Extracto
     return parse_gate(gate, names, [source.name for source in comparison.sources]) if gate else []
 
 
-def _check_fakes(given: bool) -> None:
+def _check(channels: int | None, cache: Path | None, no_cache: bool, *, given: bool) -> None:
     from engine.errors import UsageError
 
     if not given:
@@ -219,11 +218,6 @@ def _check_fakes(given: bool) -> None:
             "--fake: no synthetic images to compare; give --fake NAME=DIR, or --table paper --run NAME=RUN",
             code="E-bench-no-fakes",
         )
-
-
-def _check(channels: int | None, cache: Path | None, no_cache: bool) -> None:
-    from engine.errors import UsageError
-
     if channels not in (None, 1, 3):
         raise UsageError(
             f"--channels: expected 1 or 3, got {channels}; give 1 for gray or 3 for RGB", code="E-bench-flags"

@@ -19,16 +19,12 @@ from classify.models.checkpoint import to_pixels
 from classify.models.weights import Classifier
 from classify.training.learner import Learner, autocast, losses
 from classify.training.schedule import Order, best_epoch, class_weights, rate_at, stalled
-from engine.errors import MagnaError
+from engine.errors import TrainingError
 from engine.runtime.threads import threads_set
 from engine.seeding import numpy_generator
 
 _VALIDATIONS = 10
 """Of a run of a given number of steps."""
-
-
-class TrainingError(MagnaError):
-    """The training cannot go on: a loss is not a number."""
 
 
 @dataclass(frozen=True)
@@ -213,42 +209,30 @@ class Fitting:
 
 
 def fit(
-    network: Classifier,
-    train: Examples,
-    val: Examples,
-    settings: TrainConfig,
-    *,
-    mean: tuple[float, float, float],
-    std: tuple[float, float, float],
-    preset: str | Pipeline | None = None,
-    steps: int | None = None,
-    fabric: Any = None,
-    threads: int | None = None,
-    on_epoch: Callable[[dict[str, Any]], object] | None = None,
+    fitting: Fitting, *, threads: int | None = None, on_epoch: Callable[[dict[str, Any]], object] | None = None
 ) -> Fitted:
     """Trains in place and returns the weights of the best epoch on validation; the network is left with them.
 
     The same seed gives the same weights for one number of threads on one machine.
 
     Args:
-        network, train, val, settings, mean, std, preset, steps, fabric: as of `Fitting`; without validation images
-            the weights of the last epoch are taken.
+        fitting: What is trained and how; without validation images the weights of the last epoch are taken.
         threads: of PyTorch while it trains; None leaves them as they are.
         on_epoch: called with the row of every epoch.
 
     Raises:
         TrainingError: a loss is not a number.
-        DataError, UsageError, ValueError: as `Fitting` says.
+        DataError: an image does not open.
     """
+    best: dict[str, Tensor] = {}
     with threads_set(threads):
-        fitting = Fitting(network, train, val, settings, mean=mean, std=std, preset=preset, steps=steps, fabric=fabric)
-        best: dict[str, Tensor] = {}
         while not fitting.finished:
             row = fitting.epoch()
             if best_epoch(fitting.history) == len(fitting.history):
                 best = fitting.learner.result()
             if on_epoch is not None:
                 on_epoch(row)
+    network = fitting.learner.network
     network.load_state_dict(best)
     network.eval()
     number = best_epoch(fitting.history)

@@ -47,7 +47,10 @@ def start(
 
     Raises:
         UsageError: a resumed folder has another configuration, or the device is not there.
-        OutputError, DataError, WeightsError, TrainingError: as their names say.
+        DataError: An image or the folder cannot be used.
+        OutputError: The run folder is in use or cannot be written.
+        WeightsError: Weights cannot be fetched or trusted.
+        TrainingError: A loss is not a number.
     """
     keep_memory()
     # The network uses a number format of its own, see `classify.training.learner`.

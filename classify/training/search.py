@@ -16,9 +16,9 @@ from classify.config import MOST_IMAGES, TRANSFORMERS, ClassifierConfig
 from classify.data.dataset import Prepared
 from classify.models.checkpoint import neurons
 from classify.models.weights import build_network, normalization, pretrained
-from classify.training.fit import TrainingError, fit
+from classify.training.fit import Fitting, fit
 from engine.config import dump_config
-from engine.errors import DataError, UsageError
+from engine.errors import DataError, TrainingError, UsageError
 from engine.files.atomic import sha256_bytes, write_text
 from engine.files.json_lines import LineLog
 from engine.run.folder import RunFolder, same_config
@@ -164,10 +164,10 @@ def _trial(
     mean, std = normalization(config.network.name)
     row: dict[str, Any] = {"trial": len(rows) + 1, "learning_rate": rate, "batch_size": batch}
     try:
-        fitted = fit(
-            network, prepared.train, prepared.val, own.train,
-            mean=mean, std=std, preset=config.data.preset, threads=threads,
-        )  # fmt: skip
+        fitting = Fitting(
+            network, prepared.train, prepared.val, own.train, mean=mean, std=std, preset=config.data.preset
+        )
+        fitted = fit(fitting, threads=threads)
     except TrainingError:  # too high a rate is a result, too
         return row | {"val_accuracy": None, "val_loss": None, "best_epoch": None}
     best = fitted.history[fitted.best_epoch - 1]

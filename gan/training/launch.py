@@ -49,7 +49,10 @@ def start(
 
     Raises:
         UsageError: A resumed folder was begun with another configuration.
-        OutputError, DataError, WeightsError, TrainingError: As their names say.
+        DataError: An image or the folder cannot be used.
+        OutputError: The run folder is in use or cannot be written.
+        WeightsError: Weights cannot be fetched or trusted.
+        TrainingError: A loss is not a number.
     """
     if tensorboard and find_spec("tensorboard") is None:
         raise UsageError(

@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 
 from defects.attributes.guide import GuideSchema
 from engine.commands import Progress
-from engine.errors import MagnaError
+from engine.errors import TrainingError
 from engine.runtime.device import inference_dtype
 from engine.seeding import torch_generator
 from engine.training.optimizer import MasterAdam, load_state, save_state
@@ -33,10 +33,6 @@ from gan.training.sample_grid import SampleGrid, sample_grid
 LATENT_IMAGES = 512
 
 StepBuilder = Callable[[Networks, Optimizers, GanConfig, GuideSchema, StyleLoss | None], Step]
-
-
-class TrainingError(MagnaError):
-    """The training cannot continue: a loss is not a number."""
 
 
 def training_dtype(config: GanConfig, device: torch.device) -> torch.dtype:

@@ -16,8 +16,9 @@ from classify.data.dataset import Prepared
 from classify.data.examples import Examples
 from classify.models.checkpoint import neurons
 from classify.models.weights import Classifier, build_network
-from classify.training.fit import Fitted, Fitting, TrainingError, fit
+from classify.training.fit import Fitted, Fitting, fit
 from classify.training.schedule import Order, best_epoch, class_weights, rate_at, stalled
+from engine.errors import TrainingError
 from tests.builders.classifiers import prepared, same, small_network, tiny
 
 __all__ = ["small_network"]
@@ -30,10 +31,8 @@ def network_of(config: ClassifierConfig, found: Prepared) -> Classifier:
 
 
 def fitted(found: Prepared, config: ClassifierConfig, **options: Any) -> Fitted:
-    return fit(
-        network_of(config, found), found.train, found.val, config.train,
-        mean=HALF, std=HALF, preset=config.data.preset, **options,
-    )  # fmt: skip
+    network, preset = network_of(config, found), config.data.preset
+    return fit(Fitting(network, found.train, found.val, config.train, mean=HALF, std=HALF, preset=preset), **options)
 
 
 @pytest.mark.usefixtures("small_network")
@@ -89,7 +88,8 @@ class TestSmall:
         found = prepared(tmp_path, config)
         network = network_of(config, found)
         rows: list[dict[str, Any]] = []
-        result = fit(network, found.train, found.val, config.train, mean=HALF, std=HALF, on_epoch=rows.append)
+        fitting = Fitting(network, found.train, found.val, config.train, mean=HALF, std=HALF)
+        result = fit(fitting, on_epoch=rows.append)
         assert same(result.state_dict, network.state_dict())
         assert rows == result.history
         assert result.best_epoch == best_epoch(rows)

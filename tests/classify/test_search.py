@@ -14,6 +14,7 @@ from classify.config import ClassifierConfig
 from classify.training.search import Space, search, space_of
 from engine.commands import main
 from engine.config import load_config
+from engine.errors import TrainingError
 from tests.builders.classifiers import arguments, error_line, parts, prepared, small_network, tiny, tree
 from tests.builders.errors import raises
 
@@ -55,10 +56,10 @@ def test_a_resumed_search_ends_in_the_same_bytes(tmp_path: Path, monkeypatch: py
 def test_a_trial_that_ends_in_no_number_counts_as_the_worst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = classify.training.search.fit
 
-    def sometimes(network: Any, train: Any, val: Any, settings: Any, **given: Any) -> Any:
+    def sometimes(fitting: Any, **given: Any) -> Any:
         if len(trials(tmp_path / "run")) == 0:
-            raise classify.training.search.TrainingError("no number", code="E-classify-not-a-number")
-        return original(network, train, val, settings, **given)
+            raise TrainingError("no number", code="E-classify-not-a-number")
+        return original(fitting, **given)
 
     monkeypatch.setattr(classify.training.search, "fit", sometimes)
     config = tiny(train={"epochs": 1})

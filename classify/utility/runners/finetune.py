@@ -16,7 +16,7 @@ from classify.config import DEFECT, DataConfig, NetworkConfig, TrainConfig
 from classify.data.examples import Example, Examples
 from classify.models.checkpoint import to_pixels
 from classify.models.weights import Classifier, build_network, normalization, pretrained
-from classify.training.fit import fit
+from classify.training.fit import Fitting, fit
 from classify.utility.analysis.scores import outcome
 from classify.utility.design.bench import Bench
 from classify.utility.design.crop_units import CropUnit, labeled_boxes
@@ -198,7 +198,7 @@ class FinetuneRunner:
         network = build_network(config, 1, trial.seed)
         pretrained(network, config, self._source)
         mean, std = normalization(settings.network)
-        fitted = fit(
+        fitting = Fitting(
             network,
             together(parts),
             self._val.of(np.ones(self._val.count, np.bool_)),
@@ -207,8 +207,8 @@ class FinetuneRunner:
             std=std,
             preset=settings.preset if trial.arm.classical else None,
             steps=settings.steps,
-            threads=self._threads,
         )
+        fitted = fit(fitting, threads=self._threads)
         val = image_scores(network, self._val, mean, std)
         test = image_scores(network, self._test, mean, std)
         scores, threshold = outcome(val=val, test=test, division=self.bench.scored)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from classify.config import NetworkConfig
 from classify.models.weights import build_network, normalization, pretrained
-from classify.training.fit import fit
+from classify.training.fit import Fitting, fit
 from classify.utility.analysis.scores import outcome
 from classify.utility.design.bench import Bench
 from classify.utility.runners.finetune import ImageCrops, image_scores, synthetic_examples, together, train_settings
@@ -133,7 +133,7 @@ class SchemeRunner:
             real = self._train.of(~defective | ("original" in stage.defects))
             parts = [real, *([self._synthetic] if "synthetic" in stage.defects else [])]
             rate = self._rates[1] if scheme.imagenet or number else self._rates[0]
-            fit(
+            fitting = Fitting(
                 network,
                 together(parts),
                 self._val.of(every),
@@ -142,9 +142,8 @@ class SchemeRunner:
                 std=std,
                 preset=self._bench.settings.preset if stage.classical else None,
                 steps=max(1, round(self._steps * stage.share)),
-                threads=self._threads,
-                on_epoch=self._on_epoch,
             )
+            fit(fitting, threads=self._threads, on_epoch=self._on_epoch)
         val = image_scores(network, self._val, mean, std)
         test = image_scores(network, self._test, mean, std)
         scores, threshold = outcome(val=val, test=test, division=division)
