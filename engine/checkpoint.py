@@ -107,7 +107,7 @@ def find_checkpoint(path: str | Path) -> Path:
         CheckpointError: There is none, or the file is pickled: such a file is not even opened.
     """
     given = Path(path)
-    if given.suffix.lower() in _PICKLED:
+    if given.suffix.lower() in _PICKLED and given.exists():
         raise CheckpointError(
             f"{given}: pickled checkpoints are never loaded, they can run any code; give a .safetensors checkpoint",
             code="E-checkpoint-pickled",

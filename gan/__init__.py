@@ -88,7 +88,7 @@ class Generator:
         """Generates whole images; the same request to `gen-defects` gives the same pixels.
 
         Args:
-            mask: (H, W) bool or uint8, nonzero on the defect (above 127 where gray); a list of such; or the path of a
+            mask: (H, W) numbers, positive on the defect (above 127 where uint8 gray); a list of such; or the path of a
                 mask image or a folder. A single array is called `mask`, arrays of a list `mask-0`, `mask-1`, ...: the
                 noise depends on the name, which for a file is its own.
             num: Images for each mask and each point of the guide's grid.
@@ -204,11 +204,17 @@ def load(generator: str | PathLike[str] = "magna", *, device: str = "auto", prec
         CheckpointError: There is none, it is damaged, or of something else.
         UsageError: The device or the precision is unknown or not there.
     """
+    from engine.errors import CheckpointError
     from engine.runtime.device import select_device, select_precision
     from gan.checkpoint import load_generator
 
     path = None if generator in BUNDLED else Path(generator)
-    loaded = load_generator(path, blend=generator == "blend")
+    try:
+        loaded = load_generator(path, blend=generator == "blend")
+    except CheckpointError as error:
+        if error.code != "E-checkpoint-missing":
+            raise
+        raise CheckpointError(f"{error}, or a bundled one by name: {', '.join(BUNDLED)}", code=error.code) from None
     return Generator(loaded, select_device(device), select_precision(precision))
 
 
@@ -239,7 +245,10 @@ def train(
 
     Raises:
         UsageError: A key or value is wrong, or the folder was begun with another configuration.
-        DataError, OutputError, WeightsError, TrainingError: As their names say.
+        DataError: The folder or an image cannot be used.
+        OutputError: The run folder is in use or cannot be written.
+        WeightsError: The weights of the style loss cannot be fetched or trusted.
+        TrainingError: A loss is no longer a number.
     """
     from json import dumps
 

@@ -135,6 +135,8 @@ def lock_folder(path: str | os.PathLike[str]) -> Iterator[None]:
     """
     folder = Path(path)
     file = folder / LOCK_NAME
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file; choose another output folder", code="E-out-is-a-file")
     lock = FileLock(file, timeout=0, thread_local=False)
     with output_errors(file):
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,10 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from sys import intern
 from threading import Lock
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from defects.formats.listing import EXTENSIONS, Listing, list_images
 from defects.images.decode import read_mask_image
@@ -71,25 +73,36 @@ class MaskArrays(MaskList):
     arrays: tuple[Mask, ...] = ()
 
     @classmethod
-    def of(cls, masks: Sequence[Mask]) -> MaskArrays:
+    def of(cls, masks: Sequence[Any]) -> MaskArrays:
         """Names a single mask `mask`, several ones `mask-0`, `mask-1`, ...
 
         Raises:
-            DataError: A mask is not (H, W), or empty.
+            DataError: A mask is not an (H, W) array of finite numbers, or no pixel of it is on the defect.
         """
-        for number, mask in enumerate(masks):
-            if mask.ndim != 2 or not mask.any():
-                what = "is empty" if mask.ndim == 2 else f"has the shape {mask.shape}"
-                raise DataError(
-                    f"mask {number}: {what}; give (H, W) arrays, nonzero on the defect", code="E-masks-array"
-                )
+        arrays = tuple(_as_mask(number, np.asarray(mask)) for number, mask in enumerate(masks))
         names = ["mask"] if len(masks) == 1 else [f"mask-{number}" for number in range(len(masks))]
-        arrays = tuple(np.asarray(mask) > (127 if mask.dtype == np.uint8 and mask.max() > 1 else 0) for mask in masks)
         return cls(Path(), tuple(MaskEntry(f"{name}.png") for name in names), (), arrays)
 
     def read(self, index: int) -> Mask:
         """See `MaskList.read`."""
         return self.arrays[index]
+
+
+def _as_mask(number: int, array: NDArray[Any]) -> Mask:
+    """Positive pixels; above 127 those of uint8 gray levels."""
+    what = ""
+    if array.dtype.kind not in "biuf":
+        what = f"holds {array.dtype}, not numbers"
+    elif array.ndim != 2:
+        what = f"has the shape {array.shape}"
+    elif not np.isfinite(array).all():
+        what = "holds NaN or infinity"
+    else:
+        mask: Mask = array > (127 if array.dtype == np.uint8 and array.size and array.max() > 1 else 0)
+        if mask.any():
+            return mask
+        what = "is empty: no pixel is positive, or above 127 where it is gray"
+    raise DataError(f"mask {number}: {what}; give an (H, W) array, positive on the defect", code="E-masks-array")
 
 
 @dataclass(frozen=True)

@@ -94,5 +94,5 @@ def test_a_lock_removed_by_its_last_holder_while_we_waited_is_taken_anew(tmp_pat
 
 def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with raises("E-out-unwritable"), lock_folder(tmp_path / "file"):
+    with raises("E-out-is-a-file"), lock_folder(tmp_path / "file"):
         pass

@@ -13,6 +13,7 @@ import pytest
 
 import gan
 from defects.images.decode import encode_image, read_image, read_mask_image
+from gan.generation.samples import masks_of
 from tests.builders.errors import raises
 from tests.builders.gan import TINY, sample_folder
 from tests.builders.generate import ROOT, crack, gen_defects
@@ -111,3 +112,27 @@ def test_the_package_imports_nothing_heavy_and_lists_its_names() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert all(hasattr(gan, name) for name in gan.__all__)
+
+
+BAD_MASKS = {
+    "text": np.array([["a", "b"]]),
+    "none": None,
+    "NaN": np.full((64, 64), np.nan),
+    "negative": -np.eye(64),
+    "complex": np.eye(64) * 1j,
+    "faint": np.eye(64, dtype=np.uint8) * 100,
+    "black": np.zeros((64, 64), bool),
+    "no pixel": np.zeros((0, 0), np.uint8),
+    "layers": np.ones((2, 64, 64), bool),
+}
+
+
+@pytest.mark.parametrize("mask", BAD_MASKS.values(), ids=BAD_MASKS.keys())
+def test_a_mask_without_a_defect_or_of_no_numbers_is_refused(mask: Any) -> None:
+    with raises("E-masks-array"):
+        masks_of(mask)
+
+
+def test_an_unknown_name_names_the_bundled_generators() -> None:
+    with raises("E-checkpoint-missing", "magna, blend"):
+        gan.load("nope")
