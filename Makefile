@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 PACKAGES := $(wildcard gan classify metrics augment defects engine)
 CODE := $(PACKAGES) tests $(wildcard benchmarks)
 DEMO := runs/demo
+PROCESSES ?= 2
 
 .PHONY: setup demo test test-slow test-gpu golden lint bench lock clean
 
@@ -29,8 +30,9 @@ demo: $(STAMP)
 	$(BIN)/gen-defects --masks examples/masks --guide thickness=0.7 --out $(DEMO)
 	@echo "Look at $(DEMO)/preview.png; the images are in $(DEMO)/images, their labels in $(DEMO)/masks."
 
+# The tests of a file share what they build, so that files are divided, not tests.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m "slow and not gpu" --timeout 3600

@@ -109,7 +109,7 @@ def test_gray_masks_are_thresholded_at_half_and_reported(
         (["--num", "0"], "", 2),
         (["--label", "good"], "E-generate-label", 2),
         (["--masks", "/no/such"], "E-masks-missing", 1),
-        (["--checkpoint", "x.pth"], "E-checkpoint-pickled", 1),
+        (["--checkpoint", "x.pth"], "E-checkpoint-missing", 1),
         (["--checkpoint", "/no/such"], "E-checkpoint-missing", 1),
     ],
 )
